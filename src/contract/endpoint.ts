@@ -1,0 +1,62 @@
+import type * as z from 'zod'
+import type { ProblemSlug } from './problem.ts'
+
+type Schema = z.ZodType
+
+/** Who may call: anybody, or a signed-in user. */
+export type Access = 'public' | 'user'
+
+/** One HTTP operation, as data: the server implements it, the client calls it, OpenAPI prints it. */
+export interface Endpoint<P extends Schema = Schema, Q extends Schema = Schema, B extends Schema = Schema, R extends Schema = Schema> {
+  readonly id: string
+  readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
+  /** Hono path template, e.g. `/v1/rooms/:roomId`. */
+  readonly path: `/${string}`
+  readonly tag: string
+  readonly summary: string
+  readonly access: Access
+  readonly params?: P
+  readonly query?: Q
+  readonly body?: B
+  readonly success: 200 | 201 | 202 | 204
+  readonly response: R
+  /** Problems this operation adds to {@link commonProblems}. */
+  readonly problems: readonly ProblemSlug[]
+  /** The answer is the same for everybody and may be kept by shared caches for this many seconds; absent means `no-store`. */
+  readonly publicSeconds?: number
+}
+
+/** Keeps literal types while checking the shape. */
+export function endpoint<P extends Schema = z.ZodUndefined, Q extends Schema = z.ZodUndefined, B extends Schema = z.ZodUndefined, R extends Schema = Schema>(
+  e: Endpoint<P, Q, B, R>,
+): Endpoint<P, Q, B, R> {
+  return e
+}
+
+/** One WebSocket door, as data. The upgrade takes a bearer header, a `bearer.<token>` subprotocol, or a ticket. */
+export interface SocketEndpoint<P extends Schema = Schema> {
+  readonly id: string
+  readonly path: `/${string}`
+  readonly tag: string
+  readonly summary: string
+  readonly params: P
+  readonly problems: readonly ProblemSlug[]
+}
+
+/** Keeps literal types while checking the shape. */
+export const socketEndpoint = <P extends Schema>(e: SocketEndpoint<P>): SocketEndpoint<P> => e
+
+/** The problems that follow from an operation's shape, so no endpoint repeats them. */
+export function commonProblems(e: Pick<Endpoint, 'access' | 'params' | 'query' | 'body'>): readonly ProblemSlug[] {
+  return [
+    ...(e.params || e.query || e.body ? (['invalid-request'] as const) : []),
+    ...(e.body ? (['payload-too-large', 'media-type-unsupported'] as const) : []),
+    ...(e.access === 'user' ? (['unauthenticated', 'session-ended', 'origin-untrusted'] as const) : []),
+    'rate-limited',
+    'internal',
+    'unavailable',
+  ]
+}
+
+/** Every problem an operation can answer, once each. */
+export const problemsOf = (e: Endpoint): readonly ProblemSlug[] => [...new Set([...commonProblems(e), ...e.problems])]

@@ -1,0 +1,170 @@
+import * as z from 'zod'
+import { endpoint } from './endpoint.ts'
+import { Moment, prefixedId } from './id.ts'
+
+/** NIST SP 800-63B-4 minimum for a password that is the only factor. */
+export const PASSWORD_CHARS_MIN = 15
+/** Longest password; checked before hashing so length cannot be an attack. NIST asks for at least 64. */
+export const PASSWORD_CHARS_MAX = 1024
+/** RFC 5321 §4.5.3.1.3 path limit less the angle brackets. */
+export const EMAIL_CHARS_MAX = 254
+/** Digits of a mailed code. */
+export const CODE_DIGITS = 6
+/** Wrong tries before a code is burnt. */
+export const CODE_TRIES_MAX = 5
+/** Life of a mailed code; NIST allows 10 minutes at most. */
+export const CODE_TTL_SECONDS = 600
+/** Life of a ticket that opens one WebSocket. */
+export const TICKET_TTL_SECONDS = 30
+
+/** Id of a user. */
+export const UserId = prefixedId('usr', 'UserId')
+/** Id of a user. */
+export type UserId = z.infer<typeof UserId>
+/** Id of a session: one signed-in device. */
+export const SessionId = prefixedId('ses', 'SessionId')
+/** Id of a session. */
+export type SessionId = z.infer<typeof SessionId>
+/** Id of a pending registration; only the client that registered holds it. */
+export const RegistrationId = prefixedId('reg', 'RegistrationId')
+/** Id of a pending registration. */
+export type RegistrationId = z.infer<typeof RegistrationId>
+
+/** An address, folded to lower case: one mailbox is one identity. */
+export const Email = z
+  .string()
+  .trim()
+  .max(EMAIL_CHARS_MAX)
+  .transform((s) => s.toLowerCase())
+  .pipe(z.email())
+  .meta({ id: 'Email', description: 'ASCII mail address; letter case does not matter.', example: 'ada@example.org' })
+
+/** Languages of mails. */
+export const Locale = z.enum(['en', 'fr']).meta({ id: 'Locale' })
+/** Languages of mails. */
+export type Locale = z.infer<typeof Locale>
+
+const codePoints = (s: string) => [...s].length
+
+/** A new password: any Unicode, no composition rules, 15 code points at least. */
+export const NewPassword = z
+  .string()
+  .refine((s) => codePoints(s) >= PASSWORD_CHARS_MIN, `needs ${PASSWORD_CHARS_MIN} characters or more`)
+  .refine((s) => s.length <= PASSWORD_CHARS_MAX, `takes ${PASSWORD_CHARS_MAX} characters at most`)
+  .meta({ id: 'NewPassword', description: `At least ${PASSWORD_CHARS_MIN} characters; any characters, spaces included.`, example: 'correct horse battery staple' })
+
+/** How the tokens travel: in the answer's body, or in `__Host-` cookies that scripts cannot read. */
+export const TokenMode = z.enum(['bearer', 'cookie']).meta({ id: 'TokenMode' })
+/** How the tokens travel. */
+export type TokenMode = z.infer<typeof TokenMode>
+
+/** What `register` takes. */
+export const Register = z.strictObject({ email: Email, password: NewPassword, locale: Locale.default('en') }).meta({ id: 'Register' })
+/** What `register` takes. */
+export type Register = z.output<typeof Register>
+
+/** What `register` answers, the same whether or not the address is taken. */
+export const Registration = z.object({ registrationId: RegistrationId, expiresAt: Moment }).meta({ id: 'Registration' })
+/** What `register` answers. */
+export type Registration = z.infer<typeof Registration>
+
+/** What `verifyEmail` takes: the registration and the code that was mailed. */
+export const VerifyEmail = z
+  .strictObject({ registrationId: RegistrationId, code: z.string().regex(new RegExp(`^\\d{${CODE_DIGITS}}$`)) })
+  .meta({ id: 'VerifyEmail' })
+/** What `verifyEmail` takes. */
+export type VerifyEmail = z.output<typeof VerifyEmail>
+
+/** What `login` takes. */
+export const Login = z
+  .strictObject({ email: Email, password: z.string().min(1).max(PASSWORD_CHARS_MAX), mode: TokenMode.default('bearer') })
+  .meta({ id: 'Login' })
+/** What `login` takes. */
+export type Login = z.output<typeof Login>
+
+/** Why a refresh answered as it did: rotated, or one of the two benign races that converge on the current token. */
+export const RefreshCause = z.enum(['rotated', 'concurrent-refresh', 'fail-to-save']).meta({ id: 'RefreshCause' })
+/** Why a refresh answered as it did. */
+export type RefreshCause = z.infer<typeof RefreshCause>
+
+/** A signed-in device's tokens. In cookie mode the two tokens are absent from the body. */
+export const Tokens = z
+  .object({
+    sessionId: SessionId,
+    userId: UserId,
+    tokenType: z.literal('Bearer'),
+    accessToken: z.string().optional().meta({ description: 'EdDSA JWT, `typ` at+jwt (RFC 9068).' }),
+    refreshToken: z.string().optional(),
+    expiresAt: Moment.meta({ description: 'When the access token expires.' }),
+    sessionExpiresAt: Moment.meta({ description: 'When the session ends whatever happens.' }),
+    cause: RefreshCause.optional(),
+  })
+  .meta({ id: 'Tokens' })
+/** A signed-in device's tokens. */
+export type Tokens = z.infer<typeof Tokens>
+
+/** What `refresh` and `logout` take; nothing in cookie mode. */
+export const RefreshRequest = z.strictObject({ refreshToken: z.string().min(1).max(200).optional() }).meta({ id: 'RefreshRequest' })
+/** What `refresh` and `logout` take. */
+export type RefreshRequest = z.output<typeof RefreshRequest>
+
+/** Who the presented token speaks for, from the token alone. */
+export const SessionInfo = z.object({ userId: UserId, sessionId: SessionId, expiresAt: Moment }).meta({ id: 'SessionInfo' })
+/** Who the presented token speaks for. */
+export type SessionInfo = z.infer<typeof SessionInfo>
+
+/** The signed-in user. */
+export const Me = z.object({ id: UserId, email: z.string(), locale: Locale, createdAt: Moment }).meta({ id: 'Me' })
+/** The signed-in user. */
+export type Me = z.infer<typeof Me>
+
+/** A single-use pass that opens one WebSocket within {@link TICKET_TTL_SECONDS}. */
+export const Ticket = z.object({ ticket: z.string(), expiresAt: Moment }).meta({ id: 'Ticket' })
+/** A single-use pass that opens one WebSocket. */
+export type Ticket = z.infer<typeof Ticket>
+
+const Jwk = z.object({ kty: z.string(), kid: z.string(), alg: z.string(), use: z.literal('sig'), crv: z.string(), x: z.string() }).meta({ id: 'Jwk' })
+
+/** The identity operations. */
+export const identityEndpoints = {
+  register: endpoint({
+    id: 'register', method: 'POST', path: '/v1/auth/register', tag: 'identity', access: 'public',
+    summary: 'Ask for an account; a 6-digit code goes to the address. The answer never tells whether the address is taken.',
+    body: Register, success: 202, response: Registration, problems: [],
+  }),
+  verifyEmail: endpoint({
+    id: 'verifyEmail', method: 'POST', path: '/v1/auth/verify', tag: 'identity', access: 'public',
+    summary: 'Prove the address with the mailed code; the account exists from here on.',
+    body: VerifyEmail, success: 204, response: z.undefined(), problems: ['code-invalid'],
+  }),
+  login: endpoint({
+    id: 'login', method: 'POST', path: '/v1/auth/login', tag: 'identity', access: 'public',
+    summary: 'Sign in on a device and start its session.',
+    body: Login, success: 200, response: Tokens, problems: ['credentials-invalid', 'origin-untrusted'],
+  }),
+  refresh: endpoint({
+    id: 'refresh', method: 'POST', path: '/v1/auth/refresh', tag: 'identity', access: 'public',
+    summary: 'Trade the refresh token for the next pair. Racing and retried calls converge on the same pair.',
+    body: RefreshRequest, success: 200, response: Tokens, problems: ['unauthenticated', 'session-ended', 'refresh-reused', 'origin-untrusted'],
+  }),
+  logout: endpoint({
+    id: 'logout', method: 'POST', path: '/v1/auth/logout', tag: 'identity', access: 'public',
+    summary: 'End the session of the presented refresh token. Ending an ended session succeeds.',
+    body: RefreshRequest, success: 204, response: z.undefined(), problems: ['unauthenticated', 'origin-untrusted'],
+  }),
+  getSession: endpoint({
+    id: 'getSession', method: 'GET', path: '/v1/auth/session', tag: 'identity', access: 'user',
+    summary: 'Who the presented token speaks for, from the token alone.',
+    success: 200, response: SessionInfo, problems: [],
+  }),
+  getMe: endpoint({
+    id: 'getMe', method: 'GET', path: '/v1/me', tag: 'identity', access: 'user',
+    summary: 'The signed-in user.',
+    success: 200, response: Me, problems: [],
+  }),
+  getJwks: endpoint({
+    id: 'getJwks', method: 'GET', path: '/.well-known/jwks.json', tag: 'identity', access: 'public',
+    summary: 'The public keys that verify access tokens (RFC 7517).',
+    success: 200, response: z.object({ keys: z.array(Jwk) }).meta({ id: 'JwkSet' }), problems: [], publicSeconds: 300,
+  }),
+}

@@ -1,0 +1,291 @@
+/**
+ * KRP/1 messages: what the dialer (one `ShellObject`) and the relay say to each other inside the frames of `krp-frame.ts`.
+ *
+ *     dialer  HELLO{nonce}                relay  CHALLENGE{nonce, sealingKey}
+ *     dialer  AUTH{token}                 relay  READY{proof}            proof: `relayProofInput` in `seal.ts`
+ *     dialer  OPEN{grant, credential}     relay  OPENED | HOSTKEY? OPEN_FAIL
+ *     dialer  DATA ACK CREDIT RESIZE SIGNAL EOF CLOSE    relay  DATA EXTDATA ACK CREDIT EOF EXIT CLOSE
+ *     new link, higher epoch: dialer  ATTACH             relay  GAP? ATTACHED, then DATA under the new credit
+ *
+ * Offsets. Input has one offset space. Output has one too, shared by DATA (stdout) and EXTDATA (stderr), so their order survives.
+ * ACK is cumulative and means "kept for good": the relay forgets acknowledged output, the dialer acknowledged input.
+ * CREDIT adds to what the other side may send beyond everything it was granted before. Replay after ATTACH also needs credit.
+ * A shell whose output nobody acknowledges stands still (its channel is paused); output is never dropped while the shell lives.
+ */
+import * as z from 'zod'
+import { CONTROL_BYTES_MAX, type FrameName, KrpError, LINK_ERRORS, type LinkErrorCode } from './krp-frame.ts'
+
+/** The version that HELLO and CHALLENGE name. */
+export const KRP_VERSION = 1
+/** Longest life of a token: it is made for one handshake or one OPEN, seconds after which it is waste. */
+export const TOKEN_TTL_SECONDS_MAX = 30
+/** Difference of clocks that the relay forgives. */
+export const CLOCK_LEEWAY_SECONDS = 10
+/** `typ` header of the token in AUTH, so that a grant can never pass for it. */
+export const LINK_TOKEN_TYP = 'krp-link+jwt'
+/** `typ` header of the token in OPEN. */
+export const GRANT_TOKEN_TYP = 'krp-grant+jwt'
+
+/** First credit of an interactive shell: a screenful many times over, yet Ctrl-C is felt at once. */
+export const CREDIT_INTERACTIVE_BYTES = 256 * 1024
+/** First credit of exec, where throughput counts. */
+export const CREDIT_EXEC_BYTES = 1024 * 1024
+/** Most credit that may be outstanding; more could never be used, since the ring keeps `RING_BYTES_MAX` unacknowledged bytes. */
+export const CREDIT_BYTES_MAX = 4 * 1024 * 1024
+/** Unacknowledged output that the relay keeps per shell for a resume; then the channel is paused. */
+export const RING_BYTES_MAX = 1024 * 1024
+/** How long a shell outlives its link by default: a deploy, a closed laptop lid, a train tunnel. */
+export const DETACH_SECONDS_DEFAULT = 600
+/** Longest time a shell may wait for its dialer. */
+export const DETACH_SECONDS_MAX = 24 * 3600
+/** Longest command: far below the SSH packet limit of 256 KiB that OpenSSH accepts. */
+export const COMMAND_CHARS_MAX = 65_536
+/** Longest run of exec. */
+export const EXEC_SECONDS_MAX = 24 * 3600
+/** Host keys that one host may have pinned: one per type and room for a rotation. */
+export const PINS_MAX = 16
+/** Streams of one link; sshd's MaxSessions and MaxStartups make more pointless per host, a bulk run needs some tens. */
+export const STREAMS_MAX = 256
+/** Largest terminal side: bounds what a hostile RESIZE makes the remote draw. */
+export const PTY_SIDE_MAX = 1_000
+/** Environment variables of one exec or shell. */
+export const ENV_VARIABLES_MAX = 16
+
+const controlless = (chars: number) =>
+  z
+    .string()
+    .min(1)
+    .max(chars)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: refusing control characters is the point.
+    .regex(/^[^\u0000-\u001f\u007f]*$/)
+    .refine((text) => text.isWellFormed(), 'has a lone surrogate')
+const base64url = (charsMin: number, charsMax: number) => z.string().min(charsMin).max(charsMax).regex(/^[A-Za-z0-9_-]+$/)
+const Nonce = base64url(43, 43)
+const Offset = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
+const Identifier = z.string().regex(/^[A-Za-z0-9_.:-]{1,128}$/)
+const CompactToken = z.string().max(CONTROL_BYTES_MAX).regex(/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/)
+
+/** W3C Trace Context `traceparent`, version 00; it goes into every log line of the link or stream. */
+export const Traceparent = z.string().regex(/^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/)
+
+/** A DNS name or IP literal without brackets, zone id or trailing dot. Whether it may be dialled is the relay's egress policy. */
+export const TargetHost = z
+  .string()
+  .max(253)
+  .regex(/^[A-Za-z0-9_:]([A-Za-z0-9._:-]*[A-Za-z0-9:])?$/)
+/** A TCP port. */
+export const TargetPort = z.int().min(1).max(65_535)
+
+/** Key types of host keys that may be pinned (the type in the key blob; RSA keys sign with SHA-2 only). */
+export const HostKeyType = z.enum(['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521', 'ssh-rsa'])
+/** A key type of a host key. */
+export type HostKeyType = z.infer<typeof HostKeyType>
+
+/** A pinned host key: its type and its fingerprint as OpenSSH prints it (`SHA256:` and unpadded base64). */
+export const HostKeyPin = z.strictObject({ type: HostKeyType, fingerprint: z.string().regex(/^SHA256:[A-Za-z0-9+/]{43}$/) })
+/** A pinned host key. */
+export type HostKeyPin = z.infer<typeof HostKeyPin>
+
+/** Terminal type and size in characters. */
+export const Pty = z.strictObject({
+  term: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.+-]{0,31}$/),
+  cols: z.int().min(1).max(PTY_SIDE_MAX),
+  rows: z.int().min(1).max(PTY_SIDE_MAX),
+})
+/** Terminal type and size. */
+export type Pty = z.infer<typeof Pty>
+
+/** Variables that cannot change what a program loads or runs: locale, time zone, and our own prefix. */
+export const RemoteEnv = z
+  .record(z.string().regex(/^(LANG|LC_[A-Z]{1,20}|TZ|COLORTERM|PARVIS_[A-Z0-9_]{1,40})$/), controlless(1_024))
+  .refine((env) => Object.keys(env).length <= ENV_VARIABLES_MAX, `at most ${ENV_VARIABLES_MAX} variables`)
+
+/** A command line for the remote login shell. It travels as data in the SSH `exec` request and never meets a local shell. */
+export const RemoteCommand = z
+  .string()
+  .min(1)
+  .max(COMMAND_CHARS_MAX)
+  .refine((text) => !text.includes('\0') && text.isWellFormed(), 'has NUL or a lone surrogate')
+
+const Target = { host: TargetHost, port: TargetPort }
+const Login = { ...Target, username: controlless(128), pins: z.array(HostKeyPin).max(PINS_MAX), env: RemoteEnv.default({}) }
+const detachSeconds = z.int().min(0).max(DETACH_SECONDS_MAX).default(DETACH_SECONDS_DEFAULT)
+
+/** What one OPEN may do. All of it is signed: what the grant does not say does not happen. Empty `pins` make the relay report the key and refuse. */
+export const GrantRequest = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('shell'), ...Login, pty: Pty, detachSeconds }),
+  z.strictObject({
+    kind: z.literal('exec'),
+    ...Login,
+    command: RemoteCommand,
+    pty: Pty.optional(),
+    timeoutSeconds: z.int().min(1).max(EXEC_SECONDS_MAX),
+    /** Output beyond this ends the command. */
+    outputBytesMax: z.int().min(1).optional(),
+    detachSeconds,
+  }),
+  z.strictObject({ kind: z.literal('scan'), ...Target }),
+])
+/** What one OPEN may do. */
+export type GrantRequest = z.infer<typeof GrantRequest>
+
+const claims = {
+  iss: Identifier,
+  /** Relay id. */
+  aud: Identifier,
+  /** Id of the Durable Object that dials. */
+  sub: Identifier,
+  /** Organisation id. */
+  tenant: Identifier,
+  jti: base64url(16, 64),
+  /** The relay's nonce of this very link, so a token is worthless on any other. */
+  nonce: Nonce,
+  /** Grows with every dial of the same object; a later epoch fences earlier links. */
+  epoch: z.int().min(1).max(Number.MAX_SAFE_INTEGER),
+  iat: z.int(),
+  exp: z.int(),
+}
+
+/** Claims of the token in AUTH. `caps` bound every OPEN of the link, whatever its grant says. */
+export const LinkClaims = z.strictObject({
+  ...claims,
+  caps: z.strictObject({
+    hosts: z.array(TargetHost).min(1).max(STREAMS_MAX),
+    ports: z.array(TargetPort).min(1).max(16),
+    streamsMax: z.int().min(1).max(STREAMS_MAX),
+  }),
+})
+/** Claims of the token in AUTH. */
+export type LinkClaims = z.infer<typeof LinkClaims>
+
+/** Claims of the token in OPEN; `shell` names the new shell for ATTACH and is unique within `sub`. */
+export const GrantClaims = z.strictObject({ ...claims, shell: Identifier, request: GrantRequest })
+/** Claims of the token in OPEN. */
+export type GrantClaims = z.infer<typeof GrantClaims>
+
+/** The relay's public sealing key, an X25519 JWK. */
+export const SealingPublicJwk = z.strictObject({ kty: z.literal('OKP'), crv: z.literal('X25519'), x: base64url(43, 43), kid: Identifier })
+/** The relay's public sealing key. */
+export type SealingPublicJwk = z.infer<typeof SealingPublicJwk>
+
+/** A credential that only the relay with key `kid` can open, and only for the grant whose AAD it was sealed with (`seal.ts`). */
+export const SealedCredential = z.strictObject({ kid: Identifier, epk: base64url(43, 43), ciphertext: base64url(22, 90_000) })
+/** A sealed credential. */
+export type SealedCredential = z.infer<typeof SealedCredential>
+
+/** Plaintext inside a sealed credential. */
+export const Credential = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('password'), password: z.string().min(1).max(1_024) }),
+  z.strictObject({ kind: z.literal('private-key'), privateKey: z.string().min(1).max(16_384), passphrase: z.string().max(1_024).optional() }),
+])
+/** Plaintext inside a sealed credential. */
+export type Credential = z.infer<typeof Credential>
+
+/** Why an OPEN or ATTACH was refused. None of them carries a byte that the target sent. */
+export const OPEN_PROBLEMS = {
+  'grant-invalid': 'The grant is not valid for this link.',
+  'grant-replayed': 'The grant was used before.',
+  'grant-exceeds-link': 'The grant reaches beyond the caps of the link.',
+  'shell-exists': 'A shell of this name lives already.',
+  'shell-unknown': 'No such shell lives here for this dialer.',
+  'offset-unknown': 'The offset is ahead of what the shell has written.',
+  'too-many-streams': 'The link has too many streams.',
+  'too-many-shells': 'The relay or the tenant has too many shells.',
+  draining: 'The relay is shutting down.',
+  'target-forbidden': 'The egress policy forbids this target.',
+  'target-unresolved': 'The name of the target has no address.',
+  'target-unreachable': 'The target cannot be reached.',
+  'target-timeout': 'The target did not answer in time.',
+  'target-not-ssh': 'The target does not speak SSH as it should.',
+  'target-backoff': 'Too many failed sign-ins at this target; wait.',
+  'host-key-unknown': 'No host key is pinned; HOSTKEY tells the presented one.',
+  'host-key-mismatch': 'The target does not present a pinned host key. No secret was sent.',
+  'no-common-algorithm': 'The target offers no algorithm that is allowed.',
+  'credential-invalid': 'The credential is missing, was not sealed for this grant, or cannot be used.',
+  'login-refused': 'The target refused the user or the credential.',
+  'request-refused': 'The target refused the shell, the command or the terminal.',
+  internal: 'Something failed in the relay.',
+} as const
+/** The code of an OPEN_FAIL frame. */
+export type OpenProblem = keyof typeof OPEN_PROBLEMS
+
+/** Signals of RFC 4254 §6.10 that may be sent. */
+export const SIGNALS = ['HUP', 'INT', 'QUIT', 'TERM', 'KILL', 'USR1', 'USR2'] as const
+
+/** Why a stream ended. `done`: it ran to its end; `gone`: the target's connection broke; the others name who ended it. */
+export const CLOSE_REASONS = ['done', 'gone', 'dialer', 'detached-too-long', 'draining', 'internal'] as const
+
+const credit = z.int().min(1).max(CREDIT_BYTES_MAX)
+
+/** The JSON payload of every frame but DATA and EXTDATA. */
+export const CONTROL = {
+  HELLO: z.strictObject({ version: z.literal(KRP_VERSION), nonce: Nonce, traceparent: Traceparent.optional() }),
+  /** Everything the relay says of itself stands here, because the proof in READY covers it. */
+  CHALLENGE: z.strictObject({
+    version: z.literal(KRP_VERSION),
+    relay: Identifier,
+    nonce: Nonce,
+    sealingKey: SealingPublicJwk,
+    heartbeatSeconds: z.int().min(1).max(300),
+  }),
+  AUTH: z.strictObject({ token: CompactToken }),
+  /** `kid` names the relay's Ed25519 key that the dialer has pinned; `proof` is its signature over `relayProofInput`. */
+  READY: z.strictObject({ kid: Identifier, proof: base64url(86, 86) }),
+  ERR: z.strictObject({ code: z.enum(Object.keys(LINK_ERRORS) as [LinkErrorCode, ...LinkErrorCode[]]) }),
+  PING: z.strictObject({ id: z.int().min(0) }),
+  PONG: z.strictObject({ id: z.int().min(0) }),
+  /** No OPEN is taken from now on; what still lives when the seconds have passed is closed. */
+  GOAWAY: z.strictObject({ drainSeconds: z.int().min(0) }),
+  /** `creditBytes` is how much output the dialer takes before its first CREDIT. */
+  OPEN: z.strictObject({
+    grant: CompactToken,
+    credential: SealedCredential.optional(),
+    creditBytes: credit,
+    traceparent: Traceparent.optional(),
+  }),
+  /** `creditBytes` is how much input the relay takes before its first CREDIT; `hostKey` is the pin that matched. */
+  OPENED: z.strictObject({ creditBytes: credit, hostKey: HostKeyPin }),
+  OPEN_FAIL: z.strictObject({ code: z.enum(Object.keys(OPEN_PROBLEMS) as [OpenProblem, ...OpenProblem[]]) }),
+  ACK: z.strictObject({ offset: Offset }),
+  CREDIT: z.strictObject({ bytes: credit }),
+  RESIZE: Pty.omit({ term: true }),
+  SIGNAL: z.strictObject({ signal: z.enum(SIGNALS) }),
+  /** The sender's direction ends at `offset`. */
+  EOF: z.strictObject({ offset: Offset }),
+  /** How the remote program ended. `killed` says whether its end was seen after the relay stopped it, and `cause` why it did. */
+  EXIT: z.strictObject({
+    code: z.int().nullable(),
+    signal: z.string().max(32).nullable(),
+    killed: z.enum(['confirmed', 'unconfirmed']).optional(),
+    cause: z.enum(['timeout', 'output-limit', 'dialer', 'draining', 'detached-too-long']).optional(),
+    offset: Offset,
+  }),
+  /** Ends the stream. Each side sends it once; nothing follows it from that side. From the dialer it ends the shell itself. */
+  CLOSE: z.strictObject({ reason: z.enum(CLOSE_REASONS) }),
+  /** Takes over a shell of the same `sub` and `tenant`; the dialer has kept all output before `fromOffset`. */
+  ATTACH: z.strictObject({ shell: Identifier, fromOffset: Offset, creditBytes: credit, traceparent: Traceparent.optional() }),
+  /** Kept output is [firstOffset, nextOffset); the dialer sends input again from `inOffset`, within `creditBytes`. */
+  ATTACHED: z.strictObject({ firstOffset: Offset, nextOffset: Offset, inOffset: Offset, creditBytes: credit }),
+  /** Output in [from, to) is gone; it goes on at `to`. */
+  GAP: z.strictObject({ from: Offset, to: Offset }),
+  /** The key that the target presented. In answer to a scan, or before OPEN_FAIL host-key-unknown or host-key-mismatch. */
+  HOSTKEY: z.strictObject({ ...HostKeyPin.shape, publicKey: z.string().max(4_096).regex(/^[A-Za-z0-9+/]+={0,2}$/) }),
+} as const
+
+/** Frames whose payload is JSON. */
+export type ControlName = keyof typeof CONTROL
+/** The payload of a control frame. */
+export type ControlBody<N extends ControlName> = z.infer<(typeof CONTROL)[N]>
+
+/** Whether a frame's payload is JSON. */
+export const isControl = (name: FrameName): name is ControlName => name in CONTROL
+
+/** Reads a control payload. Throws `KrpError` frame-payload when it is too long, not UTF-8, not JSON or not to its schema. */
+export function decodeControl<N extends ControlName>(name: N, payload: Uint8Array): ControlBody<N> {
+  if (payload.length > CONTROL_BYTES_MAX) throw new KrpError('frame-payload')
+  try {
+    return CONTROL[name].parse(JSON.parse(utf8Decode(payload))) as ControlBody<N>
+  } catch (cause) {
+    throw new KrpError('frame-payload', { cause })
+  }
+}

@@ -1,0 +1,93 @@
+import * as z from 'zod'
+import { endpoint, socketEndpoint } from './endpoint.ts'
+import { lineOf, Moment, PageQuery, pageOf, prefixedId } from './id.ts'
+import { Ticket, UserId } from './identity.ts'
+
+/** Longest room name, in UTF-16 units. */
+export const ROOM_NAME_CHARS_MAX = 80
+/** Members of one room. */
+export const ROOM_MEMBERS_MAX = 1000
+/** Rooms one user may own. */
+export const ROOMS_PER_OWNER_MAX = 1000
+/** Sockets of one room; above it a room needs several objects. */
+export const ROOM_SOCKETS_MAX = 1000
+/** Largest frame a room accepts, in bytes. */
+export const ROOM_FRAME_BYTES_MAX = 1_048_576
+/** Largest presence state of one socket, in bytes: it must fit the socket's attachment. */
+export const PRESENCE_BYTES_MAX = 4096
+
+/** Id of a room. */
+export const RoomId = prefixedId('rm', 'RoomId')
+/** Id of a room. */
+export type RoomId = z.infer<typeof RoomId>
+
+/** Roles in a room: owners manage it, editors write, viewers read. */
+export const RoomRole = z.enum(['owner', 'editor', 'viewer']).meta({ id: 'RoomRole' })
+/** Roles in a room. */
+export type RoomRole = z.infer<typeof RoomRole>
+
+/** A room as one of its members sees it. */
+export const Room = z.object({ id: RoomId, name: z.string(), role: RoomRole, createdAt: Moment }).meta({ id: 'Room' })
+/** A room as one of its members sees it. */
+export type Room = z.infer<typeof Room>
+
+/** What `createRoom` takes. */
+export const CreateRoom = z.strictObject({ name: lineOf(ROOM_NAME_CHARS_MAX) }).meta({ id: 'CreateRoom' })
+/** What `createRoom` takes. */
+export type CreateRoom = z.output<typeof CreateRoom>
+
+/** A user's seat in a room. */
+export const RoomMember = z.object({ userId: UserId, role: RoomRole, addedAt: Moment }).meta({ id: 'RoomMember' })
+/** A user's seat in a room. */
+export type RoomMember = z.infer<typeof RoomMember>
+
+const RoomPath = z.strictObject({ roomId: RoomId })
+const MemberPath = z.strictObject({ roomId: RoomId, userId: UserId })
+
+/** The room operations. */
+export const roomEndpoints = {
+  createRoom: endpoint({
+    id: 'createRoom', method: 'POST', path: '/v1/rooms', tag: 'rooms', access: 'user',
+    summary: 'Open a room and own it.',
+    body: CreateRoom, success: 201, response: Room, problems: ['limit-reached'],
+  }),
+  listRooms: endpoint({
+    id: 'listRooms', method: 'GET', path: '/v1/rooms', tag: 'rooms', access: 'user',
+    summary: 'The rooms you have a seat in, newest first.',
+    query: PageQuery, success: 200, response: pageOf(Room, 'RoomPage'), problems: [],
+  }),
+  getRoom: endpoint({
+    id: 'getRoom', method: 'GET', path: '/v1/rooms/:roomId', tag: 'rooms', access: 'user',
+    summary: 'One room you have a seat in.',
+    params: RoomPath, success: 200, response: Room, problems: ['not-found'],
+  }),
+  listRoomMembers: endpoint({
+    id: 'listRoomMembers', method: 'GET', path: '/v1/rooms/:roomId/members', tag: 'rooms', access: 'user',
+    summary: 'Who has a seat.',
+    params: RoomPath, query: PageQuery, success: 200, response: pageOf(RoomMember, 'RoomMemberPage'), problems: ['not-found'],
+  }),
+  putRoomMember: endpoint({
+    id: 'putRoomMember', method: 'PUT', path: '/v1/rooms/:roomId/members/:userId', tag: 'rooms', access: 'user',
+    summary: 'Give a user a seat, or change their role. Owners only; the last owner stays owner.',
+    params: MemberPath, body: z.strictObject({ role: RoomRole }), success: 200, response: RoomMember, problems: ['not-found', 'forbidden', 'conflict', 'limit-reached'],
+  }),
+  removeRoomMember: endpoint({
+    id: 'removeRoomMember', method: 'DELETE', path: '/v1/rooms/:roomId/members/:userId', tag: 'rooms', access: 'user',
+    summary: 'Take a seat away, or leave. Open sockets of that seat close.',
+    params: MemberPath, success: 204, response: z.undefined(), problems: ['not-found', 'forbidden', 'conflict'],
+  }),
+  createRoomTicket: endpoint({
+    id: 'createRoomTicket', method: 'POST', path: '/v1/rooms/:roomId/tickets', tag: 'rooms', access: 'user',
+    summary: 'A single-use pass, valid 30 seconds, for clients that cannot send headers with a WebSocket.',
+    params: RoomPath, success: 201, response: Ticket, problems: ['not-found'],
+  }),
+}
+
+/** The WebSocket doors of rooms. */
+export const roomSockets = {
+  joinRoomY: socketEndpoint({
+    id: 'joinRoomY', path: '/v1/rooms/:roomId/y', tag: 'rooms',
+    summary: 'Sync the shared document in y-websocket framing; the unmodified `y-websocket` provider joins with room name `y`.',
+    params: RoomPath, problems: ['unauthenticated', 'session-ended', 'ticket-invalid', 'origin-untrusted', 'not-found', 'upgrade-required'],
+  }),
+}
