@@ -13,7 +13,7 @@
  * A shell whose output nobody acknowledges stands still (its channel is paused); output is never dropped while the shell lives.
  */
 import * as z from 'zod'
-import { CONTROL_BYTES_MAX, type FrameName, KrpError, LINK_ERRORS, type LinkErrorCode } from './krp-frame.ts'
+import { CONTROL_BYTES_MAX, encodeFrame, type FrameName, KrpError, LINK_ERRORS, type LinkErrorCode } from './krp-frame.ts'
 
 /** The version that HELLO and CHALLENGE name. */
 export const KRP_VERSION = 1
@@ -38,8 +38,8 @@ export const RING_BYTES_MAX = 1024 * 1024
 export const DETACH_SECONDS_DEFAULT = 600
 /** Longest time a shell may wait for its dialer. */
 export const DETACH_SECONDS_MAX = 24 * 3600
-/** Longest command: far below the SSH packet limit of 256 KiB that OpenSSH accepts. */
-export const COMMAND_CHARS_MAX = 65_536
+/** Longest command, UTF-16 units: even as three-byte UTF-8 far below the 256 KiB packet that OpenSSH accepts. */
+export const REMOTE_COMMAND_CHARS_MAX = 32_768
 /** Longest run of exec. */
 export const EXEC_SECONDS_MAX = 24 * 3600
 /** Host keys that one host may have pinned: one per type and room for a rotation. */
@@ -58,12 +58,20 @@ const controlless = (chars: number) =>
     .max(chars)
     // biome-ignore lint/suspicious/noControlCharactersInRegex: refusing control characters is the point.
     .regex(/^[^\u0000-\u001f\u007f]*$/)
-    .refine((text) => text.isWellFormed(), 'has a lone surrogate')
-const base64url = (charsMin: number, charsMax: number) => z.string().min(charsMin).max(charsMax).regex(/^[A-Za-z0-9_-]+$/)
+    .refine((text) => !/\p{Surrogate}/u.test(text), 'has a lone surrogate')
+const base64url = (charsMin: number, charsMax: number) =>
+  z
+    .string()
+    .min(charsMin)
+    .max(charsMax)
+    .regex(/^[A-Za-z0-9_-]+$/)
 const Nonce = base64url(43, 43)
 const Offset = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
 const Identifier = z.string().regex(/^[A-Za-z0-9_.:-]{1,128}$/)
-const CompactToken = z.string().max(CONTROL_BYTES_MAX).regex(/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/)
+const CompactToken = z
+  .string()
+  .max(CONTROL_BYTES_MAX)
+  .regex(/^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/)
 
 /** W3C Trace Context `traceparent`, version 00; it goes into every log line of the link or stream. */
 export const Traceparent = z.string().regex(/^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/)
@@ -88,7 +96,7 @@ export type HostKeyPin = z.infer<typeof HostKeyPin>
 
 /** Terminal type and size in characters. */
 export const Pty = z.strictObject({
-  term: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.+-]{0,31}$/),
+  term: z.string().regex(/^[A-Za-z0-9.+_-]{1,64}$/),
   cols: z.int().min(1).max(PTY_SIDE_MAX),
   rows: z.int().min(1).max(PTY_SIDE_MAX),
 })
@@ -104,8 +112,8 @@ export const RemoteEnv = z
 export const RemoteCommand = z
   .string()
   .min(1)
-  .max(COMMAND_CHARS_MAX)
-  .refine((text) => !text.includes('\0') && text.isWellFormed(), 'has NUL or a lone surrogate')
+  .max(REMOTE_COMMAND_CHARS_MAX)
+  .refine((text) => !text.includes('\0') && !/\p{Surrogate}/u.test(text), 'has NUL or a lone surrogate')
 
 const Target = { host: TargetHost, port: TargetPort }
 const Login = { ...Target, username: controlless(128), pins: z.array(HostKeyPin).max(PINS_MAX), env: RemoteEnv.default({}) }
@@ -169,17 +177,21 @@ export const SealingPublicJwk = z.strictObject({ kty: z.literal('OKP'), crv: z.l
 export type SealingPublicJwk = z.infer<typeof SealingPublicJwk>
 
 /** A credential that only the relay with key `kid` can open, and only for the grant whose AAD it was sealed with (`seal.ts`). */
-export const SealedCredential = z.strictObject({ kid: Identifier, epk: base64url(43, 43), ciphertext: base64url(22, 90_000) })
+export const SealedCredential = z.strictObject({ kid: Identifier, epk: base64url(43, 43), ciphertext: base64url(22, 140_000) })
 /** A sealed credential. */
 export type SealedCredential = z.infer<typeof SealedCredential>
 
-/** Plaintext inside a sealed credential. */
-export const Credential = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('password'), password: z.string().min(1).max(1_024) }),
-  z.strictObject({ kind: z.literal('private-key'), privateKey: z.string().min(1).max(16_384), passphrase: z.string().max(1_024).optional() }),
+/** Plaintext inside a sealed credential, as JSON. An RSA-4096 key in PEM is 3.3 kB; the bound leaves room to spare. */
+export const RelayCredential = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('password'), password: z.string().min(1).max(16_384) }),
+  z.strictObject({
+    kind: z.literal('private-key'),
+    privateKey: z.string().min(1).max(16_384),
+    passphrase: z.string().min(1).max(1_024).optional(),
+  }),
 ])
 /** Plaintext inside a sealed credential. */
-export type Credential = z.infer<typeof Credential>
+export type RelayCredential = z.infer<typeof RelayCredential>
 
 /** Why an OPEN or ATTACH was refused. None of them carries a byte that the target sent. */
 export const OPEN_PROBLEMS = {
@@ -269,13 +281,22 @@ export const CONTROL = {
   /** Output in [from, to) is gone; it goes on at `to`. */
   GAP: z.strictObject({ from: Offset, to: Offset }),
   /** The key that the target presented. In answer to a scan, or before OPEN_FAIL host-key-unknown or host-key-mismatch. */
-  HOSTKEY: z.strictObject({ ...HostKeyPin.shape, publicKey: z.string().max(4_096).regex(/^[A-Za-z0-9+/]+={0,2}$/) }),
+  HOSTKEY: z.strictObject({
+    ...HostKeyPin.shape,
+    publicKey: z
+      .string()
+      .max(4_096)
+      .regex(/^[A-Za-z0-9+/]+={0,2}$/),
+  }),
 } as const
 
 /** Frames whose payload is JSON. */
 export type ControlName = keyof typeof CONTROL
 /** The payload of a control frame. */
 export type ControlBody<N extends ControlName> = z.infer<(typeof CONTROL)[N]>
+
+const utf8Encoder = new TextEncoder()
+const utf8Decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /** Whether a frame's payload is JSON. */
 export const isControl = (name: FrameName): name is ControlName => name in CONTROL
@@ -284,8 +305,13 @@ export const isControl = (name: FrameName): name is ControlName => name in CONTR
 export function decodeControl<N extends ControlName>(name: N, payload: Uint8Array): ControlBody<N> {
   if (payload.length > CONTROL_BYTES_MAX) throw new KrpError('frame-payload')
   try {
-    return CONTROL[name].parse(JSON.parse(utf8Decode(payload))) as ControlBody<N>
+    return CONTROL[name].parse(JSON.parse(utf8Decoder.decode(payload))) as ControlBody<N>
   } catch (cause) {
     throw new KrpError('frame-payload', { cause })
   }
+}
+
+/** The bytes of a control frame. Link frames take stream 0. */
+export function encodeControl<N extends ControlName>(name: N, stream: number, body: ControlBody<N>): Uint8Array {
+  return encodeFrame(name, stream, utf8Encoder.encode(JSON.stringify(body)))
 }
