@@ -1,5 +1,5 @@
 /** Mounting order and import order at once; `src/edge/features.ts` follows it. */
-const FEATURES = 'audit identity orgs rooms inbox shell people moderation analytics risk privacy ops'.split(' ')
+export const FEATURES = 'audit identity orgs rooms inbox shell people moderation analytics risk privacy ops'.split(' ')
 
 const featurePath = (names) => `^src/edge/(${names.join('|')})/`
 const npmPath = (names) => `node_modules/(${names.join('|')})/`
@@ -76,7 +76,7 @@ const edgeRules = [
 const ENTRIES = [
   '^src/edge/worker\\.ts$',
   '^src/client/client\\.ts$',
-  '^src/relay/main\\.ts$',
+  '^src/relay/(main|[a-z]+-thread)\\.ts$',
   '^src/console/islands/[^/]+$',
   '^src/dev/(start|check|test|deploy|assets)\\.ts$|^src/dev/run\\.mjs$',
 ]
@@ -100,6 +100,15 @@ export default {
       { path: '^src/', pathNot: ['^src/dev/', '^src/console/islands/'] },
       { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], pathNot: '^node_modules/@cloudflare/workers-types/' },
     ),
+  ],
+  required: [
+    {
+      name: 'typescript-is-read',
+      comment: 'a parser that reads no TypeScript would find no violation either',
+      severity: 'error',
+      module: { path: '^src/edge/worker\\.ts$' },
+      to: { path: '^src/edge/env\\.ts$' },
+    },
   ],
   options: {
     parser: 'swc',
