@@ -27,9 +27,12 @@ export interface Endpoint<P extends Schema = Schema, Q extends Schema = Schema, 
 }
 
 /** Keeps literal types while checking the shape. */
-export function endpoint<P extends Schema = z.ZodUndefined, Q extends Schema = z.ZodUndefined, B extends Schema = z.ZodUndefined, R extends Schema = Schema>(
-  e: Endpoint<P, Q, B, R>,
-): Endpoint<P, Q, B, R> {
+export function endpoint<
+  P extends Schema = z.ZodUndefined,
+  Q extends Schema = z.ZodUndefined,
+  B extends Schema = z.ZodUndefined,
+  R extends Schema = Schema,
+>(e: Endpoint<P, Q, B, R>): Endpoint<P, Q, B, R> {
   return e
 }
 

@@ -19,13 +19,25 @@ export type Readiness = z.infer<typeof Readiness>
 /** The health operations. */
 export const healthEndpoints = {
   getLive: endpoint({
-    id: 'getLive', method: 'GET', path: '/health/live', tag: 'health', access: 'public',
+    id: 'getLive',
+    method: 'GET',
+    path: '/health/live',
+    tag: 'health',
+    access: 'public',
     summary: 'The Worker answers. Touches nothing else.',
-    success: 200, response: z.object({ status: z.literal('live') }).meta({ id: 'Liveness' }), problems: [],
+    success: 200,
+    response: z.object({ status: z.literal('live') }).meta({ id: 'Liveness' }),
+    problems: [],
   }),
   getReady: endpoint({
-    id: 'getReady', method: 'GET', path: '/health/ready', tag: 'health', access: 'public',
+    id: 'getReady',
+    method: 'GET',
+    path: '/health/ready',
+    tag: 'health',
+    access: 'public',
     summary: 'Whether each dependency answers within its budget. Answers 503 with the same body when a hard one does not.',
-    success: 200, response: Readiness, problems: [],
+    success: 200,
+    response: Readiness,
+    problems: [],
   }),
 }

@@ -15,7 +15,9 @@ export const prefixedId = <const P extends string>(prefix: P, title: string) =>
     .meta({ id: title, description: `Prefixed, sortable id (UUIDv7 in base32), as in \`${prefix}_01jd0…\`.` })
 
 /** A moment: ISO 8601 in UTC with milliseconds. */
-export const Moment = z.iso.datetime({ precision: 3 }).meta({ id: 'Moment', description: 'ISO 8601, UTC, milliseconds.', example: '2026-11-01T12:00:00.000Z' })
+export const Moment = z.iso
+  .datetime({ precision: 3 })
+  .meta({ id: 'Moment', description: 'ISO 8601, UTC, milliseconds.', example: '2026-11-01T12:00:00.000Z' })
 
 /** Unix milliseconds to the wire form. */
 export const toMoment = (unixMs: number): string => new Date(unixMs).toISOString()
@@ -32,7 +34,8 @@ export const PageQuery = z.strictObject({
 export type PageQuery = z.output<typeof PageQuery>
 
 /** A page of a list; `nextCursor` is absent on the last one. */
-export const pageOf = <S extends z.ZodType>(item: S, title: string) => z.object({ items: z.array(item), nextCursor: z.string().optional() }).meta({ id: title })
+export const pageOf = <S extends z.ZodType>(item: S, title: string) =>
+  z.object({ items: z.array(item), nextCursor: z.string().optional() }).meta({ id: title })
 
 /** A name people read: trimmed, on one line, without control or direction-override characters. */
 export const lineOf = (charsMax: number) =>

@@ -51,7 +51,11 @@ export const NewPassword = z
   .string()
   .refine((s) => codePoints(s) >= PASSWORD_CHARS_MIN, `needs ${PASSWORD_CHARS_MIN} characters or more`)
   .refine((s) => s.length <= PASSWORD_CHARS_MAX, `takes ${PASSWORD_CHARS_MAX} characters at most`)
-  .meta({ id: 'NewPassword', description: `At least ${PASSWORD_CHARS_MIN} characters; any characters, spaces included.`, example: 'correct horse battery staple' })
+  .meta({
+    id: 'NewPassword',
+    description: `At least ${PASSWORD_CHARS_MIN} characters; any characters, spaces included.`,
+    example: 'correct horse battery staple',
+  })
 
 /** How the tokens travel: in the answer's body, or in `__Host-` cookies that scripts cannot read. */
 export const TokenMode = z.enum(['bearer', 'cookie']).meta({ id: 'TokenMode' })
@@ -123,48 +127,104 @@ export const Ticket = z.object({ ticket: z.string(), expiresAt: Moment }).meta({
 /** A single-use pass that opens one WebSocket. */
 export type Ticket = z.infer<typeof Ticket>
 
-const Jwk = z.object({ kty: z.string(), kid: z.string(), alg: z.string(), use: z.literal('sig'), crv: z.string(), x: z.string() }).meta({ id: 'Jwk' })
+const Jwk = z
+  .object({ kty: z.string(), kid: z.string(), alg: z.string(), use: z.literal('sig'), crv: z.string(), x: z.string() })
+  .meta({ id: 'Jwk' })
 
 /** The identity operations. */
 export const identityEndpoints = {
   register: endpoint({
-    id: 'register', method: 'POST', path: '/v1/auth/register', tag: 'identity', access: 'public',
+    id: 'register',
+    method: 'POST',
+    path: '/v1/auth/register',
+    tag: 'identity',
+    access: 'public',
     summary: 'Ask for an account; a 6-digit code goes to the address. The answer never tells whether the address is taken.',
-    body: Register, success: 202, response: Registration, problems: [],
+    body: Register,
+    success: 202,
+    response: Registration,
+    problems: [],
   }),
   verifyEmail: endpoint({
-    id: 'verifyEmail', method: 'POST', path: '/v1/auth/verify', tag: 'identity', access: 'public',
+    id: 'verifyEmail',
+    method: 'POST',
+    path: '/v1/auth/verify',
+    tag: 'identity',
+    access: 'public',
     summary: 'Prove the address with the mailed code; the account exists from here on.',
-    body: VerifyEmail, success: 204, response: z.undefined(), problems: ['code-invalid'],
+    body: VerifyEmail,
+    success: 204,
+    response: z.undefined(),
+    problems: ['code-invalid'],
   }),
   login: endpoint({
-    id: 'login', method: 'POST', path: '/v1/auth/login', tag: 'identity', access: 'public',
+    id: 'login',
+    method: 'POST',
+    path: '/v1/auth/login',
+    tag: 'identity',
+    access: 'public',
     summary: 'Sign in on a device and start its session.',
-    body: Login, success: 200, response: Tokens, problems: ['credentials-invalid', 'origin-untrusted'],
+    body: Login,
+    success: 200,
+    response: Tokens,
+    problems: ['credentials-invalid', 'origin-untrusted'],
   }),
   refresh: endpoint({
-    id: 'refresh', method: 'POST', path: '/v1/auth/refresh', tag: 'identity', access: 'public',
+    id: 'refresh',
+    method: 'POST',
+    path: '/v1/auth/refresh',
+    tag: 'identity',
+    access: 'public',
     summary: 'Trade the refresh token for the next pair. Racing and retried calls converge on the same pair.',
-    body: RefreshRequest, success: 200, response: Tokens, problems: ['unauthenticated', 'session-ended', 'refresh-reused', 'origin-untrusted'],
+    body: RefreshRequest,
+    success: 200,
+    response: Tokens,
+    problems: ['unauthenticated', 'session-ended', 'refresh-reused', 'origin-untrusted'],
   }),
   logout: endpoint({
-    id: 'logout', method: 'POST', path: '/v1/auth/logout', tag: 'identity', access: 'public',
+    id: 'logout',
+    method: 'POST',
+    path: '/v1/auth/logout',
+    tag: 'identity',
+    access: 'public',
     summary: 'End the session of the presented refresh token. Ending an ended session succeeds.',
-    body: RefreshRequest, success: 204, response: z.undefined(), problems: ['unauthenticated', 'origin-untrusted'],
+    body: RefreshRequest,
+    success: 204,
+    response: z.undefined(),
+    problems: ['unauthenticated', 'origin-untrusted'],
   }),
   getSession: endpoint({
-    id: 'getSession', method: 'GET', path: '/v1/auth/session', tag: 'identity', access: 'user',
+    id: 'getSession',
+    method: 'GET',
+    path: '/v1/auth/session',
+    tag: 'identity',
+    access: 'user',
     summary: 'Who the presented token speaks for, from the token alone.',
-    success: 200, response: SessionInfo, problems: [],
+    success: 200,
+    response: SessionInfo,
+    problems: [],
   }),
   getMe: endpoint({
-    id: 'getMe', method: 'GET', path: '/v1/me', tag: 'identity', access: 'user',
+    id: 'getMe',
+    method: 'GET',
+    path: '/v1/me',
+    tag: 'identity',
+    access: 'user',
     summary: 'The signed-in user.',
-    success: 200, response: Me, problems: [],
+    success: 200,
+    response: Me,
+    problems: [],
   }),
   getJwks: endpoint({
-    id: 'getJwks', method: 'GET', path: '/.well-known/jwks.json', tag: 'identity', access: 'public',
+    id: 'getJwks',
+    method: 'GET',
+    path: '/.well-known/jwks.json',
+    tag: 'identity',
+    access: 'public',
     summary: 'The public keys that verify access tokens (RFC 7517).',
-    success: 200, response: z.object({ keys: z.array(Jwk) }).meta({ id: 'JwkSet' }), problems: [], publicSeconds: 300,
+    success: 200,
+    response: z.object({ keys: z.array(Jwk) }).meta({ id: 'JwkSet' }),
+    problems: [],
+    publicSeconds: 300,
   }),
 }

@@ -73,7 +73,8 @@ export class Problem extends Error {
 }
 
 /** Tells an expected failure from a bug, by structure: an Error loses its prototype across Durable Object RPC. */
-export const isProblem = (e: unknown): e is Problem => e instanceof Error && e.name === 'Problem' && 'slug' in e && String(e.slug) in PROBLEMS
+export const isProblem = (e: unknown): e is Problem =>
+  e instanceof Error && e.name === 'Problem' && 'slug' in e && String(e.slug) in PROBLEMS
 
 /** Private WebSocket close code of a problem: 4000 + its HTTP status, so one table serves both transports. */
 export const closeCodeOf = (slug: ProblemSlug): number => 4000 + PROBLEMS[slug].status

@@ -1,0 +1,25 @@
+import type { Dependency } from '../../contract/health.ts'
+import type { UserId } from '../../contract/identity.ts'
+import type { Consumers } from '../platform/outbox/outbox.ts'
+import type { Scope } from '../platform/scope.ts'
+import type { EdgeApp } from './implement.ts'
+
+/** Checks one dependency; answers a short reason when it is not well. */
+export interface Probe {
+  readonly isHard: boolean
+  readonly check: (scope: Scope) => Promise<Pick<Dependency, 'ok' | 'detail'>>
+}
+
+/** What a feature offers to the program: its routes, and its duties for privacy, cron, outbox and health. */
+export interface Feature {
+  readonly name: string
+  readonly mount: (app: EdgeApp) => void
+  readonly personalData?: {
+    readonly export: (scope: Scope, userId: UserId) => Promise<object>
+    readonly erase: (scope: Scope, userId: UserId) => Promise<void>
+  }
+  /** Bounded cron work; answers how many things it did. */
+  readonly sweeps?: Readonly<Record<string, (scope: Scope) => Promise<number>>>
+  readonly consumers?: Consumers
+  readonly probes?: Readonly<Record<string, Probe>>
+}

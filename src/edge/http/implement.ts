@@ -1,0 +1,144 @@
+import type { Context, Hono } from 'hono'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import type * as z from 'zod'
+import { type Endpoint, problemsOf, type SocketEndpoint } from '../../contract/endpoint.ts'
+import { isProblem, Problem, type ProblemSlug } from '../../contract/problem.ts'
+import type { Env } from '../env.ts'
+import type { Actor, Scope } from '../platform/scope.ts'
+import type { Trace } from '../platform/trace.ts'
+import { faultsOfText, readJson } from './body.ts'
+import { type Authenticate, accessTokenOf } from './session.ts'
+
+/** What a request carries through the middleware. */
+export interface EdgeEnv {
+  Bindings: Env
+  Variables: { trace: Trace; scope: Scope; authenticate: Authenticate; route: string; problem: ProblemSlug }
+}
+
+/** The Worker's Hono app. */
+export type EdgeApp = Hono<EdgeEnv>
+
+type Out<S> = S extends z.ZodType ? z.output<S> : undefined
+
+/** What a handler may add to its answer. */
+export interface Reply {
+  readonly headers: Headers
+  status: number
+}
+
+/** One validated call. `actor` is there exactly when the endpoint's access is not public. */
+export interface Call<P, Q, B> {
+  readonly params: Out<P>
+  readonly query: Out<Q>
+  readonly body: Out<B>
+  readonly scope: Scope
+  readonly actor: Actor
+  readonly request: Request
+  readonly reply: Reply
+}
+
+function check(schema: z.ZodType | undefined, value: unknown, at: string): unknown {
+  if (!schema) return undefined
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  const errors = parsed.error.issues.flatMap((issue) => {
+    const keys = issue.code === 'unrecognized_keys' ? issue.keys : [undefined]
+    return keys.map((key) => ({
+      detail: key === undefined ? issue.message : 'is not a field',
+      pointer: pointerOf([at, ...issue.path, ...(key === undefined ? [] : [key])]),
+    }))
+  })
+  throw new Problem('invalid-request', { errors })
+}
+
+const pointerOf = (path: readonly PropertyKey[]): string =>
+  `#/${path.map((p) => String(p).replaceAll('~', '~0').replaceAll('/', '~1')).join('/')}`
+
+/** Query parameters as an object; a repeated one has no single meaning. */
+function queryOf(url: string): Record<string, string> {
+  const entries = [...new URL(url).searchParams]
+  const query = Object.fromEntries(entries)
+  const errors = [
+    ...(entries.length === Object.keys(query).length ? [] : [{ detail: 'repeats a parameter', pointer: '#/query' }]),
+    ...faultsOfText(query, '#/query'),
+  ]
+  if (errors.length > 0) throw new Problem('invalid-request', { errors })
+  return query
+}
+
+async function actorOf(c: Context<EdgeEnv>): Promise<{ readonly scope: Scope; readonly actor: Actor }> {
+  const scope = c.get('scope')
+  const actor = await c.get('authenticate')(scope, accessTokenOf(c.req.raw, scope.config))
+  const known = { ...scope, actor }
+  c.set('scope', known)
+  return { scope: known, actor }
+}
+
+/** A path parameter of the wrong shape names nothing, so it is not found rather than malformed. */
+function paramsOf(c: Context<EdgeEnv>, schema: z.ZodType | undefined): unknown {
+  if (!schema) return undefined
+  const parsed = schema.safeParse(c.req.param())
+  if (!parsed.success) throw new Problem('not-found')
+  return parsed.data
+}
+
+/** In dev and test a problem that the contract does not list is a bug, so it cannot go unnoticed. */
+async function holdToContract<T>(e: Endpoint, scope: Scope, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (scope.config.isDev && isProblem(error) && !problemsOf(e).includes(error.slug)) {
+      throw new Error(`${e.id} answered the undeclared problem ${error.slug}`, { cause: error })
+    }
+    throw error
+  }
+}
+
+function answer(c: Context<EdgeEnv>, e: Endpoint, { result, reply }: { readonly result: unknown; readonly reply: Reply }): Response {
+  for (const [name, value] of reply.headers) c.header(name, value, { append: true })
+  if (e.publicSeconds !== undefined) c.header('cache-control', `public, max-age=${e.publicSeconds}`)
+  return e.success === 204 ? c.body(null, 204) : c.json(result as object, reply.status as ContentfulStatusCode)
+}
+
+/** Binds an endpoint to its handler: authenticates, validates in, types what goes out. */
+export function implement<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R extends z.ZodType>(
+  app: EdgeApp,
+  endpoint: Endpoint<P, Q, B, R>,
+  handle: (call: Call<P, Q, B>) => Promise<z.input<R>>,
+): void {
+  const e = endpoint as unknown as Endpoint
+  app.on(e.method, e.path, (c) => {
+    c.set('route', e.path)
+    return holdToContract(e, c.get('scope'), async () => {
+      const { scope, actor } = e.access === 'public' ? { scope: c.get('scope'), actor: undefined } : await actorOf(c)
+      const params = paramsOf(c, e.params)
+      const query = check(e.query, e.query && queryOf(c.req.url), 'query')
+      const body = check(e.body, e.body && (await readJson(c.req.raw)), 'body')
+      const reply: Reply = { headers: new Headers(), status: e.success }
+      const result = await handle({ params, query, body, scope, actor, request: c.req.raw, reply } as Call<P, Q, B>)
+      return answer(c, e, { result, reply })
+    })
+  })
+}
+
+/** One WebSocket upgrade with its path checked; who it is for the feature to find out, since a ticket may stand in for a token. */
+export interface Upgrade<P> {
+  readonly params: Out<P>
+  readonly scope: Scope
+  readonly request: Request
+  readonly authenticate: Authenticate
+}
+
+/** Binds a WebSocket door to its handler, which answers the upgrade. */
+export function implementSocket<P extends z.ZodType>(
+  app: EdgeApp,
+  socket: SocketEndpoint<P>,
+  handle: (upgrade: Upgrade<P>) => Promise<Response>,
+): void {
+  app.get(socket.path, async (c) => {
+    c.set('route', socket.path)
+    if (c.req.header('upgrade')?.toLowerCase() !== 'websocket') throw new Problem('upgrade-required')
+    const params = paramsOf(c, socket.params) as Out<P>
+    return handle({ params, scope: c.get('scope'), request: c.req.raw, authenticate: c.get('authenticate') })
+  })
+}

@@ -1,0 +1,105 @@
+import * as z from 'zod'
+import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject, type ZodOpenApiResponsesObject } from 'zod-openapi'
+import { type Endpoint, problemsOf, type SocketEndpoint } from '../../contract/endpoint.ts'
+import { PROBLEMS, ProblemBody, type ProblemSlug } from '../../contract/problem.ts'
+
+const TAGS = {
+  identity: 'Accounts, sessions and tokens.',
+  orgs: 'Organisations and their members.',
+  rooms: 'Shared documents and who may enter.',
+  shells: 'SSH hosts, commands and interactive shells.',
+  health: 'Whether the service and what it needs are well.',
+} as const
+
+const SECURITY = [{ bearer: [] }, { cookie: [] }]
+
+const templateOf = (path: string): string => path.replace(/:(\w+)/g, '{$1}')
+
+const TRACE_HEADER = z.string().meta({ description: 'W3C trace context of this answer.', header: { id: 'traceparent' } })
+
+/** One response per status; the problems that share it are told apart by `type`. */
+function problemResponses(slugs: readonly ProblemSlug[]): ZodOpenApiResponsesObject {
+  const byStatus = Object.groupBy(slugs, (slug) => PROBLEMS[slug].status)
+  const entries = Object.entries(byStatus).map(([status, same = []]) => {
+    const description = same.map((slug) => `\`${slug}\`: ${PROBLEMS[slug].title}`).join('\n\n')
+    const content = { 'application/problem+json': { schema: ProblemBody } }
+    return [status, { description, headers: z.object({ traceparent: TRACE_HEADER }), content, 'x-problems': same }]
+  })
+  return Object.fromEntries(entries) as ZodOpenApiResponsesObject
+}
+
+function operationOf(e: Endpoint): ZodOpenApiOperationObject {
+  const success =
+    e.success === 204
+      ? { 204: { description: 'Done.' } }
+      : {
+          [e.success]: {
+            description: 'The answer.',
+            headers: z.object({ traceparent: TRACE_HEADER }),
+            content: { 'application/json': { schema: e.response } },
+          },
+        }
+  return {
+    operationId: e.id,
+    summary: e.summary,
+    tags: [e.tag],
+    security: e.access === 'public' ? [] : SECURITY,
+    requestParams: { ...(e.params && { path: e.params as z.ZodObject }), ...(e.query && { query: e.query as z.ZodObject }) },
+    ...(e.body && { requestBody: { required: true, content: { 'application/json': { schema: e.body } } } }),
+    responses: { ...success, ...problemResponses(problemsOf(e)) } as ZodOpenApiResponsesObject,
+  }
+}
+
+const TicketQuery = z.object({
+  ticket: z.string().optional().meta({ description: 'A single-use ticket, where no header or subprotocol can be sent.' }),
+})
+
+function socketOperationOf(s: SocketEndpoint): ZodOpenApiOperationObject {
+  return {
+    operationId: s.id,
+    summary: s.summary,
+    description:
+      'A WebSocket upgrade. Offer the subprotocols `parvis` and `bearer.<access token>`, or `parvis` and `ticket.<ticket>`; or send the Authorization header.',
+    tags: [s.tag],
+    security: SECURITY,
+    requestParams: { path: s.params as unknown as z.ZodObject, query: TicketQuery },
+    responses: {
+      101: { description: 'The socket is open.' },
+      ...problemResponses([...s.problems, 'internal', 'unavailable']),
+    } as ZodOpenApiResponsesObject,
+  }
+}
+
+/** OpenAPI 3.1, printed from the same objects that the server validates with and the client calls by. */
+export function openApiDocument(endpoints: Readonly<Record<string, Endpoint>>, sockets: Readonly<Record<string, SocketEndpoint>>): object {
+  const operations = [
+    ...Object.values(endpoints).map((e) => ({ path: templateOf(e.path), method: e.method.toLowerCase(), operation: operationOf(e) })),
+    ...Object.values(sockets).map((s) => ({ path: templateOf(s.path), method: 'get', operation: socketOperationOf(s) })),
+  ]
+  const byPath = Map.groupBy(operations, (o) => o.path)
+  const paths = Object.fromEntries([...byPath].map(([path, same]) => [path, Object.fromEntries(same.map((o) => [o.method, o.operation]))]))
+  return createDocument({
+    openapi: '3.1.0',
+    info: {
+      title: 'Parvis',
+      version: '1',
+      summary: 'Identity, realtime rooms and audited remote shells at the edge.',
+      description: 'Every failure is an RFC 9457 problem with a trace id. Times are ISO 8601 in UTC. Lists are paged by an opaque cursor.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/', description: 'The deployment that serves this document.' }],
+    tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
+    paths: paths as ZodOpenApiPathsObject,
+    components: {
+      securitySchemes: {
+        bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'An access token from `login` or `refresh`.' },
+        cookie: {
+          type: 'apiKey',
+          in: 'cookie',
+          name: '__Host-parvis-access',
+          description: 'Cookie mode; calls that change something need a trusted Origin.',
+        },
+      },
+    },
+  })
+}

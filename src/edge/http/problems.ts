@@ -1,0 +1,43 @@
+import type { Context } from 'hono'
+import { isProblem, PROBLEMS, Problem, type ProblemBody } from '../../contract/problem.ts'
+import { ConfigError } from '../platform/config.ts'
+import { isOutage } from '../platform/db.ts'
+import { describeError, logFor } from '../platform/log.ts'
+import type { EdgeEnv } from './implement.ts'
+
+/** A moment is usually enough for D1 or an object to come back. */
+const OUTAGE_RETRY_SECONDS = 2
+
+/** Which problem an error is: itself, an outage of a dependency, or a bug. */
+export function problemOf(error: unknown): Problem {
+  if (isProblem(error)) return error
+  if (isOutage(error)) return new Problem('unavailable', { retryAfterSeconds: OUTAGE_RETRY_SECONDS }, { cause: error })
+  return new Problem('internal', {}, { cause: error })
+}
+
+/** A problem as bytes. */
+export function problemResponse(problem: Problem, traceId: string): Response {
+  const { slug, extras } = problem
+  const { status, title } = PROBLEMS[slug]
+  const body: ProblemBody = {
+    type: `/problems/${slug}`,
+    title,
+    status,
+    ...(extras.detail === undefined ? {} : { detail: extras.detail }),
+    traceId,
+    ...(extras.errors ? { errors: [...extras.errors] } : {}),
+  }
+  const headers = new Headers({ 'content-type': 'application/problem+json; charset=utf-8', 'cache-control': 'no-store' })
+  if (status === 401) headers.set('www-authenticate', 'Bearer realm="parvis"')
+  if (extras.retryAfterSeconds !== undefined) headers.set('retry-after', String(extras.retryAfterSeconds))
+  return new Response(JSON.stringify(body), { status, headers })
+}
+
+/** The only place that turns a failure into an answer. Bugs say nothing about themselves. */
+export function answerProblem(error: Error, c: Context<EdgeEnv>): Response {
+  const trace = c.get('trace')
+  const problem = problemOf(error)
+  c.set('problem', problem.slug)
+  if (problem !== error) logFor(trace)(error instanceof ConfigError ? 'config.refused' : 'request.failed', describeError(error))
+  return problemResponse(problem, trace.traceId)
+}

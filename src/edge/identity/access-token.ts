@@ -1,0 +1,115 @@
+import { jwtVerify, SignJWT } from 'jose'
+import * as z from 'zod'
+import { SessionId, UserId } from '../../contract/identity.ts'
+import { Problem } from '../../contract/problem.ts'
+import { fromBase64Url } from '../platform/base64.ts'
+import type { Actor, Scope } from '../platform/scope.ts'
+import { jitteredTtlSeconds } from './policy.ts'
+import { SIGNING_ALG, signingKey, verifyingKey } from './signing-keys.ts'
+import { liveSession } from './store.ts'
+
+/** RFC 9068 §2.1: what tells an access token from every other token of ours. */
+const TYP = 'at+jwt'
+/** Workers' clocks agree to well under this. */
+const CLOCK_SECONDS = 5
+/** How long an isolate trusts a session it has checked: the bound of revocation on ordinary routes. */
+const REMEMBER_MS = 30_000
+/** About 5 MB of tokens and actors. */
+const REMEMBERED_MAX = 5_000
+/** Ours are below 600. */
+const TOKEN_CHARS_MAX = 2_048
+
+const Claims = z.object({ sub: UserId, sid: SessionId, exp: z.int(), jti: z.string() })
+
+interface Remembered {
+  readonly actor: Actor
+  checkedAt: number
+}
+
+/** Verified tokens of this isolate, oldest first, keyed by the whole token: two tokens never share an entry. */
+const remembered = new Map<string, Remembered>()
+
+/** An access token for a session. `exp` never passes the session's own end. */
+export async function mintAccessToken(
+  scope: Scope,
+  session: { readonly id: SessionId; readonly userId: UserId; readonly expiresAt: number },
+) {
+  const { kid, key } = await signingKey(scope)
+  const now = Math.floor(scope.now() / 1000)
+  const random = (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32
+  const exp = Math.min(now + jitteredTtlSeconds(scope.config.accessTtlSeconds, random), Math.floor(session.expiresAt / 1000))
+  const { publicOrigin } = scope.config
+  const accessToken = await new SignJWT({ sid: session.id, client_id: publicOrigin })
+    .setProtectedHeader({ alg: SIGNING_ALG, typ: TYP, kid })
+    .setIssuer(publicOrigin)
+    .setAudience(publicOrigin)
+    .setSubject(session.userId)
+    .setJti(scope.newId('jti'))
+    .setIssuedAt(now)
+    .setExpirationTime(exp)
+    .sign(key)
+  return { accessToken, expiresAt: exp * 1000 }
+}
+
+async function verify(scope: Scope, token: string): Promise<Actor> {
+  const isCanonical = token.length <= TOKEN_CHARS_MAX && token.split('.').every((segment) => fromBase64Url(segment) !== undefined)
+  if (!isCanonical) throw new Problem('unauthenticated')
+  const keyFor = async ({ kid }: { kid?: string | undefined }) => {
+    const key = await verifyingKey(scope, kid ?? '')
+    if (!key) throw new Problem('unauthenticated')
+    return key
+  }
+  const { publicOrigin } = scope.config
+  const options = {
+    algorithms: [SIGNING_ALG],
+    typ: TYP,
+    issuer: publicOrigin,
+    audience: publicOrigin,
+    clockTolerance: CLOCK_SECONDS,
+    currentDate: new Date(scope.now()),
+  }
+  try {
+    const { payload } = await jwtVerify(token, keyFor, options)
+    const { sub, sid, exp } = Claims.parse(payload)
+    return { userId: sub, sessionId: sid, expiresAt: exp * 1000 }
+  } catch (error) {
+    // Storage trouble is not the caller's fault; everything jose or zod dislikes is.
+    if (error instanceof Error && (error.name.startsWith('JW') || error.name.startsWith('JOSE') || error instanceof z.ZodError))
+      throw new Problem('unauthenticated')
+    throw error
+  }
+}
+
+function remember(token: string, entry: Remembered): void {
+  const [oldest] = remembered.keys()
+  if (remembered.size >= REMEMBERED_MAX && oldest !== undefined) remembered.delete(oldest)
+  remembered.set(token, entry)
+}
+
+/**
+ * Who an access token speaks for. An isolate asks storage about a session at most every 30 seconds.
+ *
+ * @throws Problem `unauthenticated` for a token we would not have minted or that has expired, `session-ended` when its session is over
+ */
+export async function authenticate(scope: Scope, token: string): Promise<Actor> {
+  const now = scope.now()
+  const known = remembered.get(token)
+  if (known && known.actor.expiresAt <= now) {
+    remembered.delete(token)
+    throw new Problem('unauthenticated')
+  }
+  if (known && now - known.checkedAt < REMEMBER_MS) return known.actor
+  const actor = known?.actor ?? (await verify(scope, token))
+  const [live] = await liveSession(scope.db, actor.sessionId, now)
+  if (!live) {
+    remembered.delete(token)
+    throw new Problem('session-ended')
+  }
+  remember(token, { actor, checkedAt: now })
+  return actor
+}
+
+/** Makes this isolate ask again about a session that has just ended here. */
+export function forgetSession(sessionId: SessionId): void {
+  for (const [token, { actor }] of remembered) if (actor.sessionId === sessionId) remembered.delete(token)
+}

@@ -1,0 +1,30 @@
+import type { RefreshRequest, Tokens } from '../../contract/identity.ts'
+import { Problem } from '../../contract/problem.ts'
+import { hostCookie, readCookie } from '../http/cookies.ts'
+import { ACCESS_COOKIE, isTrustedOrigin, REFRESH_COOKIE } from '../http/session.ts'
+import type { Scope } from '../platform/scope.ts'
+import type { PresentedRefresh } from './refresh.ts'
+
+const secondsUntil = (moment: string, now: number): number => Math.max(0, Math.floor((Date.parse(moment) - now) / 1000))
+
+/** Moves the tokens from the answer into cookies that scripts cannot read. */
+export function intoCookies(scope: Scope, headers: Headers, tokens: Tokens): Tokens {
+  const { accessToken = '', refreshToken = '', ...rest } = tokens
+  headers.append('set-cookie', hostCookie(ACCESS_COOKIE, accessToken, secondsUntil(tokens.expiresAt, scope.now())))
+  headers.append('set-cookie', hostCookie(REFRESH_COOKIE, refreshToken, secondsUntil(tokens.sessionExpiresAt, scope.now())))
+  return rest
+}
+
+/** Makes the browser drop both cookies. */
+export function dropCookies(headers: Headers): void {
+  for (const name of [ACCESS_COOKIE, REFRESH_COOKIE]) headers.append('set-cookie', hostCookie(name, '', 0))
+}
+
+/** The refresh token of a call: in the body, else in the cookie, which only a trusted origin may use. @throws Problem */
+export function presentedRefresh(scope: Scope, request: Request, body: RefreshRequest): PresentedRefresh {
+  if (body.refreshToken !== undefined) return { token: body.refreshToken, mode: 'bearer' }
+  const token = readCookie(request.headers, REFRESH_COOKIE)
+  if (!token) throw new Problem('unauthenticated')
+  if (!isTrustedOrigin(request.headers, scope.config)) throw new Problem('origin-untrusted')
+  return { token, mode: 'cookie' }
+}

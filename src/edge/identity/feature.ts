@@ -1,0 +1,11 @@
+import type { Feature } from '../http/feature.ts'
+import { mountIdentity } from './routes.ts'
+import { eraseIdentity, exportIdentity } from './service.ts'
+import { sweepIdentity } from './sweep.ts'
+
+export const identity: Feature = {
+  name: 'identity',
+  mount: mountIdentity,
+  personalData: { export: exportIdentity, erase: eraseIdentity },
+  sweeps: { identity: sweepIdentity },
+}

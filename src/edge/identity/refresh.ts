@@ -1,0 +1,64 @@
+import type { TokenMode, Tokens } from '../../contract/identity.ts'
+import { Problem } from '../../contract/problem.ts'
+import { auditIfChanged } from '../audit/service.ts'
+import { commit } from '../platform/outbox/outbox.ts'
+import type { Scope } from '../platform/scope.ts'
+import { forgetSession } from './access-token.ts'
+import { decideRefresh } from './policy.ts'
+import { type RefreshClaim, readRefreshToken } from './refresh-token.ts'
+import { advanceSession, endSession, sessionById } from './store.ts'
+import { tokensFor } from './tokens.ts'
+
+/** A refresh token as it arrived. */
+export interface PresentedRefresh {
+  readonly token: string
+  readonly mode: TokenMode
+}
+
+async function claimOf(scope: Scope, token: string): Promise<RefreshClaim> {
+  const claim = await readRefreshToken(scope.config.keyring, token)
+  if (!claim) throw new Problem('unauthenticated')
+  return claim
+}
+
+/**
+ * The next pair. Calls that race, or repeat because an answer was lost, all get the same current token.
+ *
+ * @throws Problem `unauthenticated` for a token we never made, `session-ended`, or `refresh-reused` which also ends the session
+ */
+export async function refresh(scope: Scope, { token, mode }: PresentedRefresh): Promise<Tokens> {
+  const claim = await claimOf(scope, token)
+  const now = scope.now()
+  const at = { now, idleExpiresAt: now + scope.config.sessionIdleSeconds * 1000 }
+  const [advanced] = await advanceSession(scope.db, { id: claim.sessionId, counter: claim.counter, mode }, at)
+  return advanced ? tokensFor(scope, advanced, 'rotated') : converge(scope, claim, mode)
+}
+
+async function converge(scope: Scope, claim: RefreshClaim, mode: TokenMode): Promise<Tokens> {
+  const [found] = await sessionById(scope.db, claim.sessionId)
+  if (!found || found.session.mode !== mode) throw new Problem('unauthenticated')
+  const { session, disabledAt } = found
+  const now = scope.now()
+  const isLive = session.endedAt === null && disabledAt === null && session.expiresAt > now && session.idleExpiresAt > now
+  const decision = decideRefresh(claim.counter, { ...session, isLive }, { now, raceSeconds: scope.config.refreshRaceSeconds })
+  if ('converge' in decision) return tokensFor(scope, session, decision.converge)
+  if (decision.refuse === 'refresh-reused') await finish(scope, session, 'refresh-reused')
+  throw new Problem(decision.refuse)
+}
+
+async function finish(
+  scope: Scope,
+  session: { readonly id: RefreshClaim['sessionId']; readonly userId: string },
+  cause: string,
+): Promise<void> {
+  const entry = auditIfChanged(scope, { action: 'session.end', subject: session.id, cause, actorId: session.userId })
+  await commit(scope, [endSession(scope.db, session.id, { now: scope.now(), cause }), entry])
+  forgetSession(session.id)
+}
+
+/** Ends the session of a refresh token, current or old. @throws Problem `unauthenticated` for a token we never made */
+export async function logout(scope: Scope, { token }: PresentedRefresh): Promise<void> {
+  const claim = await claimOf(scope, token)
+  const [found] = await sessionById(scope.db, claim.sessionId)
+  if (found) await finish(scope, found.session, 'logout')
+}

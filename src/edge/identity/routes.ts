@@ -1,0 +1,35 @@
+import { identityEndpoints as api } from '../../contract/identity.ts'
+import { Problem } from '../../contract/problem.ts'
+import { type EdgeApp, implement } from '../http/implement.ts'
+import { isLoginOriginAllowed } from '../http/session.ts'
+import { dropCookies, intoCookies, presentedRefresh } from './cookies.ts'
+import { login } from './login.ts'
+import { logout, refresh } from './refresh.ts'
+import { register, verifyEmail } from './registration.ts'
+import { me, sessionInfo } from './service.ts'
+import { publicKeys } from './signing-keys.ts'
+
+/** Mounts the identity operations. */
+export function mountIdentity(app: EdgeApp): void {
+  implement(app, api.register, ({ scope, body }) => register(scope, body))
+  implement(app, api.verifyEmail, ({ scope, body }) => verifyEmail(scope, body).then(() => undefined))
+  implement(app, api.login, async ({ scope, body, request, reply }) => {
+    if (!isLoginOriginAllowed(request.headers, scope.config)) throw new Problem('origin-untrusted')
+    const tokens = await login(scope, body)
+    return body.mode === 'cookie' ? intoCookies(scope, reply.headers, tokens) : tokens
+  })
+  implement(app, api.refresh, async ({ scope, body, request, reply }) => {
+    const presented = presentedRefresh(scope, request, body)
+    const tokens = await refresh(scope, presented)
+    return presented.mode === 'cookie' ? intoCookies(scope, reply.headers, tokens) : tokens
+  })
+  implement(app, api.logout, async ({ scope, body, request, reply }) => {
+    const presented = presentedRefresh(scope, request, body)
+    await logout(scope, presented)
+    if (presented.mode === 'cookie') dropCookies(reply.headers)
+    return undefined
+  })
+  implement(app, api.getSession, async ({ actor }) => sessionInfo(actor))
+  implement(app, api.getMe, ({ scope, actor }) => me(scope, actor))
+  implement(app, api.getJwks, async ({ scope }) => ({ keys: await publicKeys(scope) }))
+}

@@ -1,0 +1,40 @@
+import { toMoment } from '../../contract/id.ts'
+import type { Me, SessionInfo, UserId } from '../../contract/identity.ts'
+import { Problem } from '../../contract/problem.ts'
+import type { Actor, Scope } from '../platform/scope.ts'
+import { authenticate as authenticateToken } from './access-token.ts'
+import { eraseUser, sessionsOf, userById } from './store.ts'
+
+/** Who an access token speaks for. @throws Problem `unauthenticated` or `session-ended` */
+export const authenticate = (scope: Scope, token: string): Promise<Actor> => authenticateToken(scope, token)
+
+/** What the presented token says, without asking any storage. */
+export const sessionInfo = ({ userId, sessionId, expiresAt }: Actor): SessionInfo => ({ userId, sessionId, expiresAt: toMoment(expiresAt) })
+
+/** The signed-in user. @throws Problem `session-ended` when the account is gone */
+export async function me(scope: Scope, actor: Actor): Promise<Me> {
+  const [user] = await userById(scope.db, actor.userId)
+  if (!user) throw new Problem('session-ended')
+  return { id: user.id, email: user.email, locale: user.locale, createdAt: toMoment(user.createdAt) }
+}
+
+/** Everything identity keeps about a user. */
+export async function exportIdentity(scope: Scope, userId: UserId): Promise<object> {
+  const [user] = await userById(scope.db, userId)
+  const sessions = await sessionsOf(scope.db, userId)
+  return {
+    user: user && { id: user.id, email: user.email, locale: user.locale, createdAt: toMoment(user.createdAt) },
+    sessions: sessions.map((s) => ({
+      id: s.id,
+      createdAt: toMoment(s.createdAt),
+      lastSeenAt: toMoment(s.refreshedAt),
+      endCause: s.endCause,
+    })),
+  }
+}
+
+/** Forgets a user; the audit keeps the id, which then names nobody. */
+export async function eraseIdentity(scope: Scope, userId: UserId): Promise<void> {
+  const [first, ...rest] = eraseUser(scope.db, userId)
+  await scope.db.batch([first, ...rest])
+}

@@ -1,0 +1,136 @@
+import { and, count, desc, eq, gt, isNull, lt, or, sql } from 'drizzle-orm'
+import { CODE_TRIES_MAX, type RegistrationId, type SessionId, type TokenMode, type UserId } from '../../contract/identity.ts'
+import type { Db } from '../platform/db.ts'
+import { registrations, sessions, signingKeys, users } from './tables.ts'
+
+export const userByEmail = (db: Db, email: string) => db.select().from(users).where(eq(users.email, email)).limit(1)
+
+export const userById = (db: Db, id: UserId) => db.select().from(users).where(eq(users.id, id)).limit(1)
+
+export const setPasswordHash = (db: Db, id: UserId, hash: { readonly from: string; readonly to: string }) =>
+  db
+    .update(users)
+    .set({ passwordHash: hash.to })
+    .where(and(eq(users.id, id), eq(users.passwordHash, hash.from)))
+
+export const insertRegistration = (db: Db, row: typeof registrations.$inferInsert) => db.insert(registrations).values(row)
+
+export const countRegistrations = (db: Db, email: string, since: number) =>
+  db
+    .select({ recent: count() })
+    .from(registrations)
+    .where(and(eq(registrations.email, email), gt(registrations.createdAt, since)))
+
+export interface Proof {
+  readonly id: RegistrationId
+  readonly codeMac: string
+  readonly now: number
+}
+
+const isOpen = (p: Proof) => and(eq(registrations.id, p.id), gt(registrations.expiresAt, p.now), lt(registrations.tries, CODE_TRIES_MAX))
+
+/** The right code wins the registration for the new user once; a taken address is never won. */
+export const claimRegistration = (db: Db, p: Proof, userId: UserId) =>
+  db
+    .update(registrations)
+    .set({ userId })
+    .where(
+      and(
+        isOpen(p),
+        eq(registrations.codeMac, p.codeMac),
+        isNull(registrations.userId),
+        sql`NOT EXISTS (SELECT 1 FROM users WHERE users.email = ${registrations.email})`,
+      ),
+    )
+
+/** The account of a registration that this very batch has won. */
+export const insertClaimedUser = (db: Db, id: RegistrationId, user: { readonly id: UserId; readonly now: number }) =>
+  db
+    .insert(users)
+    .select(
+      sql`SELECT ${user.id} AS id, email, password_hash, locale, NULL AS disabled_at, ${user.now} AS created_at FROM registrations WHERE id = ${id} AND user_id = ${user.id}`,
+    )
+    .onConflictDoNothing()
+
+export const countWrongTry = (db: Db, p: Proof) =>
+  db
+    .update(registrations)
+    .set({ tries: sql`${registrations.tries} + 1` })
+    .where(and(isOpen(p), sql`${registrations.codeMac} <> ${p.codeMac}`))
+
+/** Answers whom a proof made, now or in an earlier call whose answer was lost. */
+export const provenUser = (db: Db, p: Proof) =>
+  db
+    .select({ userId: registrations.userId })
+    .from(registrations)
+    .where(and(isOpen(p), eq(registrations.codeMac, p.codeMac)))
+
+export const deleteRegistrations = (db: Db, before: number) => db.delete(registrations).where(lt(registrations.expiresAt, before))
+
+export const insertSession = (db: Db, row: typeof sessions.$inferInsert) => db.insert(sessions).values(row)
+
+const isLive = (now: number) => and(isNull(sessions.endedAt), gt(sessions.expiresAt, now), gt(sessions.idleExpiresAt, now))
+
+const isUserActive = sql`EXISTS (SELECT 1 FROM users WHERE users.id = ${sessions.userId} AND users.disabled_at IS NULL)`
+
+/** The one conditional write of a refresh: only the current generation of a live session of an active user moves on. */
+export const advanceSession = (
+  db: Db,
+  presented: { readonly id: SessionId; readonly counter: number; readonly mode: TokenMode },
+  at: { readonly now: number; readonly idleExpiresAt: number },
+) =>
+  db
+    .update(sessions)
+    .set({
+      counter: sql`${sessions.counter} + 1`,
+      refreshedAt: at.now,
+      idleExpiresAt: sql`min(${at.idleExpiresAt}, ${sessions.expiresAt})`,
+    })
+    .where(
+      and(
+        eq(sessions.id, presented.id),
+        eq(sessions.counter, presented.counter),
+        eq(sessions.mode, presented.mode),
+        isLive(at.now),
+        isUserActive,
+      ),
+    )
+    .returning()
+
+export const sessionById = (db: Db, id: SessionId) =>
+  db
+    .select({ session: sessions, disabledAt: users.disabledAt })
+    .from(sessions)
+    .innerJoin(users, eq(users.id, sessions.userId))
+    .where(eq(sessions.id, id))
+    .limit(1)
+
+/** One row when the session may act now. */
+export const liveSession = (db: Db, id: SessionId, now: number) =>
+  db
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(and(eq(sessions.id, id), isLive(now), isUserActive))
+    .limit(1)
+
+export const endSession = (db: Db, id: SessionId, end: { readonly now: number; readonly cause: string }) =>
+  db
+    .update(sessions)
+    .set({ endedAt: end.now, endCause: end.cause })
+    .where(and(eq(sessions.id, id), isNull(sessions.endedAt)))
+
+export const deleteSessions = (db: Db, before: number) =>
+  db.delete(sessions).where(or(lt(sessions.endedAt, before), lt(sessions.expiresAt, before)))
+
+export const allSigningKeys = (db: Db) => db.select().from(signingKeys).orderBy(desc(signingKeys.createdAt)).limit(20)
+
+export const insertSigningKey = (db: Db, row: typeof signingKeys.$inferInsert) => db.insert(signingKeys).values(row).onConflictDoNothing()
+
+export const sessionsOf = (db: Db, userId: UserId) => db.select().from(sessions).where(eq(sessions.userId, userId))
+
+export const eraseUser = (db: Db, userId: UserId) =>
+  [
+    db.delete(registrations).where(sql`${registrations.email} = (SELECT email FROM users WHERE id = ${userId})`),
+    db.delete(sessions).where(eq(sessions.userId, userId)),
+    db.delete(users).where(eq(users.id, userId)),
+  ] as const

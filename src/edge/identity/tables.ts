@@ -1,0 +1,45 @@
+import { integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import type { Locale, SessionId, TokenMode, UserId } from '../../contract/identity.ts'
+
+export const users = sqliteTable('users', {
+  id: text('id').$type<UserId>().primaryKey(),
+  email: text('email').notNull(),
+  passwordHash: text('password_hash').notNull(),
+  locale: text('locale').$type<Locale>().notNull(),
+  disabledAt: integer('disabled_at'),
+  createdAt: integer('created_at').notNull(),
+})
+
+export const registrations = sqliteTable('registrations', {
+  id: text('id').primaryKey(),
+  email: text('email').notNull(),
+  passwordHash: text('password_hash').notNull(),
+  locale: text('locale').$type<Locale>().notNull(),
+  codeMac: text('code_mac').notNull(),
+  tries: integer('tries').notNull().default(0),
+  createdAt: integer('created_at').notNull(),
+  expiresAt: integer('expires_at').notNull(),
+  userId: text('user_id').$type<UserId>(),
+})
+
+export const sessions = sqliteTable('sessions', {
+  id: text('id').$type<SessionId>().primaryKey(),
+  userId: text('user_id').$type<UserId>().notNull(),
+  mode: text('mode').$type<TokenMode>().notNull(),
+  counter: integer('counter').notNull().default(0),
+  createdAt: integer('created_at').notNull(),
+  refreshedAt: integer('refreshed_at').notNull(),
+  idleExpiresAt: integer('idle_expires_at').notNull(),
+  expiresAt: integer('expires_at').notNull(),
+  endedAt: integer('ended_at'),
+  endCause: text('end_cause'),
+})
+
+export const signingKeys = sqliteTable('signing_keys', {
+  kid: text('kid').primaryKey(),
+  alg: text('alg').notNull(),
+  publicJwk: text('public_jwk').notNull(),
+  privateJwk: text('private_jwk').notNull(),
+  createdAt: integer('created_at').notNull(),
+  retiredAt: integer('retired_at'),
+})

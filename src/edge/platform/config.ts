@@ -1,0 +1,203 @@
+import * as z from 'zod'
+import { fromBase64Url } from './base64.ts'
+import { type Keyring, keyringOf, type RootSecret } from './keyring.ts'
+
+/** 256 bits: the key size of everything derived from a root secret. */
+const ROOT_BYTES_MIN = 32
+
+const origins = z
+  .string()
+  .default('')
+  .transform((s) =>
+    s
+      .split(',')
+      .map((o) => o.trim())
+      .filter(Boolean),
+  )
+  .refine((list) => list.every((o) => URL.canParse(o) && new URL(o).origin === o), 'exact origins only')
+
+const rootSecret = z.string().transform((s, ctx): RootSecret => {
+  const [, version, encoded] = /^([1-9]\d{0,5}):([A-Za-z0-9_-]+)$/.exec(s.trim()) ?? []
+  const bytes = fromBase64Url(encoded ?? '')
+  if (version && bytes && bytes.length >= ROOT_BYTES_MIN) return { version: Number(version), bytes }
+  ctx.addIssue({ code: 'custom', message: 'versioned base64url secrets of 32 bytes or more' })
+  return z.NEVER
+})
+
+const rootSecrets = z
+  .string()
+  .transform((s) => s.split(','))
+  .pipe(z.tuple([rootSecret], rootSecret))
+  .refine((list) => new Set(list.map((r) => r.version)).size === list.length, 'versions are unique')
+
+const jwk = (shape: z.ZodRawShape) =>
+  z
+    .string()
+    .transform((s, ctx) => {
+      try {
+        return JSON.parse(s) as unknown
+      } catch {
+        ctx.addIssue({ code: 'custom', message: 'not JSON' })
+        return z.NEVER
+      }
+    })
+    .pipe(z.object({ kty: z.literal('OKP'), x: z.string().length(43), kid: z.string().min(1).max(64).optional(), ...shape }))
+
+const Vars = z.object({
+  ENVIRONMENT: z.enum(['dev', 'production']).default('production'),
+  PUBLIC_ORIGIN: z.url().refine((o) => new URL(o).origin === o, 'an origin, without a path'),
+  CORS_ORIGINS: origins,
+  SECRET_KEYS: rootSecrets,
+  ACCESS_TTL_SECONDS: z.coerce.number().int().min(60).max(3600).default(900),
+  SESSION_IDLE_SECONDS: z.coerce.number().int().min(3600).default(604_800),
+  SESSION_MAX_SECONDS: z.coerce.number().int().min(3600).default(2_592_000),
+  REFRESH_RACE_SECONDS: z.coerce.number().int().min(0).max(60).default(30),
+  PRODUCT_NAME: z.string().min(1).max(60).default('Parvis'),
+  MAIL_FROM: z.email(),
+  MAIL_TRANSPORT: z.enum(['cloudflare', 'smtp', 'catcher']),
+  MAIL_CATCHER_URL: z.url().optional(),
+  SMTP_HOST: z.string().min(1).optional(),
+  SMTP_PORT: z.coerce.number().int().min(1).max(65_535).default(465),
+  SMTP_TLS: z.enum(['implicit', 'starttls', 'none']).default('implicit'),
+  SMTP_USERNAME: z.string().min(1).optional(),
+  SMTP_PASSWORD: z.string().min(1).optional(),
+  RELAY_TRANSPORT: z.enum(['tcp', 'container']).default('tcp'),
+  RELAY_ID: z.string().min(1).max(64).default('relay-1'),
+  RELAY_HOST: z.string().min(1).optional(),
+  RELAY_PORT: z.coerce.number().int().min(1).max(65_535).default(443),
+  RELAY_VERIFY_KEY: jwk({ crv: z.literal('Ed25519') }).optional(),
+  RELAY_SEAL_KEY: jwk({ crv: z.literal('X25519') }).optional(),
+  RELAY_DIALER_KEY: jwk({ crv: z.literal('Ed25519'), d: z.string().length(43) }).optional(),
+})
+
+/** Every `[vars]` key and secret the Worker reads. */
+export const CONFIG_KEYS: readonly string[] = Object.keys(Vars.shape)
+
+type Parsed = z.output<typeof Vars>
+
+/** How mail leaves. */
+export type MailTransportConfig =
+  | { readonly kind: 'cloudflare' }
+  | {
+      readonly kind: 'smtp'
+      readonly host: string
+      readonly port: number
+      readonly tls: 'implicit' | 'starttls' | 'none'
+      readonly username: string | undefined
+      readonly password: string | undefined
+    }
+  | { readonly kind: 'catcher'; readonly url: string }
+
+/** How to reach the relay, who it is, and who we are to it. */
+export interface RelayConfig {
+  readonly id: string
+  readonly transport:
+    | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+    | { readonly kind: 'container'; readonly port: number }
+  readonly verifyKey: JsonWebKey
+  readonly sealKey: JsonWebKey
+  readonly dialerKey: JsonWebKey & { readonly kid?: string | undefined }
+}
+
+/** What the Worker needs from its environment, checked once. Units are in the names. */
+export interface Config {
+  readonly isDev: boolean
+  readonly publicOrigin: string
+  readonly corsOrigins: readonly string[]
+  readonly keyring: Keyring
+  readonly productName: string
+  readonly accessTtlSeconds: number
+  readonly sessionIdleSeconds: number
+  readonly sessionMaxSeconds: number
+  readonly refreshRaceSeconds: number
+  readonly mail: { readonly from: string; readonly fromName: string; readonly transport: MailTransportConfig }
+  /** Absent when no relay is configured: shells then answer `unavailable`. */
+  readonly relay: RelayConfig | undefined
+}
+
+/** The environment is unusable; the message names keys, never values. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+/** A secret nobody drew at random: repeated, counting or spelled-out bytes. */
+function isWeak({ bytes }: RootSecret): boolean {
+  const distinct = new Set(bytes).size
+  const isPrintable = bytes.every((b) => b >= 0x20 && b < 0x7f)
+  const steps = new Set(bytes.map((b, i) => (b - (bytes[i - 1] ?? b) + 256) % 256))
+  return distinct < 16 || isPrintable || steps.size <= 3
+}
+
+function weakKeys(v: Parsed): string[] {
+  if (v.ENVIRONMENT === 'dev') return []
+  return [
+    ...(v.SECRET_KEYS.some(isWeak) ? ['SECRET_KEYS'] : []),
+    ...(v.PUBLIC_ORIGIN.startsWith('https://') ? [] : ['PUBLIC_ORIGIN']),
+    ...(v.CORS_ORIGINS.every((o) => o.startsWith('https://')) ? [] : ['CORS_ORIGINS']),
+    ...(v.MAIL_TRANSPORT === 'catcher' ? ['MAIL_TRANSPORT'] : []),
+    ...(v.SMTP_TLS === 'none' ? ['SMTP_TLS'] : []),
+  ]
+}
+
+function missingKeys(v: Parsed): string[] {
+  const relay = [v.RELAY_VERIFY_KEY, v.RELAY_SEAL_KEY, v.RELAY_DIALER_KEY].filter(Boolean).length
+  return [
+    ...(v.MAIL_TRANSPORT === 'smtp' && !v.SMTP_HOST ? ['SMTP_HOST'] : []),
+    ...(Boolean(v.SMTP_USERNAME) !== Boolean(v.SMTP_PASSWORD) ? ['SMTP_USERNAME', 'SMTP_PASSWORD'] : []),
+    ...(v.MAIL_TRANSPORT === 'catcher' && !v.MAIL_CATCHER_URL ? ['MAIL_CATCHER_URL'] : []),
+    ...(relay > 0 && relay < 3 ? ['RELAY_VERIFY_KEY', 'RELAY_SEAL_KEY', 'RELAY_DIALER_KEY'] : []),
+    ...(relay === 3 && v.RELAY_TRANSPORT === 'tcp' && !v.RELAY_HOST ? ['RELAY_HOST'] : []),
+  ]
+}
+
+function mailTransportOf(v: Parsed): MailTransportConfig {
+  if (v.MAIL_TRANSPORT === 'cloudflare') return { kind: 'cloudflare' }
+  if (v.MAIL_TRANSPORT === 'catcher') return { kind: 'catcher', url: v.MAIL_CATCHER_URL ?? '' }
+  return { kind: 'smtp', host: v.SMTP_HOST ?? '', port: v.SMTP_PORT, tls: v.SMTP_TLS, username: v.SMTP_USERNAME, password: v.SMTP_PASSWORD }
+}
+
+function relayOf(v: Parsed): RelayConfig | undefined {
+  const { RELAY_VERIFY_KEY: verifyKey, RELAY_SEAL_KEY: sealKey, RELAY_DIALER_KEY: dialerKey } = v
+  if (!verifyKey || !sealKey || !dialerKey) return undefined
+  const transport =
+    v.RELAY_TRANSPORT === 'container'
+      ? ({ kind: 'container', port: v.RELAY_PORT } as const)
+      : ({ kind: 'tcp', host: v.RELAY_HOST ?? '', port: v.RELAY_PORT } as const)
+  return {
+    id: v.RELAY_ID,
+    transport,
+    verifyKey: verifyKey as JsonWebKey,
+    sealKey: sealKey as JsonWebKey,
+    dialerKey: dialerKey as RelayConfig['dialerKey'],
+  }
+}
+
+/** @throws ConfigError naming the bad keys. */
+export function parseConfig(env: object): Config {
+  const parsed = Vars.safeParse(env)
+  const bad = parsed.success ? [...weakKeys(parsed.data), ...missingKeys(parsed.data)] : parsed.error.issues.map((i) => String(i.path[0]))
+  if (!parsed.success || bad.length > 0) throw new ConfigError(`refused configuration: ${[...new Set(bad)].join(', ')}`)
+  const v = parsed.data
+  return {
+    isDev: v.ENVIRONMENT === 'dev',
+    publicOrigin: v.PUBLIC_ORIGIN,
+    corsOrigins: v.CORS_ORIGINS,
+    keyring: keyringOf(v.SECRET_KEYS),
+    productName: v.PRODUCT_NAME,
+    accessTtlSeconds: v.ACCESS_TTL_SECONDS,
+    sessionIdleSeconds: v.SESSION_IDLE_SECONDS,
+    sessionMaxSeconds: v.SESSION_MAX_SECONDS,
+    refreshRaceSeconds: v.REFRESH_RACE_SECONDS,
+    mail: { from: v.MAIL_FROM, fromName: v.PRODUCT_NAME, transport: mailTransportOf(v) },
+    relay: relayOf(v),
+  }
+}
+
+const parsedOnce = new WeakMap<object, Config>()
+
+/** The configuration of this isolate, parsed on first use. @throws ConfigError */
+export function readConfig(env: object): Config {
+  const config = parsedOnce.get(env) ?? parseConfig(env)
+  parsedOnce.set(env, config)
+  return config
+}

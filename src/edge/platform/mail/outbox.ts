@@ -1,0 +1,39 @@
+import * as z from 'zod'
+import { Email, Locale } from '../../../contract/identity.ts'
+import { type Consumer, DeadEventError, type OutboxEvent, outboxEvent } from '../outbox/outbox.ts'
+import type { Scope } from '../scope.ts'
+import { chooseTransport } from './mail.ts'
+import { renderCodeMail } from './message.ts'
+import { MailError } from './transport.ts'
+
+/** The outbox topic of mails. */
+export const MAIL_TOPIC = 'mail.send'
+
+const QueuedMail = z.strictObject({
+  to: Email,
+  locale: Locale,
+  kind: z.enum(['verify-email', 'register-existing']),
+  code: z.string().optional(),
+  minutes: z.int(),
+})
+
+/** A mail to be written and sent once the batch that carries it is in. */
+export type QueuedMail = z.input<typeof QueuedMail>
+
+/** Queues a mail. Nobody waits for its delivery: waiting would tell whether an address is known. */
+export const mailEvent = (scope: Scope, mail: QueuedMail): Promise<OutboxEvent> => outboxEvent(scope, MAIL_TOPIC, mail)
+
+/** Sends one queued mail. A crash can repeat it: the copy has the same code and the same message id. */
+export const sendMailConsumer: Consumer = async (scope, { id, payload }) => {
+  const { to, ...mail } = QueuedMail.parse(payload)
+  const transport = chooseTransport(scope.config.mail, scope.env)
+  const rendered = renderCodeMail({ ...mail, productName: scope.config.productName })
+  try {
+    await transport.send({ to, ...rendered, idempotencyKey: id })
+    scope.log('mail.sent', { eventId: id, transport: transport.name, kind: mail.kind })
+  } catch (error) {
+    if (error instanceof MailError && error.kind === 'refused')
+      throw new DeadEventError(`${transport.name} refused the mail for good`, { cause: error })
+    throw error
+  }
+}

@@ -1,0 +1,33 @@
+import { CONSUMERS, makeApp, makeScope } from './app.ts'
+import type { Env } from './env.ts'
+import { FEATURES } from './features.ts'
+import { describeError } from './platform/log.ts'
+import { consumeBatch, sweepOutbox } from './platform/outbox/outbox.ts'
+import { traceFrom } from './platform/trace.ts'
+
+export { RoomObject } from './rooms/object.ts'
+export { ShellObject } from './shell/object.ts'
+
+const app = makeApp()
+
+/** Sweeps do not wait for each other's health: one that fails is logged and the rest run. */
+async function sweep(env: Env, ctx: ExecutionContext): Promise<void> {
+  const { scope } = makeScope(env, { trace: traceFrom(undefined), waitUntil: (work) => ctx.waitUntil(work) })
+  const sweeps = { outbox: () => sweepOutbox(scope, CONSUMERS), ...Object.assign({}, ...FEATURES.map((f) => f.sweeps ?? {})) }
+  for (const [name, run] of Object.entries(sweeps) as [string, (s: typeof scope) => Promise<number>][]) {
+    try {
+      scope.log('sweep', { name, count: await run(scope) })
+    } catch (error) {
+      scope.log('sweep.failed', { name, ...describeError(error) })
+    }
+  }
+}
+
+export default {
+  fetch: app.fetch,
+  async queue(batch, env, ctx) {
+    const { scope } = makeScope(env, { trace: traceFrom(undefined), waitUntil: (work) => ctx.waitUntil(work) })
+    await consumeBatch(scope, CONSUMERS, batch)
+  },
+  scheduled: (_event, env, ctx) => sweep(env, ctx),
+} satisfies ExportedHandler<Env>

@@ -1,0 +1,84 @@
+import { randomBytes } from 'node:crypto'
+import { createTestHarness } from 'wrangler'
+import { type Client, createClient } from '../src/client/client.ts'
+import type { Env } from '../src/edge/env.ts'
+import { startMailbox } from './mailbox.ts'
+
+/** The origin that tokens name and pages come from; sockets and requests go to the loopback URL. */
+export const ORIGIN = 'https://parvis.test'
+
+/** A passphrase that every test user may share. */
+export const PASSWORD = 'correct horse battery staple'
+
+/** One `SECRET_KEYS` entry of a version. */
+export const rootSecret = (version = 1) => `${version}:${randomBytes(32).toString('base64url')}`
+
+/** A signed-in test user. */
+export interface TestUser {
+  readonly client: Client
+  readonly email: string
+  readonly id: string
+}
+
+/** The real Worker of wrangler.toml on loopback, with an empty migrated D1, its own objects and a real SMTP server to mail through. */
+export async function startEdge({ vars = {} }: { readonly vars?: Record<string, string> } = {}) {
+  const mailbox = await startMailbox()
+  const settings = {
+    ENVIRONMENT: 'dev',
+    PUBLIC_ORIGIN: ORIGIN,
+    MAIL_FROM: 'hello@parvis.test',
+    MAIL_TRANSPORT: 'smtp',
+    SMTP_HOST: '127.0.0.1',
+    SMTP_PORT: String(mailbox.port),
+    SMTP_TLS: 'none',
+    SECRET_KEYS: rootSecret(),
+    RELAY_TRANSPORT: 'tcp',
+    ...vars,
+  }
+  const server = createTestHarness({ workers: [{ configPath: './wrangler.toml', vars: settings }] })
+  const { url } = await server.listen()
+  const worker = server.getWorker<Env>()
+  await worker.applyD1Migrations('DB')
+  const { DB: db } = await worker.getEnv()
+  const origin = url.origin
+  let users = 0
+
+  const client = () => createClient({ origin })
+
+  /** Registers, reads the code in the mail, proves the address and signs in. */
+  async function signUp(name = 'user'): Promise<TestUser> {
+    const email = `${name}-${++users}@example.org`
+    const signedIn = client()
+    const { registrationId } = await signedIn.register({ body: { email, password: PASSWORD } })
+    await signedIn.verifyEmail({ body: { registrationId, code: await mailbox.codeTo(email) } })
+    const { userId } = await signedIn.login({ body: { email, password: PASSWORD } })
+    return { client: signedIn, email, id: userId }
+  }
+
+  return {
+    server,
+    worker,
+    db,
+    mailbox,
+    origin,
+    settings,
+    client,
+    signUp,
+    /** A raw request, for what the typed client would never send. */
+    request: (path: string, init?: RequestInit) => fetch(new URL(path, origin), init),
+    /** Every structured line that the Worker has logged. */
+    logs: () =>
+      server
+        .getLogs()
+        .map((line) => line.message)
+        .filter((text) => text.startsWith('{'))
+        .map((text) => JSON.parse(text) as Record<string, unknown>),
+    async stop() {
+      await server.close()
+      await mailbox.stop()
+    },
+  }
+}
+
+/** A running {@link startEdge}. */
+export type Edge = Awaited<ReturnType<typeof startEdge>>
