@@ -7,7 +7,7 @@ const isCi = process.env['CI'] === 'true'
 /** Each tool says one thing the others cannot; all of them must be silent. */
 const STEPS: Record<string, readonly string[]> = {
   types: ['tsc', '-b'],
-  style: ['biome', isCi ? 'ci' : 'check', '--error-on-warnings', '--diagnostic-level=info', '--colors=off', '.'],
+  style: ['biome', isCi ? 'ci' : 'check', '--error-on-warnings', '--colors=off', '.'],
   imports: ['depcruise', 'src', 'test'],
   tidy: ['vitest', 'run', '--project=node', 'test/tidy.test.ts'],
   ...(existsSync(OPENAPI) && { openapi: ['redocly', 'lint', OPENAPI, '--format=codeframe'] }),
