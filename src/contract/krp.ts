@@ -4,13 +4,18 @@
  *     dialer  HELLO{nonce}                relay  CHALLENGE{nonce, sealingKey}
  *     dialer  AUTH{token}                 relay  READY{proof}            proof: `relayProofInput` in `seal.ts`
  *     dialer  OPEN{grant, credential}     relay  OPENED | HOSTKEY? OPEN_FAIL
- *     dialer  DATA ACK CREDIT RESIZE SIGNAL EOF CLOSE    relay  DATA EXTDATA ACK CREDIT EOF EXIT CLOSE
+ *     dialer  DATA ACK CREDIT RESIZE SIGNAL EOF CLOSE    relay  DATA EXTDATA ACK CREDIT EXIT CLOSE
  *     new link, higher epoch: dialer  ATTACH             relay  GAP? ATTACHED, then DATA under the new credit
  *
  * Offsets. Input has one offset space. Output has one too, shared by DATA (stdout) and EXTDATA (stderr), so their order survives.
  * ACK is cumulative and means "kept for good": the relay forgets acknowledged output, the dialer acknowledged input.
+ * Between OPEN or ATTACH and its answer the dialer sends at most RESIZE and CLOSE.
  * CREDIT adds to what the other side may send beyond everything it was granted before. Replay after ATTACH also needs credit.
  * A shell whose output nobody acknowledges stands still (its channel is paused); output is never dropped while the shell lives.
+ *
+ * End. Each side ends a stream with one CLOSE and sends nothing on it afterwards; OPEN_FAIL stands for the relay's CLOSE. So the dialer answers
+ * CLOSE and OPEN_FAIL with CLOSE, after which the relay forgets the shell. Without that answer an ended shell waits for ATTACH like a live one.
+ * A scan ends with HOSTKEY and CLOSE. A lost link ends no shell: it detaches them all. A grant without pins: HOSTKEY and OPEN_FAIL.
  */
 import * as z from 'zod'
 import { CONTROL_BYTES_MAX, encodeFrame, type FrameName, KrpError, LINK_ERRORS, type LinkErrorCode } from './krp-frame.ts'
@@ -262,7 +267,7 @@ export const CONTROL = {
   CREDIT: z.strictObject({ bytes: credit }),
   RESIZE: Pty.omit({ term: true }),
   SIGNAL: z.strictObject({ signal: z.enum(SIGNALS) }),
-  /** The sender's direction ends at `offset`. */
+  /** From the dialer: input ends at `offset`. */
   EOF: z.strictObject({ offset: Offset }),
   /** How the remote program ended. `killed` says whether its end was seen after the relay stopped it, and `cause` why it did. */
   EXIT: z.strictObject({

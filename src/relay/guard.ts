@@ -1,0 +1,78 @@
+import type { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+
+/** Most bytes and lines before the identification line (RFC 4253 §4.2 allows any; a flood of them costs seconds of CPU). */
+const PREFACE_BYTES_MAX = 8 * 1024
+const PREFACE_LINES_MAX = 50
+/** RFC 4253 §4.2: the identification line, CR LF included. */
+const IDENT_BYTES_MAX = 255
+/** What may wait for a target that does not read: more than a full SSH window, so an honest one never gets here. */
+const OUTGOING_BYTES_MAX = 8 * 1024 * 1024
+
+/** A socket to a target, in front of the SSH library: it lets through nothing before a sane identification line. */
+export interface Guard {
+  readonly sock: Duplex
+  /** Whether the identification line was seen. */
+  isSsh(): boolean
+  /** Whether the target was cut for what it sent before it. */
+  isCut(): boolean
+}
+
+/** Stands between `socket` and the SSH library. Closing either side closes the other. */
+export function createGuard(socket: Socket): Guard {
+  let preface: Buffer | undefined = Buffer.alloc(0)
+  let isCut = false
+
+  const sock = new Duplex({
+    read: () => {
+      socket.resume()
+    },
+    write(chunk: Buffer, _encoding, callback) {
+      if (socket.write(chunk)) callback()
+      else socket.once('drain', callback)
+    },
+    final(callback) {
+      socket.end(callback)
+    },
+    destroy(error, callback) {
+      socket.destroy()
+      callback(error)
+    },
+  })
+  const cut = (): void => {
+    isCut = true
+    sock.destroy()
+  }
+  socket.on('data', (chunk: Buffer) => {
+    if (sock.writableLength + socket.writableLength > OUTGOING_BYTES_MAX) return cut()
+    const ready = preface === undefined ? chunk : readPreface(Buffer.concat([preface, chunk]))
+    if (ready === 'cut') return cut()
+    if (ready === 'more') {
+      preface = Buffer.concat([preface ?? Buffer.alloc(0), chunk])
+      return
+    }
+    preface = undefined
+    if (!sock.push(ready)) socket.pause()
+  })
+  socket.on('end', () => sock.push(null))
+  socket.on('error', (error) => sock.destroy(error))
+  socket.on('close', () => sock.destroy())
+  return { sock, isSsh: () => preface === undefined, isCut: () => isCut }
+}
+
+/** What follows the greeting lines, from the identification line on; `more` while it is not whole, `cut` when it can never be sane. */
+export function readPreface(bytes: Buffer): Buffer | 'more' | 'cut' {
+  let lineStart = 0
+  for (let lines = 0; lines <= PREFACE_LINES_MAX; lines += 1) {
+    const lineEnd = bytes.indexOf(0x0a, lineStart)
+    const isIdent = bytes.subarray(lineStart, lineStart + 4).toString('latin1') === 'SSH-'
+    const lineBytes = (lineEnd === -1 ? bytes.length : lineEnd + 1) - lineStart
+    if (isIdent && lineBytes > IDENT_BYTES_MAX) return 'cut'
+    if (lineStart + (isIdent ? 0 : lineBytes) > PREFACE_BYTES_MAX) return 'cut'
+    if (lineEnd === -1) return 'more'
+    if (isIdent)
+      return /^SSH-(2\.0|1\.99)-/.test(bytes.subarray(lineStart, lineStart + 9).toString('latin1')) ? bytes.subarray(lineStart) : 'cut'
+    lineStart = lineEnd + 1
+  }
+  return 'cut'
+}

@@ -1,0 +1,29 @@
+import { parseConfig } from './config.ts'
+import { createLog, errorFields } from './log.ts'
+import { startRelay } from './server.ts'
+
+/** Runs the relay of this process's environment until SIGTERM or SIGINT; a second signal ends it at once. */
+async function main(): Promise<void> {
+  const config = parseConfig(process.env)
+  const log = createLog({ service: 'relay', relay: config.id })
+  const relay = await startRelay(config, log)
+  let signals = 0
+  const leave = (): void => {
+    signals += 1
+    const leaving = signals === 1 ? relay.drain() : relay.close()
+    leaving.then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error('bug', errorFields(error))
+        process.exit(1)
+      },
+    )
+  }
+  process.on('SIGTERM', leave)
+  process.on('SIGINT', leave)
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : 'The relay did not start.'}\n`)
+  process.exit(1)
+})

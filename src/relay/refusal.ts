@@ -1,0 +1,18 @@
+import { type HostKeyPin, OPEN_PROBLEMS, type OpenProblem } from '../contract/krp.ts'
+
+/** A host key as the target presented it: its pin, and the key itself in base64. */
+export interface PresentedKey extends HostKeyPin {
+  readonly publicKey: string
+}
+
+/** An expected end of an OPEN or ATTACH: its code becomes OPEN_FAIL, its key HOSTKEY. It never quotes what the target sent. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
+  readonly code: OpenProblem
+  readonly presented: PresentedKey | undefined
+  constructor(code: OpenProblem, presented?: PresentedKey) {
+    super(OPEN_PROBLEMS[code])
+    this.code = code
+    this.presented = presented
+  }
+}

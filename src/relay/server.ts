@@ -1,0 +1,152 @@
+import { createServer as createNetServer, type Socket } from 'node:net'
+import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls'
+import { createTargetBudget } from './budget.ts'
+import type { RelayConfig } from './config.ts'
+import { createResolver } from './egress.ts'
+import { createHealthServer } from './health.ts'
+import { endLink, type Link, type LinkDeps, sendGoAway, startLink } from './link.ts'
+import type { Log } from './log.ts'
+import { createRegistry, type Registry } from './registry.ts'
+import { stopShell } from './shell.ts'
+import { createReplayCache } from './tokens.ts'
+
+/** A running relay. */
+export interface Relay {
+  readonly port: number
+  readonly healthPort: number
+  /** Lets shells end for `drainSeconds`, then ends them; resolves when all is closed. */
+  drain(): Promise<void>
+  /** Closes at once. */
+  close(): Promise<void>
+}
+
+interface State {
+  readonly config: RelayConfig
+  readonly log: Log
+  readonly registry: Registry
+  readonly links: Set<Link>
+  /** Connections without READY, by remote address. */
+  readonly strangers: Map<string, number>
+  isDraining: boolean
+}
+
+/** How often a drain looks whether the last shell has ended. */
+const DRAIN_POLL_MS = 100
+/** Time for a stopped program to end: two graces and some. */
+const STOP_MS = 6_000
+
+/** Listens for dialers and for health checks. @throws Error when a port is taken */
+export async function startRelay(config: RelayConfig, log: Log): Promise<Relay> {
+  const state: State = { config, log, registry: createRegistry(config.limits), links: new Set(), strangers: new Map(), isDraining: false }
+  const deps = createLinkDeps(state)
+  const secureContext = config.tls === undefined ? undefined : createSecureContext({ ...config.tls, minVersion: 'TLSv1.2' })
+  // Nothing is awaited here: a slow peer delays only itself.
+  const server = createNetServer({ noDelay: true, keepAlive: true }, (raw) => acceptLink(state, deps, { raw, secureContext }))
+  const health = createHealthServer(() => ({
+    isReady: !state.isDraining && state.links.size < config.limits.linksMax && state.registry.shellCount() < config.limits.shellsMax,
+    isDraining: state.isDraining,
+    links: state.links.size,
+    shells: state.registry.shellCount(),
+  }))
+  const port = await listen(server, config.listen)
+  const healthPort = await listen(health, config.health).catch(async (error: unknown) => {
+    server.close()
+    throw error
+  })
+  log.info('relay-listening', { host: config.listen.host, port, healthPort, tls: config.tls !== undefined })
+  const close = async (): Promise<void> => {
+    state.isDraining = true
+    for (const link of state.links) endLink(link, 'draining')
+    for (const shell of state.registry.shells()) shell.parts.connection.guard.sock.destroy()
+    await Promise.all([closeServer(server), closeServer(health)])
+    log.info('relay-closed')
+  }
+  return { port, healthPort, close, drain: () => drain(state).then(close) }
+}
+
+function createLinkDeps(state: State): LinkDeps {
+  const { config, log, registry, links } = state
+  return {
+    config,
+    log,
+    registry,
+    trust: { relay: config.id, ...config.dialers },
+    replay: createReplayCache(),
+    sealing: config.sealing,
+    egress: config.egress,
+    resolve: createResolver(config.dnsServers, config.limits.connectSeconds),
+    budget: createTargetBudget(config.limits.loginFailuresPerMinuteMax),
+    connectSeconds: config.limits.connectSeconds,
+    detachSecondsMax: config.limits.detachSecondsMax,
+    isDraining: () => state.isDraining,
+    onReady(link) {
+      leaveStrangers(state, link)
+      if (state.isDraining) sendGoAway(link, config.limits.drainSeconds)
+    },
+    onClosed(link) {
+      leaveStrangers(state, link)
+      links.delete(link)
+    },
+  }
+}
+
+function acceptLink(state: State, deps: LinkDeps, { raw, secureContext }: { raw: Socket; secureContext: SecureContext | undefined }): void {
+  const address = raw.remoteAddress ?? ''
+  const { linksMax, unauthenticatedPerAddressMax } = state.config.limits
+  if (state.links.size >= linksMax || (state.strangers.get(address) ?? 0) >= unauthenticatedPerAddressMax) {
+    raw.destroy()
+    return
+  }
+  raw.on('error', () => undefined)
+  const socket = secureContext === undefined ? raw : new TLSSocket(raw, { isServer: true, secureContext })
+  const link = startLink(socket, { ...deps, log: state.log.child({ peer: address }) })
+  state.links.add(link)
+  state.strangers.set(address, (state.strangers.get(address) ?? 0) + 1)
+  strangerAddresses.set(link, address)
+}
+
+/** Where each link that is not yet READY came from. */
+const strangerAddresses = new WeakMap<Link, string>()
+
+function leaveStrangers({ strangers }: State, link: Link): void {
+  const address = strangerAddresses.get(link)
+  if (address === undefined) return
+  strangerAddresses.delete(link)
+  const left = (strangers.get(address) ?? 1) - 1
+  if (left === 0) strangers.delete(address)
+  else strangers.set(address, left)
+}
+
+async function drain(state: State): Promise<void> {
+  const { drainSeconds } = state.config.limits
+  state.isDraining = true
+  state.log.info('relay-draining', { drainSeconds, shells: state.registry.shellCount() })
+  for (const link of state.links) sendGoAway(link, drainSeconds)
+  await untilNoShells(state.registry, drainSeconds * 1000)
+  for (const shell of state.registry.shells()) stopShell(shell, 'draining')
+  await untilNoShells(state.registry, STOP_MS)
+}
+
+async function untilNoShells(registry: Registry, withinMs: number): Promise<void> {
+  const deadlineAt = performance.now() + withinMs
+  while (registry.shellCount() > 0 && performance.now() < deadlineAt) await new Promise((resolve) => setTimeout(resolve, DRAIN_POLL_MS))
+}
+
+interface Listener {
+  listen(port: number, host: string, listening: () => void): unknown
+  once(event: 'error', listener: (error: Error) => void): unknown
+  address(): unknown
+  close(closed: () => void): unknown
+}
+
+function listen(server: Listener, { host, port }: { host: string; port: number }): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      const address = server.address()
+      resolve(typeof address === 'object' && address !== null && 'port' in address ? Number(address.port) : port)
+    })
+  })
+}
+
+const closeServer = (server: Listener): Promise<void> => new Promise((resolve) => void server.close(() => resolve()))

@@ -1,0 +1,241 @@
+import type { ClientChannel } from 'ssh2'
+import { type ControlBody, CREDIT_EXEC_BYTES, CREDIT_INTERACTIVE_BYTES } from '../contract/krp.ts'
+import { createInput, type Input } from './input.ts'
+import type { Log } from './log.ts'
+import { createOutput, type Output } from './output.ts'
+import type { StreamPort } from './port.ts'
+import { Refusal } from './refusal.ts'
+import { type SshConnection, sendSignal } from './ssh.ts'
+import { isSettled, stopRemote } from './stop.ts'
+
+/** Two receive windows of ssh2, one per output, and air: an honest target never has more under way. */
+const UNREAD_BYTES_MAX = 5 * 1024 * 1024
+/** How long a channel may take to close after its program was stopped, and a connection after its channel. */
+const CLOSE_GRACE_MS = 1_000
+/** How long the end of a shell is kept at least for its dialer to hear of it. */
+const LINGER_SECONDS_MIN = 30
+
+/** Whose shell it is: unique in the relay. */
+export interface ShellKey {
+  readonly tenant: string
+  readonly sub: string
+  readonly shell: string
+}
+
+/** Why the relay ends a program. */
+export type StopCause = NonNullable<ControlBody<'EXIT'>['cause']>
+type Exit = Pick<ControlBody<'EXIT'>, 'code' | 'signal'>
+
+/** What a shell is made of. */
+export interface ShellParts {
+  readonly key: ShellKey
+  readonly kind: 'shell' | 'exec'
+  readonly connection: SshConnection
+  readonly channel: ClientChannel
+  readonly timeoutSeconds: number | undefined
+  readonly outputBytesMax: number | undefined
+  readonly detachSeconds: number
+  readonly log: Log
+  readonly onGone: () => void
+}
+
+/** What lives on when a link dies: an SSH connection, its channel, and the output nobody has kept yet. */
+export interface Shell {
+  readonly parts: ShellParts
+  readonly input: Input
+  readonly output: Output
+  /** Resolves when the host says that the program ended, or the channel is gone. */
+  readonly exited: Promise<void>
+  readonly closed: Promise<void>
+  readonly startedAt: number
+  port: StreamPort | undefined
+  exit: Exit | undefined
+  stopped: { readonly cause: StopCause; killed?: 'confirmed' | 'unconfirmed' } | undefined
+  /** The program and its channel are over. */
+  isEnded: boolean
+  /** EXIT and CLOSE were sent on the present port. */
+  isTold: boolean
+  /** The dialer sent CLOSE. */
+  isDialerDone: boolean
+  isGone: boolean
+  timeoutTimer: NodeJS.Timeout | undefined
+  waitTimer: NodeJS.Timeout | undefined
+}
+
+/** Takes over a channel: from here on the shell ends in one way and is forgotten once. */
+export function createShell(parts: ShellParts): Shell {
+  const { kind, connection, channel } = parts
+  const closed = new Promise<void>((resolve) => channel.once('close', () => resolve()))
+  const exited = new Promise<void>((resolve) => channel.once('exit', () => resolve()))
+  const shell: Shell = {
+    parts,
+    input: createInput({
+      channel,
+      sock: connection.guard.sock,
+      windowBytes: kind === 'exec' ? CREDIT_EXEC_BYTES : CREDIT_INTERACTIVE_BYTES,
+    }),
+    output: createOutput({
+      stdout: channel,
+      stderr: channel.stderr,
+      onBytes: (bytes) => limitOutput(shell, bytes),
+      onAllSent: () => tellEnd(shell),
+    }),
+    exited: Promise.race([exited, closed]),
+    closed,
+    startedAt: performance.now(),
+    port: undefined,
+    exit: undefined,
+    stopped: undefined,
+    isEnded: false,
+    isTold: false,
+    isDialerDone: false,
+    isGone: false,
+    timeoutTimer: undefined,
+    waitTimer: undefined,
+  }
+  watchChannel(shell)
+  if (parts.timeoutSeconds !== undefined) shell.timeoutTimer = setTimeout(() => stopShell(shell, 'timeout'), parts.timeoutSeconds * 1000)
+  return shell
+}
+
+/**
+ * Gives the shell a stream. The caller sends the answer and then calls `pump`, so that ATTACHED comes before output.
+ *
+ * @throws Refusal shell-exists when it has a stream, offset-unknown
+ */
+export function attachShell(shell: Shell, port: StreamPort, from: { offset: number; creditBytes: number }): ControlBody<'ATTACHED'> {
+  if (shell.port !== undefined) throw new Refusal('shell-exists')
+  const outputWindow = shell.output.attach(port, from.offset, from.creditBytes)
+  shell.port = port
+  if (!shell.isEnded) clearTimeout(shell.waitTimer)
+  return { ...outputWindow, ...shell.input.attach(port) }
+}
+
+/** The link is gone: the shell waits for the next one, and ends when none comes. */
+export function detachShell(shell: Shell): void {
+  if (shell.isGone || shell.port === undefined) return
+  shell.port = undefined
+  shell.isTold = false
+  shell.output.detach()
+  shell.input.detach()
+  if (shell.isEnded && shell.isDialerDone) forgetShell(shell)
+  else if (!shell.isEnded) waitFor(shell, shell.parts.detachSeconds, () => stopShell(shell, 'detached-too-long'))
+  shell.parts.log.info('shell-detached', { waitSeconds: shell.parts.detachSeconds })
+}
+
+/** The dialer said CLOSE: it has heard the end, or it wants it. */
+export function closeShell(shell: Shell): void {
+  shell.isDialerDone = true
+  if (!shell.isTold) shell.output.discard()
+  if (shell.isTold) forgetShell(shell)
+  else if (shell.isEnded) tellEnd(shell)
+  else stopShell(shell, 'dialer')
+}
+
+/** Ends the program. Output so far is still delivered, and EXIT tells whether the host confirmed the end. */
+export function stopShell(shell: Shell, cause: StopCause): void {
+  if (shell.stopped !== undefined || shell.isEnded) return
+  shell.stopped = { cause }
+  const { connection, channel, kind } = shell.parts
+  stopRemote({ connection, channel, firstSignal: kind === 'exec' ? 'TERM' : 'HUP', exited: shell.exited })
+    .then(async (killed) => {
+      shell.stopped = { cause, killed }
+      if (!(await isSettled(shell.closed, CLOSE_GRACE_MS))) channel.close()
+    })
+    .catch(() => undefined)
+    .finally(() => endShell(shell))
+}
+
+/** Sends what credit and the link allow; the end, when everything before it was sent. */
+export function pumpShell(shell: Shell): void {
+  shell.output.pump()
+}
+
+/** Tells the program its terminal's new size. */
+export function resizeShell(shell: Shell, size: ControlBody<'RESIZE'>): void {
+  shell.parts.channel.setWindow(size.rows, size.cols, 0, 0)
+}
+
+/** Sends a signal to the program. */
+export function signalShell(shell: Shell, { signal }: ControlBody<'SIGNAL'>): void {
+  sendSignal(shell.parts.connection.client, shell.parts.channel, signal)
+}
+
+function watchChannel(shell: Shell): void {
+  const { channel, connection } = shell.parts
+  channel.once('exit', (code: number | null, signal?: string) => {
+    shell.exit = { code: typeof code === 'number' ? code : null, signal: readSignalName(signal) }
+  })
+  channel.once('close', () => endShell(shell))
+  for (const stream of [channel, channel.stderr]) stream.on('error', () => undefined)
+  // ssh2 takes data beyond the window it granted; a target that sends it is cut instead of buffered.
+  connection.guard.sock.on('data', () => {
+    if (channel.readableLength + channel.stderr.readableLength > UNREAD_BYTES_MAX) connection.guard.sock.destroy()
+  })
+}
+
+function limitOutput(shell: Shell, totalBytes: number): void {
+  if (shell.parts.outputBytesMax !== undefined && totalBytes > shell.parts.outputBytesMax) stopShell(shell, 'output-limit')
+}
+
+function endShell(shell: Shell): void {
+  // A stop in progress first finds out whether the host confirms the end.
+  if (shell.isEnded || (shell.stopped !== undefined && shell.stopped.killed === undefined)) return
+  shell.isEnded = true
+  clearTimeout(shell.timeoutTimer)
+  closeConnection(shell.parts.connection)
+  const hasGivenUp = shell.stopped?.cause === 'detached-too-long'
+  waitFor(shell, hasGivenUp ? LINGER_SECONDS_MIN : Math.max(LINGER_SECONDS_MIN, shell.parts.detachSeconds), () => forgetShell(shell))
+  if (shell.isDialerDone && shell.port === undefined) forgetShell(shell)
+  else pumpShell(shell)
+}
+
+function tellEnd(shell: Shell): void {
+  const { port, output, exit, stopped } = shell
+  if (!shell.isEnded || shell.isTold || port === undefined || !output.isAllSent()) return
+  shell.isTold = true
+  port.send('EXIT', { code: exit?.code ?? null, signal: exit?.signal ?? null, ...stopped, offset: output.nextOffset() })
+  port.send('CLOSE', { reason: closeReason(shell) })
+  if (shell.isDialerDone) forgetShell(shell)
+}
+
+function closeReason({ stopped, exit }: Shell): ControlBody<'CLOSE'>['reason'] {
+  if (stopped === undefined) return exit === undefined ? 'gone' : 'done'
+  return stopped.cause === 'timeout' || stopped.cause === 'output-limit' ? 'done' : stopped.cause
+}
+
+function forgetShell(shell: Shell): void {
+  if (shell.isGone) return
+  shell.isGone = true
+  clearTimeout(shell.waitTimer)
+  clearTimeout(shell.timeoutTimer)
+  if (shell.port !== undefined && !shell.isTold) shell.port.send('CLOSE', { reason: closeReason(shell) })
+  shell.port = undefined
+  shell.output.detach()
+  shell.input.detach()
+  shell.parts.log.info('shell-closed', {
+    reason: closeReason(shell),
+    ...shell.exit,
+    ...shell.stopped,
+    inBytes: shell.input.acceptedOffset(),
+    outBytes: shell.output.nextOffset(),
+    durationMs: Math.round(performance.now() - shell.startedAt),
+  })
+  shell.parts.onGone()
+}
+
+function closeConnection({ client, guard }: SshConnection): void {
+  client.end()
+  setTimeout(() => guard.sock.destroy(), CLOSE_GRACE_MS).unref()
+}
+
+function waitFor(shell: Shell, seconds: number, then: () => void): void {
+  clearTimeout(shell.waitTimer)
+  shell.waitTimer = setTimeout(then, seconds * 1000)
+}
+
+// The name comes from the target and goes to people.
+function readSignalName(signal: string | undefined): string | null {
+  const name = signal?.replace(/^SIG/, '')
+  return name !== undefined && /^[A-Z0-9]{1,16}$/.test(name) ? name : null
+}

@@ -1,0 +1,182 @@
+import { createHash } from 'node:crypto'
+import ssh2, { type Algorithms, type Client, type ClientChannel, type NegotiatedAlgorithms, type PseudoTtyOptions } from 'ssh2'
+import * as z from 'zod'
+import { HostKeyPin, HostKeyType, type Pty } from '../contract/krp.ts'
+import type { Guard } from './guard.ts'
+import type { Login } from './login.ts'
+import { type PresentedKey, Refusal } from './refusal.ts'
+
+/** An authenticated connection to one target. */
+export interface SshConnection {
+  readonly client: Client
+  readonly guard: Guard
+  /** The pin that matched. */
+  readonly hostKey: HostKeyPin
+  readonly algorithms: NegotiatedAlgorithms
+}
+
+/** What to connect as, and to whom. No pins and no login: only the host key is asked for. */
+export interface SshRequest {
+  readonly guard: Guard
+  readonly username: string
+  readonly pins: readonly HostKeyPin[]
+  readonly login: Login | undefined
+  readonly deadlineMs: number
+}
+
+const KEX = ['curve25519-sha256', 'curve25519-sha256@libssh.org', 'ecdh-sha2-nistp256', 'ecdh-sha2-nistp384', 'ecdh-sha2-nistp521'] as const
+const CHACHA = 'chacha20-poly1305@openssh.com'
+const CIPHERS = ['aes256-gcm@openssh.com', 'aes128-gcm@openssh.com', 'aes256-ctr', 'aes192-ctr', 'aes128-ctr', CHACHA] as const
+const MACS = ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com', 'hmac-sha2-256', 'hmac-sha2-512'] as const
+
+/** Keepalive finds a dead target within a minute and a half. */
+const KEEPALIVE_MS = 30_000
+const KEEPALIVES_MISSED_MAX = 3
+
+/**
+ * Connects, verifies the host key against the pins, and only then logs in. The verifier answers at once: a person who has to decide is asked
+ * after the connection is gone.
+ *
+ * @throws Refusal host-key-unknown or host-key-mismatch with the presented key; target-*, no-common-algorithm, login-refused
+ */
+export function connectSsh(request: SshRequest, signal: AbortSignal): Promise<SshConnection> {
+  const { guard, username, pins, login } = request
+  const client = new ssh2.Client()
+  let presented: PresentedKey | undefined
+  let phase: Phase = 'handshake'
+  let algorithms: NegotiatedAlgorithms | undefined
+
+  return new Promise((resolve, reject) => {
+    const refuse = (refusal: Refusal): void => {
+      reject(refusal)
+      clearTimeout(deadline)
+      guard.sock.destroy()
+    }
+    const refuseFor = (error: unknown): void => refuse(toRefusal({ error, phase, presented, pins, guard }))
+    const deadline = setTimeout(() => refuse(new Refusal('target-timeout')), request.deadlineMs)
+    signal.addEventListener('abort', () => refuse(new Refusal('target-timeout')), { once: true })
+    if (signal.aborted) return refuse(new Refusal('target-timeout'))
+    // Stays for the life of the connection: an error event without a listener would end the process.
+    client.on('error', refuseFor)
+    client.on('close', () => refuseFor(undefined))
+    client.on('change password', () => refuse(new Refusal('login-refused')))
+    client.on('handshake', (negotiated) => {
+      algorithms = negotiated
+      if (isTerrapinProne(client, negotiated)) return refuse(new Refusal('no-common-algorithm'))
+      if (phase === 'handshake') phase = 'login'
+    })
+    client.on('ready', () => {
+      clearTimeout(deadline)
+      if (presented === undefined || algorithms === undefined) return refuse(new Refusal('internal'))
+      phase = 'ready'
+      resolve({ client, guard, hostKey: { type: presented.type, fingerprint: presented.fingerprint }, algorithms })
+    })
+    client.connect({
+      sock: guard.sock,
+      username,
+      ident: 'Parvis',
+      algorithms: algorithmsFor(pins),
+      hostVerifier: (key: Buffer): boolean => {
+        presented = readHostKey(key)
+        return pins.some((pin) => pin.type === presented?.type && pin.fingerprint === presented.fingerprint)
+      },
+      authHandler: ((_left: unknown, _partial: unknown, next: (method: unknown) => void) => next(login?.next(username) ?? false)) as never,
+      keepaliveInterval: KEEPALIVE_MS,
+      keepaliveCountMax: KEEPALIVES_MISSED_MAX,
+      readyTimeout: 0,
+    })
+  })
+}
+
+/** Opens a shell or runs a command; the command travels as data. @throws Refusal request-refused */
+export function openChannel(client: Client, request: ChannelRequest): Promise<ClientChannel> {
+  const env = { ...request.env }
+  return new Promise((resolve, reject) => {
+    const answer = (error: Error | undefined, channel: ClientChannel): void => {
+      if (error === undefined || error === null || (error as unknown) === false) resolve(channel)
+      else reject(new Refusal('request-refused'))
+    }
+    client.once('close', () => reject(new Refusal('request-refused')))
+    try {
+      if (request.kind === 'shell') client.shell(ptyOptions(request.pty), { env }, answer)
+      else client.exec(request.command, request.pty === undefined ? { env } : { env, pty: ptyOptions(request.pty) }, answer)
+    } catch {
+      reject(new Refusal('request-refused'))
+    }
+  })
+}
+
+/** A shell or a command on one channel. */
+export type ChannelRequest = { readonly env: Readonly<Record<string, string>> } & (
+  | { readonly kind: 'shell'; readonly pty: Pty }
+  | { readonly kind: 'exec'; readonly command: string; readonly pty?: Pty | undefined }
+)
+
+const Internals = z.object({ signal: z.custom<(channel: number, name: string) => void>((value) => typeof value === 'function') })
+const Outgoing = z.object({ id: z.int(), state: z.string() })
+
+/**
+ * Sends a signal, also after the end of input. ssh2's own `signal` does nothing then, silently, and the remote process would live on.
+ */
+export function sendSignal(client: Client, channel: ClientChannel, name: string): void {
+  const outgoing = Outgoing.safeParse(Reflect.get(channel, 'outgoing')).data
+  const protocol: unknown = Reflect.get(client, '_protocol')
+  if (outgoing === undefined || !Internals.safeParse(protocol).success) throw new Error('ssh2 has changed: no protocol to signal with')
+  if (outgoing.state !== 'open' && outgoing.state !== 'eof') return
+  ;(protocol as z.infer<typeof Internals>).signal(outgoing.id, name)
+}
+
+type Phase = 'handshake' | 'login' | 'ready'
+
+function algorithmsFor(pins: readonly HostKeyPin[]): Algorithms {
+  // Restricted to what is pinned, so that a target with other keys beside is recognised, and one with only other keys is a mismatch.
+  const types = pins.length === 0 ? HostKeyType.options : [...new Set(pins.map((pin) => pin.type))]
+  const serverHostKey = types.flatMap((type) => (type === 'ssh-rsa' ? (['rsa-sha2-512', 'rsa-sha2-256'] as const) : [type]))
+  return { kex: [...KEX], cipher: [...CIPHERS], hmac: [...MACS], serverHostKey: [...serverHostKey], compress: ['none'] }
+}
+
+/** Terrapin (CVE-2023-48795): ChaCha20-Poly1305 is safe only under strict key exchange, and only after it is negotiated can one know. */
+function isTerrapinProne(client: Client, negotiated: NegotiatedAlgorithms): boolean {
+  const isStrict = Reflect.get(Object(Reflect.get(client, '_protocol')), '_strictMode') === true
+  return !isStrict && (negotiated.cs.cipher === CHACHA || negotiated.sc.cipher === CHACHA)
+}
+
+function readHostKey(key: Buffer): PresentedKey | undefined {
+  const type = key.length < 4 ? '' : key.subarray(4, 4 + key.readUInt32BE(0)).toString('latin1')
+  const fingerprint = `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`
+  const pin = HostKeyPin.safeParse({ type, fingerprint })
+  return pin.success ? { ...pin.data, publicKey: key.toString('base64') } : undefined
+}
+
+interface Failure {
+  readonly error: unknown
+  readonly phase: Phase
+  readonly presented: PresentedKey | undefined
+  readonly pins: readonly HostKeyPin[]
+  readonly guard: Guard
+}
+
+// By cause, never by the target's words: a person sees our sentence, and a port scanner learns nothing.
+function toRefusal({ error, phase, presented, pins, guard }: Failure): Refusal {
+  const { level, message, code } = describeError(error)
+  if (phase === 'login')
+    return new Refusal(
+      level === 'client-authentication' || level === 'agent' || typeof code === 'number' ? 'login-refused' : 'target-unreachable',
+    )
+  if (guard.isCut()) return new Refusal('target-not-ssh')
+  if (presented !== undefined && !pins.some((pin) => pin.fingerprint === presented.fingerprint)) {
+    return new Refusal(pins.length === 0 ? 'host-key-unknown' : 'host-key-mismatch', presented)
+  }
+  if (message.includes('no matching host key format') && pins.length > 0) return new Refusal('host-key-mismatch')
+  if (message.includes('no matching')) return new Refusal('no-common-algorithm')
+  return new Refusal(level === 'client-socket' ? 'target-unreachable' : 'target-not-ssh')
+}
+
+function describeError(error: unknown): { level: unknown; message: string; code: unknown } {
+  if (!(error instanceof Error)) return { level: undefined, message: '', code: undefined }
+  return { level: Reflect.get(error, 'level'), message: error.message, code: Reflect.get(error, 'code') }
+}
+
+function ptyOptions(pty: Pty): PseudoTtyOptions {
+  return { term: pty.term, cols: pty.cols, rows: pty.rows, width: 0, height: 0, modes: {} }
+}
