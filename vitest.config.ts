@@ -1,7 +1,16 @@
-import { cloudflareTest } from '@cloudflare/vitest-plugin'
+import { randomBytes } from 'node:crypto'
+import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
 
 const shared = { testTimeout: 30_000, hookTimeout: 60_000 }
+
+/** What the Worker of wrangler.toml needs to boot, and the schema for `applyD1Migrations(env.DB, env.TEST_MIGRATIONS)`. */
+const runtimeBindings = async () => ({
+  ENVIRONMENT: 'dev',
+  PUBLIC_ORIGIN: 'https://parvis.test',
+  SECRET_KEYS: `1:${randomBytes(32).toString('base64url')}`,
+  TEST_MIGRATIONS: await readD1Migrations('migrations'),
+})
 
 export default defineConfig({
   test: {
@@ -18,7 +27,9 @@ export default defineConfig({
       },
       {
         // Inside workerd, where a Durable Object can be evicted under its sockets.
-        plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' } })],
+        plugins: [
+          cloudflareTest(async () => ({ wrangler: { configPath: './wrangler.toml' }, miniflare: { bindings: await runtimeBindings() } })),
+        ],
         test: { ...shared, name: 'runtime', include: ['test/runtime/**/*.test.ts'] },
       },
     ],

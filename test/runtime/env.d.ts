@@ -1,0 +1,14 @@
+import type { D1Migration } from 'cloudflare:test'
+import type { Env as EdgeEnv } from '../../src/edge/env.ts'
+
+declare global {
+  namespace Cloudflare {
+    /** The Worker's own bindings, and the schema to put into its empty D1. */
+    interface Env extends EdgeEnv {
+      readonly TEST_MIGRATIONS: D1Migration[]
+    }
+    interface GlobalProps {
+      mainModule: typeof import('../../src/edge/worker.ts')
+    }
+  }
+}
