@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { createTestHarness } from 'wrangler'
 import { type Client, createClient } from '../src/client/client.ts'
 import type { Env } from '../src/edge/env.ts'
-import { startMailbox } from './mailbox.ts'
+import { type MailboxOptions, startMailbox } from './mailbox.ts'
 
 /** The origin that tokens name and pages come from; sockets and requests go to the loopback URL. */
 export const ORIGIN = 'https://parvis.test'
@@ -21,8 +21,8 @@ export interface TestUser {
 }
 
 /** The real Worker of wrangler.toml on loopback, with an empty migrated D1, its own objects and a real SMTP server to mail through. */
-export async function startEdge({ vars = {} }: { readonly vars?: Record<string, string> } = {}) {
-  const mailbox = await startMailbox()
+export async function startEdge({ vars = {}, mail = {} }: { readonly vars?: Record<string, string>; readonly mail?: MailboxOptions } = {}) {
+  const mailbox = await startMailbox(mail)
   const settings = {
     ENVIRONMENT: 'dev',
     PUBLIC_ORIGIN: ORIGIN,
@@ -59,6 +59,8 @@ export async function startEdge({ vars = {} }: { readonly vars?: Record<string, 
     server,
     worker,
     db,
+    /** The database again, after the runtime was restarted under the test. */
+    reopenDb: async () => (await worker.getEnv()).DB,
     mailbox,
     origin,
     settings,

@@ -3,24 +3,38 @@ import type { AddressInfo } from 'node:net'
 import PostalMime, { type Email } from 'postal-mime'
 import { SMTPServer } from 'smtp-server'
 
-/** A real SMTP server on loopback that keeps what it is sent. */
-export async function startMailbox() {
+/** How a mailbox may be made to misbehave. */
+export interface MailboxOptions {
+  readonly port?: number
+  /** Called when a mail is in but not yet acknowledged; the sender waits for it. */
+  readonly beforeAccept?: (mail: Email) => Promise<void>
+}
+
+/** A real SMTP server on loopback that keeps what it is sent; addresses that start with `refused` get a 550. */
+export async function startMailbox({ port = 0, beforeAccept }: MailboxOptions = {}) {
   const mails: Email[] = []
   const waiting = new Set<() => void>()
   const server = new SMTPServer({
     authOptional: true,
     disabledCommands: ['STARTTLS', 'AUTH'],
+    onRcptTo({ address }, _session, done) {
+      done(address.startsWith('refused') ? Object.assign(new Error('no such mailbox'), { responseCode: 550 }) : null)
+    },
     onData(stream, _session, done) {
       const chunks: Buffer[] = []
       stream.on('data', (chunk: Buffer) => chunks.push(chunk))
       stream.on('end', async () => {
-        mails.push(await PostalMime.parse(Buffer.concat(chunks)))
+        const mail = await PostalMime.parse(Buffer.concat(chunks))
+        mails.push(mail)
+        await beforeAccept?.(mail)
         done()
         for (const wake of waiting) wake()
       })
     },
   })
-  server.listen(0, '127.0.0.1')
+  // A killed peer resets its connections; that is the point of some tests.
+  server.on('error', () => undefined)
+  server.listen(port, '127.0.0.1')
   await once(server.server, 'listening')
 
   const to = (address: string) => mails.filter((m) => m.to?.some((t) => t.address === address))

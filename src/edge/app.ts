@@ -73,9 +73,7 @@ function mountMethodNotAllowed(app: EdgeApp): void {
 export function makeApp(): EdgeApp {
   const app = new Hono<EdgeEnv>()
   app.onError(answerProblem)
-  app.notFound(() => {
-    throw new Problem('not-found')
-  })
+  app.notFound((c) => answerProblem(new Problem('not-found'), c))
   app.use(async (c, next) => {
     const header = c.req.header(BOOKMARK_HEADER)
     const trace = traceFrom(c.req.header('traceparent'))

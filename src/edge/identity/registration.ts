@@ -16,6 +16,7 @@ import { commit } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
 import { hashPassword } from './password.ts'
 import {
+  burnExcess,
   claimRegistration,
   countRegistrations,
   countWrongTry,
@@ -51,10 +52,8 @@ async function macOf(scope: Scope, id: RegistrationId, code: string): Promise<st
 export async function register(scope: Scope, input: Register): Promise<Registration> {
   const now = scope.now()
   const passwordHash = await hashPassword(scope.config.keyring, input.password)
-  const [taken, [sent]] = await scope.db.batch([
-    userByEmail(scope.db, input.email),
-    countRegistrations(scope.db, input.email, now - HOUR_MS),
-  ])
+  const since = now - HOUR_MS
+  const [taken, [sent]] = await scope.db.batch([userByEmail(scope.db, input.email), countRegistrations(scope.db, input.email, since)])
   const id = scope.newId('reg') as RegistrationId
   const code = drawCode()
   const isTaken = taken.length > 0
@@ -64,8 +63,9 @@ export async function register(scope: Scope, input: Register): Promise<Registrat
   const mail = { to: input.email, locale: taken[0]?.locale ?? input.locale, minutes: CODE_TTL_SECONDS / 60 }
   const event = await mailEvent(scope, isTaken ? { ...mail, kind: 'register-existing' } : { ...mail, kind: 'verify-email', code })
   const row = { id, email: input.email, passwordHash, locale: input.locale, codeMac, createdAt: now, expiresAt }
+  const burn = burnExcess(scope.db, id, { email: input.email, since, max: MAILS_PER_HOUR_MAX })
   const entry = auditEntry(scope, { action: 'user.register', subject: id, actorId: 'anonymous' })
-  await commit(scope, [insertRegistration(scope.db, row), entry], (sent?.recent ?? 0) < MAILS_PER_HOUR_MAX ? [event] : [])
+  await commit(scope, [insertRegistration(scope.db, row), burn, entry], (sent?.recent ?? 0) < MAILS_PER_HOUR_MAX ? [event] : [])
   return { registrationId: id, expiresAt: toMoment(expiresAt) }
 }
 

@@ -21,6 +21,18 @@ export const countRegistrations = (db: Db, email: string, since: number) =>
     .from(registrations)
     .where(and(eq(registrations.email, email), gt(registrations.createdAt, since)))
 
+/** Burns a registration that is one too many, counted where nothing can race: unmailed codes must not be left to guess. */
+export const burnExcess = (db: Db, id: RegistrationId, limit: { readonly email: string; readonly since: number; readonly max: number }) =>
+  db
+    .update(registrations)
+    .set({ tries: CODE_TRIES_MAX })
+    .where(
+      and(
+        eq(registrations.id, id),
+        sql`(SELECT count(*) FROM registrations AS r WHERE r.email = ${limit.email} AND r.created_at > ${limit.since}) > ${limit.max}`,
+      ),
+    )
+
 export interface Proof {
   readonly id: RegistrationId
   readonly codeMac: string

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { lineOf } from '../../contract/id.ts'
 import { fromBase64Url } from './base64.ts'
 import { type Keyring, keyringOf, type RootSecret } from './keyring.ts'
 
@@ -52,7 +53,7 @@ const Vars = z.object({
   SESSION_IDLE_SECONDS: z.coerce.number().int().min(3600).default(604_800),
   SESSION_MAX_SECONDS: z.coerce.number().int().min(3600).default(2_592_000),
   REFRESH_RACE_SECONDS: z.coerce.number().int().min(0).max(60).default(30),
-  PRODUCT_NAME: z.string().min(1).max(60).default('Parvis'),
+  PRODUCT_NAME: lineOf(60).default('Parvis'),
   MAIL_FROM: z.email(),
   MAIL_TRANSPORT: z.enum(['cloudflare', 'smtp', 'catcher']),
   MAIL_CATCHER_URL: z.url().optional(),
