@@ -63,8 +63,13 @@ const edgeRules = [
   forbid(['edge-env', 'env.ts sees rpc.ts only'], { path: '^src/edge/env\\.ts$' }, { path: featurePath(FEATURES), pathNot: '/rpc\\.ts$' }),
   forbid(
     ['edge-roots', 'the Worker takes feature.ts and object.ts of a feature'],
-    { path: '^src/edge/[^/]+$', pathNot: '^src/edge/env\\.ts$' },
+    { path: '^src/edge/[^/]+$', pathNot: '^src/edge/(env|app)\\.ts$' },
     { path: featurePath(FEATURES), pathNot: '/(feature|object|rpc)\\.ts$' },
+  ),
+  forbid(
+    ['edge-app', 'app.ts hands services to http, which knows no feature'],
+    { path: '^src/edge/app\\.ts$' },
+    { path: featurePath(FEATURES), pathNot: '/(feature|service)\\.ts$' },
   ),
   forbid(
     ['edge-upward', 'nobody imports the entry'],

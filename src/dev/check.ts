@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 
 const OPENAPI = 'test/golden/openapi.json'
+/** A socket answers 101, which that rule does not know. */
+const NO_2XX = ['--skip-rule=operation-2xx-response']
 const isCi = process.env['CI'] === 'true'
 
 /** Each tool says one thing the others cannot; all of them must be silent. */
@@ -10,7 +12,7 @@ const STEPS: Record<string, readonly string[]> = {
   style: ['biome', isCi ? 'ci' : 'check', '--error-on-warnings', '--colors=off', '.'],
   imports: ['depcruise', 'src', 'test'],
   tidy: ['vitest', 'run', '--project=node', 'test/tidy.test.ts'],
-  ...(existsSync(OPENAPI) && { openapi: ['redocly', 'lint', OPENAPI, '--format=codeframe'] }),
+  ...(existsSync(OPENAPI) && { openapi: ['redocly', 'lint', OPENAPI, '--format=codeframe', ...NO_2XX] }),
 }
 /** Redocly reports to its maker and looks for news unless told not to. */
 const QUIET = { REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' }
