@@ -29,7 +29,7 @@ export interface StreamsParts {
 type Stream =
   | { readonly state: 'opening'; readonly abort: AbortController; creditBytes: number; size: ControlBody<'RESIZE'> | undefined }
   | { readonly state: 'live'; readonly shell: Shell }
-  | { readonly state: 'over' }
+  | { readonly state: 'over'; readonly shell: Shell | undefined }
 
 interface Context extends StreamsParts {
   readonly streams: Map<number, Stream>
@@ -54,7 +54,7 @@ export function createStreams(parts: StreamsParts): Streams {
       context.isDetached = true
       for (const stream of context.streams.values()) {
         if (stream.state === 'opening') stream.abort.abort()
-        else if (stream.state === 'live') detachShell(stream.shell)
+        else if (stream.shell !== undefined) detachShell(stream.shell)
       }
       context.streams.clear()
     },
@@ -133,9 +133,9 @@ function takeAttach(context: Context, id: number, attach: ControlBody<'ATTACH'>)
 function takeClose(context: Context, frame: Frame, stream: Stream): void {
   decodeControl('CLOSE', frame.payload)
   context.closedByDialer.add(frame.stream)
+  if (stream.state === 'opening') stream.abort.abort()
+  else if (stream.shell !== undefined) closeShell(stream.shell)
   if (stream.state === 'over') forget(context, frame.stream)
-  else if (stream.state === 'live') closeShell(stream.shell)
-  else stream.abort.abort()
 }
 
 function takeShellFrame(shell: Shell, { name, payload }: Frame): void {
@@ -188,11 +188,15 @@ function createPort(context: Context, id: number): StreamPort {
       context.send(encodeControl(name, id, body))
       if (name !== 'CLOSE' && name !== 'OPEN_FAIL') return
       if (context.closedByDialer.has(id)) forget(context, id)
-      else context.streams.set(id, { state: 'over' })
+      else context.streams.set(id, { state: 'over', shell: shellOf(context.streams.get(id)) })
     },
     sendOutput: (run) => context.send(encodeData(run.isStderr ? 'EXTDATA' : 'DATA', id, run)),
     isWritable: () => !context.isDetached && context.isWritable(),
   }
+}
+
+function shellOf(stream: Stream | undefined): Shell | undefined {
+  return stream === undefined || stream.state === 'opening' ? undefined : stream.shell
 }
 
 function forget(context: Context, id: number): void {
