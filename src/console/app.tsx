@@ -1,0 +1,64 @@
+import type { Context } from 'hono'
+import { type Env, Hono } from 'hono'
+import type { Child } from 'hono/jsx'
+import { RoomId } from '../contract/rooms.ts'
+import { ShellId } from '../contract/shell.ts'
+import { pagePolicy, type Styles } from './headers.ts'
+import { DashboardPage } from './pages/dashboard.tsx'
+import { LandingPage } from './pages/landing.tsx'
+import { LoginPage } from './pages/login.tsx'
+import { MissingPage } from './pages/missing.tsx'
+import { RegisterPage } from './pages/register.tsx'
+import { RoomPage } from './pages/room.tsx'
+import { ShellPage } from './pages/shell.tsx'
+
+/** What the console leaves for the one who logs the request: the route template, never the URL. */
+interface ConsoleEnv {
+  readonly Variables: { route: string }
+}
+
+interface Answer {
+  readonly route: string
+  readonly status?: 200 | 404
+  readonly styles?: Styles
+}
+
+function answerPage(c: Context<ConsoleEnv>, page: Child, { route, status = 200, styles = 'own' }: Answer): Response {
+  c.set('route', route)
+  return c.body(`<!doctype html>${page}`, status, {
+    'content-type': 'text/html; charset=utf-8',
+    'content-security-policy': pagePolicy(styles),
+  })
+}
+
+const missing = (c: Context<ConsoleEnv>, route: string) => answerPage(c, <MissingPage />, { route, status: 404 })
+
+/**
+ * The pages hold nothing personal: they are the same for everybody, read no cookie and ask the API for nothing.
+ * What a user may see is fetched by the islands, so no page can be made to show one user what is another's.
+ */
+function makePages(): Hono<ConsoleEnv> {
+  const pages = new Hono<ConsoleEnv>()
+  pages.get('/', (c) => answerPage(c, <LandingPage origin={new URL(c.req.url).origin} />, { route: '/' }))
+  pages.get('/register', (c) => answerPage(c, <RegisterPage />, { route: '/register' }))
+  pages.get('/login', (c) => answerPage(c, <LoginPage />, { route: '/login' }))
+  pages.get('/app', (c) => answerPage(c, <DashboardPage />, { route: '/app' }))
+  pages.get('/app/rooms/:roomId', (c) => {
+    const route = '/app/rooms/:roomId'
+    const id = RoomId.safeParse(c.req.param('roomId'))
+    return id.success ? answerPage(c, <RoomPage roomId={id.data} />, { route }) : missing(c, route)
+  })
+  pages.get('/app/shells/:shellId', (c) => {
+    const route = '/app/shells/:shellId'
+    const id = ShellId.safeParse(c.req.param('shellId'))
+    // xterm.js writes its measures and colours into style elements.
+    return id.success ? answerPage(c, <ShellPage shellId={id.data} />, { route, styles: 'inline' }) : missing(c, route)
+  })
+  pages.get('/app/*', (c) => missing(c, '/app/*'))
+  return pages
+}
+
+/** Mounts the pages on any Hono app whose middleware leaves a Content-Security-Policy that is already set. */
+export function mountConsole<E extends Env>(app: Hono<E>): void {
+  app.route('/', makePages())
+}

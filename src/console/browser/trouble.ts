@@ -1,0 +1,48 @@
+import { isProblem, PROBLEMS, type Problem } from '../../contract/problem.ts'
+import { show } from './dom.ts'
+
+/** What a failure says to a person. */
+export interface Trouble {
+  readonly title: string
+  readonly more: readonly string[]
+  readonly traceId: string | undefined
+}
+
+/** Words for anything thrown: a problem speaks for itself, a broken network is named, a bug admits it. */
+export function troubleOf(error: unknown): Trouble {
+  if (isProblem(error)) return ofProblem(error)
+  if (error instanceof TypeError)
+    return { title: 'The server cannot be reached.', more: ['Check your connection and try again.'], traceId: undefined }
+  return { title: PROBLEMS.internal.title, more: [], traceId: undefined }
+}
+
+function ofProblem({ slug, extras }: Problem): Trouble {
+  const { detail, errors = [], retryAfterSeconds, traceId } = extras
+  return {
+    title: PROBLEMS[slug].title,
+    more: [
+      ...(detail ? [detail] : []),
+      ...errors.map((fault) => `${fault.pointer.split('/').at(-1) ?? ''}: ${fault.detail}`),
+      ...(retryAfterSeconds ? [`Try again in ${waitOf(retryAfterSeconds)}.`] : []),
+    ],
+    traceId,
+  }
+}
+
+const waitOf = (seconds: number): string => (seconds < 90 ? `${seconds} s` : `${Math.ceil(seconds / 60)} min`)
+
+/** Tells a failure in an alert of the page, with the trace id to quote. */
+export function tellTrouble(alert: HTMLElement, error: unknown): void {
+  const { title, more, traceId } = troubleOf(error)
+  const lines = [Object.assign(document.createElement('strong'), { textContent: title })]
+  const rest = more.map((text) => Object.assign(document.createElement('div'), { textContent: text }))
+  const trace = traceId ? [Object.assign(document.createElement('code'), { className: 'trace', textContent: `Trace ${traceId}` })] : []
+  alert.replaceChildren(...lines, ...rest, ...trace)
+  show(alert, true)
+}
+
+/** Takes back what an alert told. */
+export function calm(alert: HTMLElement): void {
+  show(alert, false)
+  alert.replaceChildren()
+}

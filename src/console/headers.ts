@@ -1,0 +1,16 @@
+/** Where a page's styles may come from: our own files; `inline` where a kept library writes style elements of its own. */
+export type Styles = 'own' | 'inline'
+
+/** The policy of a page. Forms are sent by scripts alone, so a native submission, which could put a secret in a URL, is refused. */
+export const pagePolicy = (styles: Styles): string =>
+  [
+    "default-src 'none'",
+    "script-src 'self'",
+    styles === 'own' ? "style-src 'self'" : "style-src 'self' 'unsafe-inline'",
+    "img-src 'self' data:",
+    "font-src 'self' data:",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+  ].join('; ')

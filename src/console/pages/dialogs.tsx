@@ -1,0 +1,155 @@
+import type { FC } from 'hono/jsx'
+import { COMMAND_CHARS_MAX, EXEC_TIMEOUT_SECONDS_MAX, SECRET_CHARS_MAX } from '../../contract/shell.ts'
+import { Area, Choice, Dialog, Field, Form } from '../fields.tsx'
+
+/** Who has a seat in a room, or a place in an organisation. The island fills in the roles. */
+export const MembersDialog: FC = () => (
+  <Dialog id="members" title="Members">
+    <ul class="rows" id="members-list" aria-label="Members" />
+    <button type="button" class="quiet small more" id="members-more" hidden>
+      Show more
+    </button>
+    <Form id="add-member" label="Add a member">
+      <div class="pair">
+        <Field id="add-member-userId" label="User id" class="mono" placeholder="usr_…" autocomplete="off" spellcheck={false} required />
+        <Choice id="add-member-role" label="Role" options={[]} />
+      </div>
+      <button type="submit" class="button">
+        Add
+      </button>
+    </Form>
+    <template id="member-row">
+      <li class="row">
+        <code class="name" data-slot="userId" />
+        <span class="soft" data-slot="self" />
+        <span class="badge" data-slot="role" />
+        <button type="button" class="quiet small danger" data-slot="remove">
+          Remove
+        </button>
+      </li>
+    </template>
+  </Dialog>
+)
+
+/** Registers an SSH host in three steps: ask for its key, compare, hand over the credential. */
+export const HostDialog: FC = () => (
+  <Dialog id="host" title="Add a host">
+    <Form id="scan" label="Where the host is">
+      <div class="pair">
+        <Field
+          id="scan-address"
+          label="Address"
+          class="mono"
+          placeholder="web-1.example.org"
+          autocomplete="off"
+          spellcheck={false}
+          required
+        />
+        <Field id="scan-port" label="Port" type="number" min={1} max={65_535} value="22" required />
+      </div>
+      <button type="submit" class="button">
+        Ask for its key
+      </button>
+    </Form>
+    <Form id="accept" label="Its keys" hidden>
+      <p>
+        <strong id="accept-target" /> presents these keys. Compare them with what the host itself says:
+      </p>
+      <pre tabindex={0}>
+        <code>for k in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $k; done</code>
+      </pre>
+      <ul class="rows" id="accept-keys" aria-label="Keys" />
+      <template id="key-row">
+        <li class="row">
+          <div class="name">
+            <span data-slot="type" />
+            <code class="soft" data-slot="fingerprint" />
+          </div>
+        </li>
+      </template>
+      <p class="actions">
+        <button type="submit" class="button">
+          They are the same: accept
+        </button>
+        <button type="button" class="quiet" id="accept-back">
+          Back
+        </button>
+      </p>
+    </Form>
+    <Form id="create-host" label="How to sign in there" hidden>
+      <div class="pair">
+        <Field id="create-host-name" label="Name" autocomplete="off" maxlength={80} required />
+        <Field id="create-host-user" label="User" class="mono" autocomplete="off" spellcheck={false} maxlength={64} required />
+      </div>
+      <Choice
+        id="create-host-kind"
+        label="Credential"
+        options={[
+          ['password', 'Password'],
+          ['private-key', 'Private key'],
+        ]}
+      />
+      <div data-kind="password">
+        <Field
+          id="create-host-password"
+          label="Password"
+          type="password"
+          autocomplete="off"
+          maxlength={SECRET_CHARS_MAX}
+          hint="Sealed to the relay before it is kept; nobody can read it back."
+          required
+        />
+      </div>
+      <div data-kind="private-key" hidden>
+        <Area
+          id="create-host-privateKey"
+          label="Private key"
+          rows={5}
+          maxlength={SECRET_CHARS_MAX}
+          placeholder="-----BEGIN OPENSSH PRIVATE KEY-----"
+          hint="Sealed to the relay before it is kept; nobody can read it back."
+          required
+        />
+        <Field id="create-host-passphrase" label="Passphrase, if it has one" type="password" autocomplete="off" maxlength={1024} />
+      </div>
+      <button type="submit" class="button">
+        Add host
+      </button>
+    </Form>
+  </Dialog>
+)
+
+/** Runs one command and shows what it did. */
+export const CommandDialog: FC = () => (
+  <Dialog id="command" title="Run a command">
+    <p class="soft">
+      On <strong id="command-host" />. The command and who ran it go on record.
+    </p>
+    <Form id="run" label="Command">
+      <Area id="run-command" label="Command" rows={2} maxlength={COMMAND_CHARS_MAX} hint="Ctrl or ⌘ with Enter runs it." required />
+      <div class="pair">
+        <Field
+          id="run-timeoutSeconds"
+          label="Time limit, in seconds"
+          type="number"
+          min={1}
+          max={EXEC_TIMEOUT_SECONDS_MAX}
+          value="30"
+          required
+        />
+      </div>
+      <button type="submit" class="button">
+        Run
+      </button>
+    </Form>
+    <section id="result" aria-live="polite" aria-label="Result" hidden>
+      <p id="result-verdict" class="verdict" />
+      <h3>Output</h3>
+      <pre id="result-stdout" tabindex={0} />
+      <div id="result-errors">
+        <h3>Errors</h3>
+        <pre id="result-stderr" tabindex={0} />
+      </div>
+    </section>
+  </Dialog>
+)
