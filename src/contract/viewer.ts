@@ -1,0 +1,138 @@
+/**
+ * What a viewer and a shell say to each other over `GET /v1/shells/:shellId/view`. Text messages are JSON frames, binary messages are bytes.
+ *
+ *     viewer  attach{since, clientId}     shell  hello{role, offsets, size, state}     then gap? and output from `since` on
+ *     viewer  input(binary) resize ack    shell  output(binary) accepted resend resized gap state exit refused
+ *
+ * Binary messages, both ways: `u64 offset (big-endian) | bytes`. Output has one offset space for all viewers; input has one per `clientId`.
+ *
+ * Output. The shell sends at most `VIEW_WINDOW_BYTES` beyond the last `ack`, so a viewer acks what it has drawn, at least every
+ * `VIEW_ACK_BYTES`. The opener's acks pace the remote program; a watcher that lags gets a `gap` and the tail instead. Offsets never jump
+ * without a `gap`. After a reconnect the viewer attaches with `since` = the offset after the last byte it has.
+ *
+ * Input. A viewer keeps the bytes it sent until `accepted` says that the relay has them, at most `VIEW_INPUT_WINDOW_BYTES`. After a reconnect
+ * with the same `clientId` it sends again from `hello.inputOffset`; on `resend` (the object behind the socket was replaced) from that offset.
+ * The shell drops bytes it already took, so no keystroke is lost or doubled.
+ *
+ * Life. The text message `ping` is answered `pong` without waking the shell; send one at least every `VIEW_PING_SECONDS`, a viewer that is
+ * silent for three times as long is dropped. The end is `exit` (when the program ended), `state` closed or failed, and close code 1000.
+ * Other close codes are 4000 + the status of the problem named by the reason: 4401 asks to come back with a fresh token.
+ */
+import * as z from 'zod'
+import { PTY_SIDE_MAX } from './krp.ts'
+import { ShellState } from './shell.ts'
+
+/** Most unacknowledged output in flight to one viewer: 10 MB/s over a 50 ms round trip. */
+export const VIEW_WINDOW_BYTES = 512 * 1024
+/** A viewer acks at least this often, so the window never runs dry. */
+export const VIEW_ACK_BYTES = 64 * 1024
+/** Most unaccepted input of one viewer: a pasted file goes in slices. */
+export const VIEW_INPUT_WINDOW_BYTES = 64 * 1024
+/** Most bytes of one input message. */
+export const VIEW_INPUT_BYTES_MAX = 16 * 1024
+/** Longest text message of a viewer, in UTF-16 units: every frame fits many times over. */
+export const VIEW_FRAME_CHARS_MAX = 1024
+/** A viewer must attach this soon after the upgrade. */
+export const VIEW_ATTACH_SECONDS = 10
+/** A viewer pings at least this often. */
+export const VIEW_PING_SECONDS = 30
+/** What a viewer sends to show it lives. */
+export const VIEW_PING = 'ping'
+/** What comes back. */
+export const VIEW_PONG = 'pong'
+
+const Columns = z.int().min(1).max(PTY_SIDE_MAX)
+const Rows = z.int().min(1).max(PTY_SIDE_MAX)
+const Offset = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
+
+/** The first frame. Without `since` the kept tail is sent from its beginning. */
+export const AttachFrame = z.strictObject({
+  type: z.literal('attach'),
+  /** The output offset to go on from: that after the last byte the viewer has. */
+  since: Offset.optional(),
+  /** Random name of this viewer's input, the same across its reconnects. Without it every socket starts at input offset 0. */
+  clientId: z
+    .string()
+    .regex(/^[A-Za-z0-9_-]{16,64}$/)
+    .optional(),
+})
+/** The first frame. */
+export type AttachFrame = z.infer<typeof AttachFrame>
+
+/** Every text frame of a viewer but `ping`. */
+export const ViewerFrame = z.discriminatedUnion('type', [
+  AttachFrame,
+  /** Everything before `offset` is drawn. */
+  z.strictObject({ type: z.literal('ack'), offset: Offset }),
+  /** The opener's terminal has a new size. */
+  z.strictObject({ type: z.literal('resize'), columns: Columns, rows: Rows }),
+])
+/** Every text frame of a viewer but `ping`. */
+export type ViewerFrame = z.infer<typeof ViewerFrame>
+
+/** Opener: types and sets the size. Watcher: only looks. */
+export const ViewerRole = z.enum(['opener', 'watcher'])
+/** What a viewer may do. */
+export type ViewerRole = z.infer<typeof ViewerRole>
+
+/** The answer to `attach`. Kept output is [firstOffset, nextOffset). */
+export const HelloFrame = z.object({
+  type: z.literal('hello'),
+  role: ViewerRole,
+  columns: Columns,
+  rows: Rows,
+  firstOffset: Offset,
+  nextOffset: Offset,
+  /** Where this `clientId` goes on with its input. */
+  inputOffset: Offset,
+  state: ShellState,
+  reason: z.string().optional(),
+})
+/** The answer to `attach`. */
+export type HelloFrame = z.infer<typeof HelloFrame>
+
+/** Every text frame of a shell but `pong`. */
+export const ShellFrame = z.discriminatedUnion('type', [
+  HelloFrame,
+  /** The shell changed its state; `reason` is for people. */
+  z.object({ type: z.literal('state'), state: ShellState, reason: z.string().optional() }),
+  /** How the remote program ended; all its output was sent before. */
+  z.object({ type: z.literal('exit'), exitCode: z.int().nullable(), signal: z.string().nullable() }),
+  /** The terminal has this size now. */
+  z.object({ type: z.literal('resized'), columns: Columns, rows: Rows }),
+  /** Output in [from, to) cannot be had any more; it goes on at `to`. */
+  z.object({ type: z.literal('gap'), from: Offset, to: Offset }),
+  /** The relay has this viewer's input before `inputOffset` for good. */
+  z.object({ type: z.literal('accepted'), inputOffset: Offset }),
+  /** Input from `inputOffset` on did not arrive: send it again from there. */
+  z.object({ type: z.literal('resend'), inputOffset: Offset }),
+  /** This viewer only watches: what it sent was dropped. Said once per socket. */
+  z.object({ type: z.literal('refused'), what: z.enum(['input', 'resize']) }),
+])
+/** Every text frame of a shell but `pong`. */
+export type ShellFrame = z.infer<typeof ShellFrame>
+
+/** Bytes and the offset of the first one: a binary message, either way. */
+export interface ViewChunk {
+  readonly offset: number
+  readonly bytes: Uint8Array
+}
+
+const OFFSET_BYTES = 8
+
+/** The binary message of a chunk. */
+export function encodeViewChunk({ offset, bytes }: ViewChunk): Uint8Array<ArrayBuffer> {
+  const message = new Uint8Array(OFFSET_BYTES + bytes.length)
+  new DataView(message.buffer).setBigUint64(0, BigInt(offset))
+  message.set(bytes, OFFSET_BYTES)
+  return message
+}
+
+/** Reads a binary message, or answers `undefined` when it has no bytes or an offset beyond 2^53 - 1. */
+export function decodeViewChunk(message: ArrayBuffer): ViewChunk | undefined {
+  const bytes = new Uint8Array(message).subarray(OFFSET_BYTES)
+  if (bytes.length === 0) return undefined
+  const offset = new DataView(message).getBigUint64(0)
+  if (offset + BigInt(bytes.length) > BigInt(Number.MAX_SAFE_INTEGER)) return undefined
+  return { offset: Number(offset), bytes }
+}
