@@ -53,23 +53,26 @@ export const HostDialog: FC = () => (
     </Form>
     <Form id="accept" label="Its keys" hidden>
       <p>
-        <strong id="accept-target" /> presents these keys. Compare them with what the host itself says:
+        <strong id="accept-target" /> presents these keys. Compare them with what the host itself says, and choose those that are the same:
       </p>
       <pre tabindex={0}>
         <code>for k in /etc/ssh/ssh_host_*_key.pub; do ssh-keygen -lf $k; done</code>
       </pre>
       <ul class="rows" id="accept-keys" aria-label="Keys" />
       <template id="key-row">
-        <li class="row">
-          <div class="name">
-            <span data-slot="type" />
-            <code class="soft" data-slot="fingerprint" />
-          </div>
+        <li>
+          <label class="row">
+            <input type="checkbox" data-slot="box" />
+            <span class="name">
+              <span data-slot="type" />
+              <code class="soft" data-slot="fingerprint" />
+            </span>
+          </label>
         </li>
       </template>
       <p class="actions">
         <button type="submit" class="button">
-          They are the same: accept
+          Accept the chosen keys
         </button>
         <button type="button" class="quiet" id="accept-back">
           Back

@@ -1,0 +1,45 @@
+import { createClient } from '../../client/client.ts'
+import type { Me } from '../../contract/identity.ts'
+import { isProblem, type ProblemSlug } from '../../contract/problem.ts'
+import { byId } from './dom.ts'
+
+/** The one client of a page. Tokens live in cookies that no script can read. */
+export const client = createClient({ origin: location.origin, mode: 'cookie' })
+
+const SIGNED_OUT: readonly ProblemSlug[] = ['unauthenticated', 'session-ended', 'refresh-reused']
+
+/** Whether a failure means that nobody is signed in here any more. */
+export const isSignedOut = (error: unknown): boolean => isProblem(error) && SIGNED_OUT.includes(error.slug)
+
+/** Leaves for the sign-in page, which comes back here. */
+export const leaveForLogin = (): void => location.replace(`/login?next=${encodeURIComponent(location.pathname)}`)
+
+/** Where to go after signing in: a page of ours that was asked for, never another origin. */
+export function nextPage(search: string): string {
+  const next = new URLSearchParams(search).get('next') ?? ''
+  return /^\/app(\/[a-z0-9_/]+)?$/.test(next) ? next : '/app'
+}
+
+/** Who is signed in, shown in the header; a stranger is sent to sign in. The promise of a stranger never settles: the page is left. */
+export async function openAccount(): Promise<Me> {
+  const button = byId('sign-out', HTMLButtonElement)
+  try {
+    const me = await client.getMe({})
+    byId('who').textContent = me.email
+    byId('who').title = me.email
+    button.disabled = false
+    button.onclick = signOut
+    return me
+  } catch (error) {
+    if (!isSignedOut(error)) throw error
+    leaveForLogin()
+    return new Promise(() => undefined)
+  }
+}
+
+/** Ends the session of this browser; an ended one leaves all the same. */
+async function signOut(): Promise<void> {
+  byId('sign-out', HTMLButtonElement).disabled = true
+  await client.logout({ body: {} }).catch(() => undefined)
+  location.assign('/')
+}

@@ -1,0 +1,93 @@
+import type { Me, UserId } from '../../contract/identity.ts'
+import { type Org, OrgRole } from '../../contract/orgs.ts'
+import type { Host } from '../../contract/shell.ts'
+import { client } from './account.ts'
+import { bindButton, bindDangerButton } from './button.ts'
+import { openCommand } from './command-dialog.ts'
+import { filled, type Piece, show } from './dom.ts'
+import { bindForm } from './form.ts'
+import { openHost } from './host-dialog.ts'
+import { bindList, placesOf } from './list.ts'
+import { openMembers } from './members-dialog.ts'
+
+const ROLES = OrgRole.options.toReversed()
+
+function openPlaces({ id: orgId, name, role }: Org, me: Me, changed: () => void): void {
+  openMembers({
+    title: `Members of ${name}`,
+    ownId: me.id,
+    canManage: role === 'owner',
+    roles: ROLES,
+    list: (query) => client.listOrgMembers({ params: { orgId }, query }),
+    put: (userId, chosen) => client.putOrgMember({ params: { orgId, userId: userId as UserId }, body: { role: OrgRole.parse(chosen) } }),
+    remove: async (userId) => {
+      await client.removeOrgMember({ params: { orgId, userId: userId as UserId } })
+      changed()
+    },
+  })
+}
+
+const targetOf = ({ user, address, port }: Host) => `${user}@${address.includes(':') ? `[${address}]` : address}${port === 22 ? '' : `:${port}`}`
+
+interface HostContext {
+  readonly role: OrgRole
+  readonly alert: HTMLElement
+  readonly changed: () => Promise<void>
+}
+
+function hostRow(host: Host, { role, alert, changed }: HostContext): HTMLElement {
+  const [key] = host.keys
+  const piece = filled('host-row', { name: host.name, target: targetOf(host), fingerprint: key ? `${key.type} ${key.fingerprint}` : '' })
+  const [open, run, forget] = ['open', 'run', 'forget'].map((name) => piece.slot<HTMLButtonElement>(name))
+  if (!open || !run || !forget) return piece.root
+  for (const button of [open, run, forget]) button.setAttribute('aria-description', host.name)
+  for (const button of [open, run]) show(button, role !== 'reader')
+  show(forget, role === 'owner')
+  bindButton(open, alert, async () => {
+    const shell = await client.openShell({ body: { hostId: host.id } })
+    location.assign(`/app/shells/${shell.id}`)
+  })
+  run.onclick = () => openCommand(host)
+  bindDangerButton(forget, alert, async () => {
+    await client.deleteHost({ params: { hostId: host.id } })
+    await changed()
+  })
+  return piece.root
+}
+
+/** Fills one organisation; its hosts are asked for when it is first unfolded. */
+function bindOrg(org: Org, { root, slot }: Piece, me: Me & { readonly changed: () => void }): void {
+  const alert = slot('alert')
+  const reload: () => Promise<void> = bindList(
+    { list: slot('hosts'), more: slot('more'), empty: slot('empty'), alert },
+    {
+      load: (query) => client.listHosts({ params: { orgId: org.id }, query }),
+      row: (host: Host) => hostRow(host, { role: org.role, alert, changed: () => reload() }),
+    },
+  )
+  root.querySelector('details')?.addEventListener('toggle', () => void reload(), { once: true })
+  const add = slot('add')
+  show(add, org.role === 'owner')
+  add.onclick = () => openHost(org, reload)
+  slot('members').onclick = () => openPlaces(org, me, me.changed)
+}
+
+/** The user's organisations and their hosts. */
+export function startOrgs(me: Me): void {
+  function row(org: Org): HTMLElement {
+    const piece = filled('org-row', { name: org.name, role: org.role })
+    bindOrg(org, piece, { ...me, changed: () => void reload() })
+    return piece.root
+  }
+
+  const places = placesOf('orgs')
+  const reload = bindList(places, { load: (query) => client.listOrgs({ query }), row })
+  const unfoldNewest = () => places.list.querySelector('details')?.setAttribute('open', '')
+  const form = bindForm('create-org', async ({ name = '' }) => {
+    await client.createOrg({ body: { name } })
+    form.reset()
+    await reload()
+    unfoldNewest()
+  })
+  void reload().then(unfoldNewest)
+}

@@ -1,0 +1,84 @@
+import { type AbsolutePosition, createAbsolutePositionFromRelativePosition, createRelativePositionFromTypeIndex, type Text as YText } from 'yjs'
+import type { Awareness } from 'y-protocols/awareness'
+import * as z from 'zod'
+import { byId, filled } from './dom.ts'
+
+/** Longest name shown, in UTF-16 units. */
+const NAME_CHARS_MAX = 40
+
+/** What a peer says of itself. Peers are other people's programs: what does not fit is replaced, never trusted. */
+const PeerUser = z.object({
+  name: z
+    .string()
+    .trim()
+    .min(1)
+    .transform((name) => name.slice(0, NAME_CHARS_MAX))
+    .catch('Somebody'),
+  color: z
+    .string()
+    .regex(/^#[0-9a-f]{6}$/i)
+    .catch('#8d8b84'),
+})
+const PeerCursor = z.object({ head: z.looseObject({}) })
+
+/** Colours that hold on light and on dark paper. */
+const COLORS = ['#c2553d', '#b07d1e', '#5f8a2f', '#2a8f6d', '#2b86b0', '#5a6fd0', '#9257c2', '#c2497f'] as const
+
+/** The same colour for the same user everywhere. */
+export function colorOf(userId: string): string {
+  let sum = 0
+  for (const char of userId) sum = (sum * 31 + (char.codePointAt(0) ?? 0)) % 997
+  return COLORS[sum % COLORS.length] ?? COLORS[0]
+}
+
+interface Peer {
+  readonly clientId: number
+  readonly name: string
+  readonly color: string
+  readonly place: string
+}
+
+function lineAt(text: YText, { index, type }: AbsolutePosition): string {
+  if (type !== text) return ''
+  return `line ${text.toString().slice(0, index).split('\n').length}`
+}
+
+function placeOf(text: YText, cursor: unknown): string {
+  const parsed = PeerCursor.safeParse(cursor)
+  if (!parsed.success || !text.doc) return ''
+  try {
+    const position = createAbsolutePositionFromRelativePosition(parsed.data.head as never, text.doc)
+    return position ? lineAt(text, position) : ''
+  } catch {
+    // Whatever a peer calls a position, it must not break the list of who is here.
+    return ''
+  }
+}
+
+function peersOf(awareness: Awareness, text: YText): Peer[] {
+  const peers = [...awareness.getStates()].map(([clientId, state]) => {
+    const { name, color } = PeerUser.catch({ name: 'Somebody', color: '#8d8b84' }).parse(state['user'])
+    return { clientId, name, color, place: placeOf(text, state['cursor']) }
+  })
+  const isOther = ({ clientId }: Peer) => Number(clientId !== awareness.clientID)
+  return peers.toSorted((a, b) => isOther(a) - isOther(b) || a.name.localeCompare(b.name) || a.clientId - b.clientId)
+}
+
+function row({ clientId, name, color, place }: Peer, ownId: number): HTMLElement {
+  const piece = filled('present-row', { name: clientId === ownId ? `${name} (you)` : name, place })
+  piece.slot('dot').style.backgroundColor = color
+  return piece.root
+}
+
+/** Keeps the list of who is in the room. */
+export function showPresence(awareness: Awareness, text: YText): void {
+  const draw = () => byId('present').replaceChildren(...peersOf(awareness, text).map((peer) => row(peer, awareness.clientID)))
+  awareness.on('change', draw)
+  draw()
+}
+
+/** Tells the others where the caret is, as a position that moves with the text. */
+export function shareCaret(awareness: Awareness, text: YText, ends: { readonly anchor: number; readonly head: number } | undefined): void {
+  const at = (index: number) => createRelativePositionFromTypeIndex(text, index)
+  awareness.setLocalStateField('cursor', ends ? { anchor: at(ends.anchor), head: at(ends.head) } : null)
+}

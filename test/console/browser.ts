@@ -1,0 +1,84 @@
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+
+const FLAGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
+/** A real Chromium with a profile of its own that is thrown away. */
+export const openBrowser = (executablePath: string): Promise<Browser> => chromium.launch({ executablePath, args: FLAGS })
+
+/** What a page did that a finished page never does. */
+export interface Complaints {
+  readonly all: string[]
+}
+
+/** A browser profile of one visitor. Whatever its pages log as an error, throw, or ask of another origin is a complaint. */
+export async function openVisitor(browser: Browser, origin: string): Promise<{ page: Page; context: BrowserContext; complaints: Complaints }> {
+  const context = await browser.newContext({ baseURL: origin })
+  const complaints: Complaints = { all: [] }
+  const page = await context.newPage()
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) complaints.all.push(`${message.type()}: ${message.text()}`)
+  })
+  page.on('pageerror', (error) => complaints.all.push(`thrown: ${error.message}`))
+  const judge = (url: string) => {
+    if (new URL(url).host !== new URL(origin).host && !url.startsWith('data:')) complaints.all.push(`leaves the origin: ${url}`)
+  }
+  page.on('request', (request) => judge(request.url()))
+  page.on('websocket', (socket) => judge(socket.url()))
+  return { page, context, complaints }
+}
+
+/** A TCP door whose address is known before what stands behind it, and that can be shut under open connections. */
+export async function openDoor() {
+  let behind: { readonly host: string; readonly port: number } | undefined
+  let isShut = false
+  const sockets = new Set<Socket>()
+  const keep = (socket: Socket) => {
+    sockets.add(socket)
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => sockets.delete(socket))
+    return socket
+  }
+  const server = createServer((visitor) => {
+    if (!behind || isShut) return void visitor.destroy()
+    const inner = keep(connect(behind))
+    keep(visitor).pipe(inner).pipe(visitor)
+    visitor.on('close', () => inner.destroy())
+    inner.on('close', () => visitor.destroy())
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const cut = () => {
+    for (const socket of sockets) socket.destroy()
+  }
+  return {
+    /** `localhost`, because browsers keep Secure cookies of it without TLS. */
+    origin: `http://localhost:${(server.address() as AddressInfo).port}`,
+    leadTo(url: string) {
+      const { hostname: host, port } = new URL(url)
+      behind = { host, port: Number(port) }
+    },
+    /** Cuts every connection and lets none in. */
+    shut() {
+      isShut = true
+      cut()
+    },
+    open() {
+      isShut = false
+    },
+    async close() {
+      server.close()
+      cut()
+      await once(server, 'close')
+    },
+  }
+}
