@@ -1,0 +1,10 @@
+import type { Feature } from '../http/feature.ts'
+import { eraseMemberships } from './members.ts'
+import { mountOrgs } from './routes.ts'
+import { exportOrgs } from './service.ts'
+
+export const orgs: Feature = {
+  name: 'orgs',
+  mount: mountOrgs,
+  personalData: { export: exportOrgs, erase: eraseMemberships },
+}

@@ -1,0 +1,114 @@
+import type { BatchItem } from 'drizzle-orm/batch'
+import { type PageQuery, toMoment } from '../../contract/id.ts'
+import { UserId } from '../../contract/identity.ts'
+import type { OrgId, OrgMember, OrgRole } from '../../contract/orgs.ts'
+import { Problem, type ProblemSlug } from '../../contract/problem.ts'
+import { auditIfChanged } from '../audit/service.ts'
+import { commit, outboxEvent } from '../platform/outbox/outbox.ts'
+import { afterKey, toPage } from '../platform/page.ts'
+import type { Actor, Scope } from '../platform/scope.ts'
+import { type MemberFacts, refusalOfPut, refusalOfRemoval } from './policy.ts'
+import { MEMBER_CHANGED } from './service.ts'
+import { deleteMember, eraseMember, forgetFounder, type MemberChange, memberFacts, membersIn, orgOf, orgsOf, putMember } from './store.ts'
+
+const ERASE_ORGS_PER_BATCH = 50
+
+const toMember = (row: { readonly userId: UserId; readonly role: OrgRole; readonly addedAt: number }): OrgMember => ({
+  userId: row.userId,
+  role: row.role,
+  addedAt: toMoment(row.addedAt),
+})
+
+/** Who belongs, for those who do. @throws Problem `not-found` */
+export async function listOrgMembers(scope: Scope, actor: Actor, at: { readonly orgId: OrgId; readonly query: PageQuery }) {
+  const key = afterKey(at.query)
+  const after = key === undefined ? undefined : UserId.safeParse(key)
+  if (after?.success === false)
+    throw new Problem('invalid-request', { errors: [{ detail: 'is not a cursor of this list', pointer: '#/query/cursor' }] })
+  const [own, rows] = await scope.db.batch([
+    orgOf(scope.db, at.orgId, actor.userId),
+    membersIn(scope.db, { orgId: at.orgId, callerId: actor.userId }, { after: after?.data, limit: at.query.limit + 1 }),
+  ])
+  if (own.length === 0) throw new Problem('not-found')
+  return toPage(rows, at.query, { key: (row) => row.userId, item: toMember })
+}
+
+/** Adds a member or changes their role. @throws Problem `not-found`, `forbidden`, `conflict` or `limit-reached` */
+export async function putOrgMember(
+  scope: Scope,
+  actor: Actor,
+  at: { readonly orgId: OrgId; readonly userId: UserId; readonly role: OrgRole },
+): Promise<OrgMember> {
+  const change: MemberChange = { orgId: at.orgId, userId: at.userId, callerId: actor.userId }
+  const facts = await factsOf(scope, change)
+  refuse(refusalOfPut(facts, at.role))
+  const now = scope.now()
+  if (facts.role !== at.role) {
+    const action = facts.role === null ? 'org.member-add' : 'org.member-role'
+    const isDone = await changeMember(scope, change, {
+      statement: putMember(scope.db, change, { role: at.role, now }),
+      action,
+      role: at.role,
+    })
+    if (!isDone) await explainPut(scope, change, at.role)
+  }
+  return toMember({ userId: at.userId, role: at.role, addedAt: facts.addedAt ?? now })
+}
+
+/** A put that changed nothing: a racing call was first. It is fine when that one wanted the same. */
+async function explainPut(scope: Scope, change: MemberChange, role: OrgRole): Promise<void> {
+  const later = await factsOf(scope, change)
+  refuse(refusalOfPut(later, role))
+  if (later.role !== role) throw new Problem('conflict')
+}
+
+/** Removes a member, or leaves. @throws Problem `not-found`, `forbidden` or `conflict` */
+export async function removeOrgMember(scope: Scope, actor: Actor, at: { readonly orgId: OrgId; readonly userId: UserId }): Promise<void> {
+  const change: MemberChange = { ...at, callerId: actor.userId }
+  const isOneself = at.userId === actor.userId
+  refuse(refusalOfRemoval(await factsOf(scope, change), isOneself))
+  if (await changeMember(scope, change, { statement: deleteMember(scope.db, change), action: 'org.member-remove' })) return
+  refuse(refusalOfRemoval(await factsOf(scope, change), isOneself))
+  throw new Problem('conflict')
+}
+
+/** Forgets a user's memberships. An organisation they owned alone stays with its other members. */
+export async function eraseMemberships(scope: Scope, userId: UserId): Promise<void> {
+  await forgetFounder(scope.db, userId)
+  for (;;) {
+    const rows = await orgsOf(scope.db, userId, { limit: ERASE_ORGS_PER_BATCH })
+    if (rows.length === 0) return
+    const events = await Promise.all(rows.map(({ org }) => outboxEvent(scope, MEMBER_CHANGED, { orgId: org.id, userId })))
+    await commit(
+      scope,
+      rows.map(({ org }) => eraseMember(scope.db, org.id, userId)),
+      events,
+    )
+  }
+}
+
+/** One transaction: the membership, its audit entry and the event. Answers whether the membership changed. */
+async function changeMember(
+  scope: Scope,
+  change: MemberChange,
+  by: { readonly statement: BatchItem<'sqlite'>; readonly action: `org.${string}`; readonly role?: OrgRole },
+): Promise<boolean> {
+  const { orgId, userId } = change
+  const cause = by.role === undefined ? userId : `${userId} as ${by.role}`
+  const results = (await commit(
+    scope,
+    [by.statement, auditIfChanged(scope, { action: by.action, subject: orgId, orgId, cause })],
+    [await outboxEvent(scope, MEMBER_CHANGED, { orgId, userId })],
+  )) as readonly D1Result[]
+  return results[0]?.meta.changes === 1
+}
+
+async function factsOf(scope: Scope, change: MemberChange): Promise<MemberFacts> {
+  const [facts] = await memberFacts(scope.db, change)
+  if (!facts) throw new Error('a query without a table answers one row')
+  return facts
+}
+
+function refuse(slug: ProblemSlug | undefined): void {
+  if (slug) throw new Problem(slug)
+}

@@ -1,0 +1,66 @@
+import type { SQL } from 'drizzle-orm'
+import { type PageQuery, toMoment } from '../../contract/id.ts'
+import type { UserId } from '../../contract/identity.ts'
+import { type CreateOrg, type Org, OrgId, type OrgRole } from '../../contract/orgs.ts'
+import { Problem } from '../../contract/problem.ts'
+import { auditIfChanged } from '../audit/service.ts'
+import { commit } from '../platform/outbox/outbox.ts'
+import { afterKey, toPage } from '../platform/page.ts'
+import type { Actor, Scope } from '../platform/scope.ts'
+import { activeUser, insertFounder, insertOrg, orgOf, orgsOf, roleIn } from './store.ts'
+
+/** Topic of the events that say that a user's role in an organisation has changed: `{ orgId, userId }`. */
+export const MEMBER_CHANGED = 'orgs.member-changed'
+
+type OrgRow = Awaited<ReturnType<typeof orgOf>>[number]
+
+const toOrg = ({ org, role }: OrgRow): Org => ({ id: org.id, name: org.name, role, createdAt: toMoment(org.createdAt) })
+
+/** Founds an organisation. @throws Problem `limit-reached`, or `session-ended` when the account is gone */
+export async function createOrg(scope: Scope, actor: Actor, input: CreateOrg): Promise<Org> {
+  const org = { id: OrgId.parse(scope.newId('org')), name: input.name, founderId: actor.userId, createdAt: scope.now() }
+  const results = (await commit(scope, [
+    insertOrg(scope.db, org),
+    insertFounder(scope.db, org.id),
+    auditIfChanged(scope, { action: 'org.create', subject: org.id, orgId: org.id }),
+  ])) as readonly D1Result[]
+  if (results[0]?.meta.changes === 1) return toOrg({ org, role: 'owner' })
+  const [user] = await activeUser(scope.db, actor.userId)
+  throw new Problem(user ? 'limit-reached' : 'session-ended')
+}
+
+/** The caller's organisations, newest first. */
+export async function listOrgs(scope: Scope, actor: Actor, query: PageQuery): Promise<{ items: Org[]; nextCursor?: string }> {
+  const key = afterKey(query)
+  const before = key === undefined ? undefined : OrgId.safeParse(key)
+  if (before?.success === false)
+    throw new Problem('invalid-request', { errors: [{ detail: 'is not a cursor of this list', pointer: '#/query/cursor' }] })
+  const rows = await orgsOf(scope.db, actor.userId, { before: before?.data, limit: query.limit + 1 })
+  return toPage(rows, query, { key: (row) => row.org.id, item: toOrg })
+}
+
+/** One organisation of the caller. @throws Problem `not-found` */
+export async function getOrg(scope: Scope, actor: Actor, orgId: OrgId): Promise<Org> {
+  const [row] = await orgOf(scope.db, orgId, actor.userId)
+  if (!row) throw new Problem('not-found')
+  return toOrg(row)
+}
+
+/** The caller's role. @throws Problem `not-found` for strangers */
+export async function orgRoleOf(scope: Scope, actor: Actor, orgId: OrgId): Promise<OrgRole> {
+  return (await getOrg(scope, actor, orgId)).role
+}
+
+/** Lets pass whose role is one of these. @throws Problem `not-found` for strangers, `forbidden` for other members */
+export async function requireOrgRole(scope: Scope, actor: Actor, at: { readonly orgId: OrgId; readonly roles: readonly OrgRole[] }) {
+  if (!at.roles.includes(await orgRoleOf(scope, actor, at.orgId))) throw new Problem('forbidden')
+}
+
+/** SQL for the role of a user in the organisation that a column or value names: NULL for strangers. The condition of other features' statements. */
+export const orgRoleSql = (orgId: SQL | OrgId, userId: UserId): SQL<OrgRole | null> => roleIn(orgId, userId)
+
+/** The organisations a user belongs to. */
+export async function exportOrgs(scope: Scope, userId: UserId): Promise<object> {
+  const rows = await orgsOf(scope.db, userId, { limit: Number.MAX_SAFE_INTEGER })
+  return { orgs: rows.map(toOrg) }
+}

@@ -1,0 +1,121 @@
+import { and, asc, desc, eq, gt, lt, type SQL, sql } from 'drizzle-orm'
+import type { UserId } from '../../contract/identity.ts'
+import { ORG_MEMBERS_MAX, ORGS_PER_OWNER_MAX, type OrgId, type OrgRole } from '../../contract/orgs.ts'
+import type { Db } from '../platform/db.ts'
+import type { MemberFacts } from './policy.ts'
+import { orgMembers as m, orgs } from './tables.ts'
+
+/** The membership a change is about, and who asks for the change. */
+export interface MemberChange {
+  readonly orgId: OrgId
+  readonly callerId: UserId
+  readonly userId: UserId
+}
+
+const isActiveUser = (userId: UserId) => sql`EXISTS (SELECT 1 FROM users WHERE users.id = ${userId} AND users.disabled_at IS NULL)`
+
+/** Only organisations one founded oneself count: nobody's quota can be filled by others. */
+const foundedAndOwned = (userId: UserId) => sql`
+  (SELECT count(*) FROM orgs AS founded JOIN org_members AS held ON held.org_id = founded.id AND held.user_id = founded.founder_id
+    WHERE founded.founder_id = ${userId} AND held.role = 'owner')`
+
+const owned = (userId: UserId) => sql`(SELECT count(*) FROM org_members AS held WHERE held.user_id = ${userId} AND held.role = 'owner')`
+const ownersOf = (orgId: OrgId) => sql`(SELECT count(*) FROM org_members AS held WHERE held.org_id = ${orgId} AND held.role = 'owner')`
+const membersOf = (orgId: OrgId) => sql`(SELECT count(*) FROM org_members AS held WHERE held.org_id = ${orgId})`
+
+/** The role of a user in an organisation, or NULL: the condition of every statement about something an organisation owns. */
+export const roleIn = (orgId: SQL | OrgId, userId: UserId) =>
+  sql<OrgRole | null>`(SELECT held.role FROM org_members AS held WHERE held.org_id = ${orgId} AND held.user_id = ${userId})`
+
+/** One row unless the quota is used up. */
+export const insertOrg = (
+  db: Db,
+  org: { readonly id: OrgId; readonly name: string; readonly founderId: UserId; readonly createdAt: number },
+) =>
+  db.insert(orgs).select(
+    sql`SELECT ${org.id} AS id, ${org.name} AS name, ${org.founderId} AS founder_id, ${org.createdAt} AS created_at
+      WHERE ${isActiveUser(org.founderId)} AND ${foundedAndOwned(org.founderId)} < ${ORGS_PER_OWNER_MAX}`,
+  )
+
+/** The founder's membership of the organisation that this very batch has founded. */
+export const insertFounder = (db: Db, id: OrgId) =>
+  db.insert(m).select(sql`SELECT id AS org_id, founder_id AS user_id, 'owner' AS role, created_at AS added_at FROM orgs WHERE id = ${id}`)
+
+export const orgsOf = (db: Db, userId: UserId, page: { readonly before?: OrgId | undefined; readonly limit: number }) =>
+  db
+    .select({ org: orgs, role: m.role })
+    .from(m)
+    .innerJoin(orgs, eq(orgs.id, m.orgId))
+    .where(and(eq(m.userId, userId), page.before === undefined ? undefined : lt(m.orgId, page.before)))
+    .orderBy(desc(m.orgId))
+    .limit(page.limit)
+
+export const orgOf = (db: Db, orgId: OrgId, userId: UserId) =>
+  db
+    .select({ org: orgs, role: m.role })
+    .from(m)
+    .innerJoin(orgs, eq(orgs.id, m.orgId))
+    .where(and(eq(m.orgId, orgId), eq(m.userId, userId)))
+    .limit(1)
+
+export const membersIn = (
+  db: Db,
+  at: { readonly orgId: OrgId; readonly callerId: UserId },
+  page: { readonly after?: UserId | undefined; readonly limit: number },
+) =>
+  db
+    .select()
+    .from(m)
+    .where(
+      and(
+        eq(m.orgId, at.orgId),
+        sql`${roleIn(at.orgId, at.callerId)} IS NOT NULL`,
+        page.after === undefined ? undefined : gt(m.userId, page.after),
+      ),
+    )
+    .orderBy(asc(m.userId))
+    .limit(page.limit)
+
+export const memberFacts = (db: Db, c: MemberChange) =>
+  db.all<MemberFacts>(sql`SELECT ${roleIn(c.orgId, c.callerId)} AS callerRole, ${roleIn(c.orgId, c.userId)} AS role,
+    (SELECT held.added_at FROM org_members AS held WHERE held.org_id = ${c.orgId} AND held.user_id = ${c.userId}) AS addedAt,
+    ${isActiveUser(c.userId)} AS isUser, ${ownersOf(c.orgId)} AS owners, ${membersOf(c.orgId)} AS members, ${owned(c.userId)} AS owned`)
+
+/** Changes a row only while the caller owns the organisation, an owner remains and no limit is passed: of racing calls the later one meets the earlier's result. */
+export const putMember = (db: Db, c: MemberChange, to: { readonly role: OrgRole; readonly now: number }) =>
+  db
+    .insert(m)
+    .select(
+      sql`SELECT ${c.orgId} AS org_id, users.id AS user_id, ${to.role} AS role, ${to.now} AS added_at FROM users
+        WHERE users.id = ${c.userId} AND users.disabled_at IS NULL
+          AND ${roleIn(c.orgId, c.callerId)} = 'owner'
+          AND (${roleIn(c.orgId, c.userId)} IS NOT NULL OR ${membersOf(c.orgId)} < ${ORG_MEMBERS_MAX})
+          AND (${to.role} = 'owner' OR ${roleIn(c.orgId, c.userId)} IS NOT 'owner' OR ${ownersOf(c.orgId)} > 1)
+          AND (${to.role} <> 'owner' OR ${roleIn(c.orgId, c.userId)} IS 'owner' OR ${owned(c.userId)} < ${ORGS_PER_OWNER_MAX})`,
+    )
+    .onConflictDoUpdate({
+      target: [m.orgId, m.userId],
+      set: { role: sql`excluded.role` },
+      setWhere: sql`org_members.role <> excluded.role`,
+    })
+
+/** Removes a member only while the caller owns the organisation or leaves it, and an owner remains. */
+export const deleteMember = (db: Db, c: MemberChange) =>
+  db
+    .delete(m)
+    .where(
+      and(
+        eq(m.orgId, c.orgId),
+        eq(m.userId, c.userId),
+        c.callerId === c.userId ? undefined : sql`${roleIn(c.orgId, c.callerId)} = 'owner'`,
+        sql`(${m.role} <> 'owner' OR ${ownersOf(c.orgId)} > 1)`,
+      ),
+    )
+
+export const activeUser = (db: Db, userId: UserId) =>
+  db.all<{ readonly id: string }>(sql`SELECT id FROM users WHERE id = ${userId} AND disabled_at IS NULL`)
+
+/** Part of erasing a user: their membership goes, whatever role it had. */
+export const eraseMember = (db: Db, orgId: OrgId, userId: UserId) => db.delete(m).where(and(eq(m.orgId, orgId), eq(m.userId, userId)))
+
+export const forgetFounder = (db: Db, userId: UserId) => db.update(orgs).set({ founderId: null }).where(eq(orgs.founderId, userId))
