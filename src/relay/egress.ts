@@ -1,5 +1,5 @@
 import { Resolver } from 'node:dns/promises'
-import { isIP, isIPv4 } from 'node:net'
+import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import ipaddr from 'ipaddr.js'
 import { Refusal } from './refusal.ts'
@@ -40,7 +40,8 @@ export async function resolveTarget(
 
 /** Whether one resolved address may be dialled. A mapped IPv4 address is judged as the IPv4 address it reaches. */
 export function isAddressAllowed(address: string, policy: EgressPolicy, ownAddresses: ReadonlySet<string>): boolean {
-  if (!ipaddr.isValid(address) || address.includes('%')) return false
+  // `ipaddr` alone would also read 127.1 and 2130706433 as addresses.
+  if (isIP(address) === 0 || address.includes('%')) return false
   const ip = ipaddr.process(address)
   if (isInside(ip, policy.denyCidrs)) return false
   if (isInside(ip, policy.allowCidrs)) return true
@@ -83,5 +84,5 @@ function isInside(ip: ipaddr.IPv4 | ipaddr.IPv6, cidrs: readonly string[]): bool
 // The C library reads 2130706433, 0x7f.1 and 127.1 as IPv4 addresses; WHATWG URL calls a host whose last label is a number the same.
 function looksNumeric(host: string): boolean {
   const last = host.split('.').at(-1) ?? ''
-  return host.includes(':') || /^([0-9]+|0[xX][0-9a-fA-F]*)$/.test(last) || isIPv4(host)
+  return host.includes(':') || /^([0-9]+|0[xX][0-9a-fA-F]*)$/.test(last)
 }

@@ -6,21 +6,24 @@ import { startRelay } from './server.ts'
 async function main(): Promise<void> {
   const config = parseConfig(process.env)
   const log = createLog({ service: 'relay', relay: config.id })
-  const relay = await startRelay(config, log)
+  const starting = startRelay(config, log)
   let signals = 0
   const leave = (): void => {
     signals += 1
-    const leaving = signals === 1 ? relay.drain() : relay.close()
-    leaving.then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error('bug', errorFields(error))
-        process.exit(1)
-      },
-    )
+    const isFirst = signals === 1
+    starting
+      .then((relay) => (isFirst ? relay.drain() : relay.close()))
+      .then(
+        () => process.exit(0),
+        (error: unknown) => {
+          log.error('bug', errorFields(error))
+          process.exit(1)
+        },
+      )
   }
   process.on('SIGTERM', leave)
   process.on('SIGINT', leave)
+  await starting
 }
 
 main().catch((error: unknown) => {

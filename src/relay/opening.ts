@@ -1,3 +1,4 @@
+import type { ClientChannel } from 'ssh2'
 import type { ControlBody, GrantClaims, GrantRequest, HostKeyPin, LinkClaims } from '../contract/krp.ts'
 import type { SealingPrivateJwk } from '../contract/seal.ts'
 import type { TargetBudget } from './budget.ts'
@@ -103,7 +104,7 @@ async function openShell(granted: Granted, opening: Opening, deps: OpeningDeps):
     // Without a pin the target will be refused, so the secret stays sealed.
     login = request.pins.length === 0 ? undefined : await openLogin(claims, opening.open.credential, deps.sealing)
     const connection = await connectTarget({ claims, username: request.username, pins: request.pins, login }, opening, deps)
-    return await startShell(granted, { connection, reservation }, deps)
+    return await startShell(granted, { connection, reservation, signal: opening.signal }, deps)
   } catch (error) {
     reservation.release()
     throw error
@@ -112,14 +113,15 @@ async function openShell(granted: Granted, opening: Opening, deps: OpeningDeps):
   }
 }
 
-async function startShell(
-  { claims, request, log }: Granted,
-  parts: { connection: SshConnection; reservation: Reservation },
-  deps: OpeningDeps,
-): Promise<Shell> {
-  const { connection, reservation } = parts
-  try {
-    const channel = await openChannel(connection.client, request)
+interface Starting {
+  readonly connection: SshConnection
+  readonly reservation: Reservation
+  readonly signal: AbortSignal
+}
+
+async function startShell({ claims, request, log }: Granted, starting: Starting, deps: OpeningDeps): Promise<Shell> {
+  const { connection, reservation, signal } = starting
+  const start = (channel: ClientChannel): Shell => {
     const shell = createShell({
       key: { tenant: claims.tenant, sub: claims.sub, shell: claims.shell },
       kind: request.kind,
@@ -132,12 +134,22 @@ async function startShell(
       onGone: () => reservation.release(),
     })
     reservation.fill(shell)
+    return shell
+  }
+  const cut = (): void => void connection.guard.sock.destroy()
+  const timer = setTimeout(cut, deps.connectSeconds * 1000)
+  signal.addEventListener('abort', cut)
+  try {
+    const shell = await openChannel(connection.client, request, start)
     const { kex, cs } = connection.algorithms
     log.info('shell-opened', { user: request.username, hostKey: connection.hostKey.fingerprint, kex, cipher: cs.cipher })
     return shell
   } catch (error) {
-    connection.guard.sock.destroy()
+    cut()
     throw error
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', cut)
   }
 }
 

@@ -48,8 +48,8 @@ export async function startRelay(config: RelayConfig, log: Log): Promise<Relay> 
     links: state.links.size,
     shells: state.registry.shellCount(),
   }))
-  const port = await listen(server, config.listen)
-  const healthPort = await listen(health, config.health).catch(async (error: unknown) => {
+  const port = await listen(server, { ...config.listen, key: 'RELAY_PORT' })
+  const healthPort = await listen(health, { ...config.health, key: 'RELAY_HEALTH_PORT' }).catch((error: unknown) => {
     server.close()
     throw error
   })
@@ -139,9 +139,12 @@ interface Listener {
   close(closed: () => void): unknown
 }
 
-function listen(server: Listener, { host, port }: { host: string; port: number }): Promise<number> {
+function listen(server: Listener, { host, port, key }: { host: string; port: number; key: string }): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once('error', reject)
+    server.once('error', (error) => {
+      const isTaken = 'code' in error && error.code === 'EADDRINUSE'
+      reject(isTaken ? new Error(`Port ${port} on ${host} is in use; set ${key}.`, { cause: error }) : error)
+    })
     server.listen(port, host, () => {
       const address = server.address()
       resolve(typeof address === 'object' && address !== null && 'port' in address ? Number(address.port) : port)

@@ -88,13 +88,18 @@ export function connectSsh(request: SshRequest, signal: AbortSignal): Promise<Ss
   })
 }
 
-/** Opens a shell or runs a command; the command travels as data. @throws Refusal request-refused */
-export function openChannel(client: Client, request: ChannelRequest): Promise<ClientChannel> {
+/**
+ * Opens a shell or runs a command; the command travels as data. `take` is called in the same turn in which the channel opens, because its first
+ * events, even its exit, may come in the next.
+ *
+ * @throws Refusal request-refused
+ */
+export function openChannel<T>(client: Client, request: ChannelRequest, take: (channel: ClientChannel) => T): Promise<T> {
   const env = { ...request.env }
   return new Promise((resolve, reject) => {
-    const answer = (error: Error | undefined, channel: ClientChannel): void => {
-      if (error === undefined || error === null || (error as unknown) === false) resolve(channel)
-      else reject(new Refusal('request-refused'))
+    const answer = (error: unknown, channel: ClientChannel): void => {
+      if (error) reject(new Refusal('request-refused'))
+      else resolve(take(channel))
     }
     client.once('close', () => reject(new Refusal('request-refused')))
     try {

@@ -138,7 +138,9 @@ export async function greet(
   const nonce = Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('base64url')
   const hello = encodeControl('HELLO', 0, { version: 1, nonce, ...(traceparent === undefined ? {} : { traceparent }) })
   wire.raw(hello)
-  return { challenge: await wire.untilFrame('CHALLENGE', 0), hello, nonce }
+  const answer = await wire.until(() => wire.seen.find(({ name }) => name === 'CHALLENGE') ?? (wire.isClosed() ? 'closed' : undefined))
+  if (answer === 'closed') throw new Error(`refused: ${await wire.untilClosed()}`)
+  return { challenge: answer.body as ControlBody<'CHALLENGE'>, hello, nonce }
 }
 
 /** A signed token; `claims` and `header` override anything. */
