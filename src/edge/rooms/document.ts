@@ -1,0 +1,236 @@
+import { createDecoder, hasContent, readVarUint8Array } from 'lib0/decoding'
+import { encode, writeVarUint8Array } from 'lib0/encoding'
+import * as Y from 'yjs'
+import { Problem } from '../../contract/problem.ts'
+import { type DocumentSize, hasRoomFor, needsCompaction } from './policy.ts'
+
+/** Pieces of the encoded state; SQLite rows of an object end at 2 MB. */
+const PART_BYTES = 1_048_576
+/** A window's changes in one row; more than this, and the whole state is written instead. */
+const ROW_BYTES_MAX = 1_900_000
+/** Changes that wait for others they build on; a client that lets more pile up is not an editor. */
+const WAITING_BYTES_MAX = 1_048_576
+/** `Y.mergeUpdates` is quadratic: 64 take 0.3 ms, 4,000 half a second. */
+const MERGED_MAX = 64
+
+const SCHEMA = `
+CREATE TABLE IF NOT EXISTS document_parts (part INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS document_log (seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;`
+
+/** What a compaction did. */
+export interface Compaction {
+  readonly logRows: number
+  readonly logBytes: number
+  readonly documentBytes: number
+  readonly parts: number
+}
+
+/** What was stored, as updates to tell everybody. */
+export interface Settlement {
+  readonly updates: readonly Uint8Array[]
+  readonly compaction?: Compaction | undefined
+  /** Why the log could not be compacted; it stays as it is. */
+  readonly failure?: unknown
+}
+
+/**
+ * The shared document of a room: a Yjs document in memory, which is only a cache, over a base and a log of changes
+ * in SQLite. Changes are taken in first and stored together by `settle`; nothing may be told before that.
+ */
+export interface RoomDocument {
+  readonly storage: DurableObjectStorage
+  doc: Y.Doc | undefined
+  size: DocumentSize
+  /** Taken in and not stored yet. */
+  unsettled: Uint8Array[]
+  unsettledBytes: number
+  /** What the document said it learnt while it took a change in. */
+  learnt: Uint8Array[]
+  /** A log that could not be compacted once is left alone until the memory is new. */
+  isCompactable: boolean
+}
+
+/** Opens the stored document. */
+export function openDocument(storage: DurableObjectStorage): RoomDocument {
+  storage.sql.exec(SCHEMA)
+  return { storage, doc: undefined, size: readSize(storage.sql), unsettled: [], unsettledBytes: 0, learnt: [], isCompactable: true }
+}
+
+/** What the document knows, by client. */
+export const stateVectorOf = (d: RoomDocument): Uint8Array => Y.encodeStateVector(load(d))
+
+/** What a peer with this state vector lacks. @throws Problem `invalid-request` */
+export function missingFrom(d: RoomDocument, stateVector: Uint8Array): Uint8Array {
+  const doc = load(d)
+  return reading(() => Y.encodeStateAsUpdate(doc, stateVector))
+}
+
+/** Whether everything in the update is known. @throws Problem `invalid-request` */
+export function holds(d: RoomDocument, update: Uint8Array): boolean {
+  const snapshot = Y.snapshot(load(d))
+  return reading(() => Y.snapshotContainsUpdate(snapshot, update))
+}
+
+/** Takes a change in; what is known already counts for nothing. @throws Problem `invalid-request` or `payload-too-large` */
+export function takeIn(d: RoomDocument, update: Uint8Array): void {
+  const { structs, ds } = reading(() => Y.decodeUpdate(update))
+  if (structs.length === 0 && ds.clients.size === 0) return
+  makeRoom(d, { bytes: update.byteLength, onlyDeletes: structs.length === 0 })
+  const waitedBefore = waitingBytes(load(d))
+  const news = integrate(d, update)
+  if (news) {
+    d.unsettled.push(news)
+    d.unsettledBytes += news.byteLength
+  }
+  const waits = waitingBytes(load(d))
+  if (waits > WAITING_BYTES_MAX && waits > waitedBefore) throw new Problem('invalid-request')
+}
+
+/** Stores what was taken in, as one row; compacts when it is time to. */
+export function settle(d: RoomDocument): Settlement {
+  if (d.unsettled.length === 0) return { updates: [] }
+  const updates = mergeLive(d.unsettled)
+  const done = append(d, updates)
+  d.unsettled = []
+  d.unsettledBytes = 0
+  return { updates, ...done }
+}
+
+/** Drops all memory, and with it what is not stored. */
+export const forget = (d: RoomDocument): void => void Object.assign(d, openDocument(d.storage))
+
+/** An update without structs and deletions: the answer of a peer that has nothing new. */
+export const isEmptyUpdate = (update: Uint8Array): boolean => update.byteLength === 2 && update[0] === 0 && update[1] === 0
+
+/** Merges what a window gathered into as few updates as can be merged cheaply. */
+function mergeLive(updates: readonly Uint8Array[]): readonly Uint8Array[] {
+  const merged: Uint8Array[] = []
+  for (let i = 0; i < updates.length; i += MERGED_MAX) {
+    const some = updates.slice(i, i + MERGED_MAX)
+    try {
+      merged.push(Y.mergeUpdates(some))
+    } catch {
+      // Hostile bytes may be integrated and yet not merged; they must not cost the others theirs.
+      merged.push(...some)
+    }
+  }
+  return merged
+}
+
+/** Runs a reader over bytes from outside: whatever it dislikes is the sender's fault. */
+function reading<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (cause) {
+    throw new Problem('invalid-request', {}, { cause })
+  }
+}
+
+/** A row: one or more updates, each after its length. */
+const pack = (updates: readonly Uint8Array[]): Uint8Array =>
+  encode((e) => {
+    for (const update of updates) writeVarUint8Array(e, update)
+  })
+
+function* unpack(row: Uint8Array): Iterable<Uint8Array> {
+  const decoder = createDecoder(row)
+  while (hasContent(decoder)) yield readVarUint8Array(decoder)
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0))
+  let at = 0
+  for (const part of parts) {
+    whole.set(part, at)
+    at += part.byteLength
+  }
+  return whole
+}
+
+/** Bytes of changes that wait for others they build on. */
+const waitingBytes = ({ store }: Y.Doc): number => (store.pendingStructs?.update.byteLength ?? 0) + (store.pendingDs?.byteLength ?? 0)
+
+function load(d: RoomDocument): Y.Doc {
+  if (d.doc) return d.doc
+  const { sql } = d.storage
+  const doc = new Y.Doc()
+  const base = concat(readRows(sql, 'SELECT bytes FROM document_parts ORDER BY part'))
+  const log = readRows(sql, 'SELECT bytes FROM document_log ORDER BY seq').flatMap((row) => [...unpack(row)])
+  doc.transact(() => {
+    if (base.byteLength > 0) Y.applyUpdate(doc, base)
+    for (const update of [...log, ...d.unsettled]) Y.applyUpdate(doc, update)
+  })
+  doc.on('update', (update: Uint8Array) => void d.learnt.push(update))
+  d.doc = doc
+  return doc
+}
+
+/** Integrates a readable update. One that fails half-way leaves a document nobody should see, so it is read anew. */
+function integrate(d: RoomDocument, update: Uint8Array): Uint8Array | undefined {
+  const doc = load(d)
+  const waitedBefore = waitingBytes(doc)
+  d.learnt = []
+  try {
+    Y.applyUpdate(doc, update)
+  } catch (cause) {
+    d.doc = undefined
+    throw new Problem('invalid-request', {}, { cause })
+  }
+  const waits = waitingBytes(doc)
+  const { learnt } = d
+  // What waits is in no announcement of the document, so the update itself must be kept.
+  if (waits > 0 && (learnt.length > 0 || waits !== waitedBefore)) return update
+  return learnt.length > 1 ? Y.mergeUpdates(learnt) : learnt[0]
+}
+
+function makeRoom(d: RoomDocument, change: { readonly bytes: number; readonly onlyDeletes: boolean }): void {
+  const fits = () => hasRoomFor(d.size, { ...change, bytes: d.unsettledBytes + change.bytes })
+  if (!fits() && d.size.logBytes >= PART_BYTES) compact(d)
+  if (!fits()) throw new Problem('payload-too-large')
+}
+
+function compact(d: RoomDocument): Compaction {
+  const { sql } = d.storage
+  const state = Y.encodeStateAsUpdate(load(d))
+  const { logRows, logBytes } = d.size
+  const parts = Math.ceil(state.byteLength / PART_BYTES)
+  d.storage.transactionSync(() => {
+    sql.exec('DELETE FROM document_parts')
+    sql.exec('DELETE FROM document_log')
+    for (let part = 0; part < parts; part++) {
+      sql.exec('INSERT INTO document_parts (part, bytes) VALUES (?, ?)', part, state.slice(part * PART_BYTES, (part + 1) * PART_BYTES))
+    }
+  })
+  d.size = { baseBytes: state.byteLength, logBytes: 0, logRows: 0 }
+  return { logRows, logBytes, documentBytes: state.byteLength, parts }
+}
+
+function append(d: RoomDocument, updates: readonly Uint8Array[]): Omit<Settlement, 'updates'> {
+  const row = pack(updates)
+  if (row.byteLength > ROW_BYTES_MAX) return { compaction: compact(d) }
+  d.storage.sql.exec('INSERT INTO document_log (bytes) VALUES (?)', row)
+  d.size = { ...d.size, logBytes: d.size.logBytes + row.byteLength, logRows: d.size.logRows + 1 }
+  if (!needsCompaction(d.size) || !d.isCompactable) return {}
+  try {
+    return { compaction: compact(d) }
+  } catch (failure) {
+    d.isCompactable = false
+    return { failure }
+  }
+}
+
+const readRows = (sql: SqlStorage, query: string): Uint8Array[] =>
+  sql
+    .exec<{ bytes: ArrayBuffer }>(query)
+    .toArray()
+    .map((row) => new Uint8Array(row.bytes))
+
+function readSize(sql: SqlStorage): DocumentSize {
+  const base = sql.exec<{ baseBytes: number }>('SELECT coalesce(sum(length(bytes)), 0) AS baseBytes FROM document_parts').one()
+  const log = sql
+    .exec<{ logBytes: number; logRows: number }>(
+      'SELECT coalesce(sum(length(bytes)), 0) AS logBytes, count(*) AS logRows FROM document_log',
+    )
+    .one()
+  return { ...base, ...log }
+}

@@ -1,0 +1,139 @@
+import { closeCodeOf, isProblem, Problem, type ProblemSlug } from '../../contract/problem.ts'
+import { ROOM_FRAME_BYTES_MAX } from '../../contract/rooms.ts'
+import { describeError } from '../platform/log.ts'
+import { closeWith } from '../platform/socket.ts'
+import { inFrames } from './awareness.ts'
+import { holds, isEmptyUpdate, missingFrom, stateVectorOf } from './document.ts'
+import { awarenessFrame, deniedFrame, type Message, readFrame, step1Frame, step2Frame } from './framing.ts'
+import type { Place } from './hub.ts'
+import { type LiveRoom, logOf, send } from './live.ts'
+import { type Allowance, fullAllowance, isOverdrawn, mayWrite, spend } from './policy.ts'
+import { endPresence, hearEntry } from './presence.ts'
+import type { SeatState } from './rpc.ts'
+import { endWindow, gatherChange, gatherEcho } from './window.ts'
+
+/** Users whose allowance is remembered after they left, so that coming back does not refill it. */
+const ALLOWANCES_MAX = 2_000
+
+/** The first frames of a socket: what the document knows, so that the peer sends what it lacks, and who is here. */
+export function greetingOf(room: LiveRoom): readonly Uint8Array[] {
+  return [step1Frame(stateVectorOf(room.document)), ...presenceFrames(room)]
+}
+
+const presenceFrames = (room: LiveRoom): readonly Uint8Array[] => inFrames(room.hub.presences(Date.now())).map(awarenessFrame)
+
+/** Takes in one frame of a client. Whatever is wrong with it ends that client's socket and nothing else. */
+export function receive(room: LiveRoom, socket: WebSocket, data: ArrayBuffer | string): void {
+  const place = room.hub.placeOf(socket)
+  if (place.isGone) return
+  try {
+    if (place.expiresAt <= Date.now()) throw new Problem('unauthenticated')
+    if (typeof data === 'string') throw new Problem('invalid-request')
+    if (data.byteLength > ROOM_FRAME_BYTES_MAX) throw new Problem('payload-too-large')
+    charge(room, place, { messages: 1, bytes: data.byteLength })
+    const messages = readFrame(new Uint8Array(data))
+    charge(room, place, { messages: messages.length - 1, bytes: 0 })
+    for (const message of messages) obey(room, socket, message)
+  } catch (error) {
+    if (!isProblem(error)) logOf(room, place)('room.failed', describeError(error))
+    expel(room, socket, isProblem(error) ? error.slug : 'internal')
+  }
+}
+
+/** Closes a socket for a reason its client can act upon. */
+export function expel(room: LiveRoom, socket: WebSocket, slug: ProblemSlug): void {
+  logOf(room, room.hub.placeOf(socket))('room.refused', { problem: slug })
+  closeWith(socket, slug)
+  leave(room, socket, closeCodeOf(slug))
+}
+
+/** Clears up after a socket, once. */
+export function leave(room: LiveRoom, socket: WebSocket, code: number): void {
+  const place = room.hub.placeOf(socket)
+  if (place.isGone) return
+  room.hub.change(socket, { isGone: true, presence: null })
+  endPresence(room, place.presence)
+  logOf(room, place)('room.left', { code, sockets: room.hub.count() })
+}
+
+/** Brings a user's sockets in line with their seat; those that were checked at a later version know better. */
+export function applySeat(room: LiveRoom, { userId, role, version }: SeatState): void {
+  for (const socket of room.hub.open(userId)) {
+    const place = room.hub.placeOf(socket)
+    if (place.version >= version) continue
+    if (role === null) expel(room, socket, 'not-found')
+    else changeRole(room, socket, { role, version })
+  }
+}
+
+function changeRole(room: LiveRoom, socket: WebSocket, to: Pick<Place, 'role' | 'version'>): void {
+  const { role } = room.hub.placeOf(socket)
+  room.hub.change(socket, { ...to, isDenied: false })
+  // Who may write from now on is asked for what was refused before.
+  if (mayWrite(to.role) && !mayWrite(role)) send(socket, step1Frame(stateVectorOf(room.document)))
+}
+
+/** Ends the sockets whose token has expired; answers when the next one does. */
+export function expelExpired(room: LiveRoom, now: number): number | undefined {
+  let next: number | undefined
+  for (const socket of room.hub.open()) {
+    const { expiresAt } = room.hub.placeOf(socket)
+    if (expiresAt <= now) expel(room, socket, 'unauthenticated')
+    else next = Math.min(next ?? expiresAt, expiresAt)
+  }
+  return next
+}
+
+function obey(room: LiveRoom, socket: WebSocket, message: Message): void {
+  switch (message.kind) {
+    case 'step1':
+      return answerStep1(room, socket, message.stateVector)
+    case 'step2':
+    case 'update':
+      return write(room, socket, message)
+    case 'awareness':
+      for (const entry of message.entries) hearEntry(room, socket, entry)
+      return
+    case 'query-awareness':
+      return reply(room, socket, presenceFrames(room))
+    case 'echo':
+      return gatherEcho(room, socket, message.frame)
+  }
+}
+
+/** The answer holds only what is stored. */
+function answerStep1(room: LiveRoom, socket: WebSocket, stateVector: Uint8Array): void {
+  endWindow(room)
+  const frames = [step2Frame(missingFrom(room.document, stateVector))]
+  if (room.served.has(socket)) return reply(room, socket, frames)
+  room.served.add(socket)
+  for (const frame of frames) send(socket, frame)
+}
+
+/** A short question can have a long answer, so the answer is charged. */
+function reply(room: LiveRoom, socket: WebSocket, frames: readonly Uint8Array[]): void {
+  const bytes = frames.reduce((sum, frame) => sum + frame.byteLength, 0)
+  charge(room, room.hub.placeOf(socket), { messages: 0, bytes })
+  for (const frame of frames) send(socket, frame)
+}
+
+function write(room: LiveRoom, socket: WebSocket, message: { readonly kind: 'step2' | 'update'; readonly update: Uint8Array }): void {
+  const place = room.hub.placeOf(socket)
+  if (isEmptyUpdate(message.update)) return
+  if (mayWrite(place.role)) return gatherChange(room, message.update, place.trace)
+  if (place.isDenied || (message.kind === 'step2' && holds(room.document, message.update))) return
+  room.hub.change(socket, { isDenied: true })
+  send(socket, deniedFrame('forbidden'))
+  logOf(room, place)('room.write-refused', { role: place.role })
+}
+
+/** Takes traffic off its user's allowance; all their sockets share it. @throws Problem `rate-limited` */
+function charge({ allowances }: LiveRoom, { userId }: Place, traffic: { readonly messages: number; readonly bytes: number }): void {
+  const now = Date.now()
+  const left: Allowance = spend(allowances.get(userId) ?? fullAllowance(now), traffic, now)
+  allowances.delete(userId)
+  allowances.set(userId, left)
+  const [oldest] = allowances.keys()
+  if (allowances.size > ALLOWANCES_MAX && oldest !== undefined) allowances.delete(oldest)
+  if (isOverdrawn(left)) throw new Problem('rate-limited')
+}

@@ -1,0 +1,85 @@
+import type { UserId } from '../../contract/identity.ts'
+import type { Trace } from '../platform/trace.ts'
+import { entryOf, isShown, type Presence } from './awareness.ts'
+import type { PresenceEntry } from './framing.ts'
+import type { Seat } from './seat.ts'
+
+/** All that is known of a socket. Kept in its attachment (16 KiB at most), so hibernation forgets none of it. */
+export interface Place extends Seat {
+  readonly trace: Trace
+  readonly presence: Presence | null
+  /** Whether the client was told that its changes are not accepted. */
+  readonly isDenied: boolean
+  /** Whether it has left: a closed socket may still be listed until its peer answers. */
+  readonly isGone: boolean
+}
+
+/** The sockets of a room and who shows themselves on them. */
+export interface Hub {
+  readonly sit: (socket: WebSocket, seat: Seat, trace: Trace) => void
+  readonly placeOf: (socket: WebSocket) => Place
+  readonly change: (socket: WebSocket, change: Partial<Pick<Place, 'role' | 'version' | 'isDenied' | 'isGone' | 'presence'>>) => void
+  /** Sockets that take part, of everybody or of one user. */
+  readonly open: (userId?: UserId) => readonly WebSocket[]
+  /** About how many sockets there are, closing ones included. */
+  readonly count: () => number
+  /** The socket that speaks for a client id. */
+  readonly holderOf: (clientId: number) => WebSocket | undefined
+  /** Everybody's presence, for those who join. */
+  readonly presences: (now: number) => readonly PresenceEntry[]
+}
+
+/** Tags by which the runtime finds sockets; they can only be set when a socket is accepted. */
+export const tagsOf = (seat: Seat): string[] => [`u:${seat.userId}`, `s:${seat.sessionId}`]
+
+/** Opens the hub over the sockets that outlived the object's memory. */
+export function openHub(ctx: DurableObjectState): Hub {
+  const places = new WeakMap<WebSocket, Place>()
+  const holders = new Map<number, WebSocket>()
+
+  function placeOf(socket: WebSocket): Place {
+    const known = places.get(socket) ?? (socket.deserializeAttachment() as Place)
+    places.set(socket, known)
+    return known
+  }
+
+  function keep(socket: WebSocket, place: Place): void {
+    places.set(socket, place)
+    try {
+      socket.serializeAttachment(place)
+    } catch {
+      // A socket that is already closed keeps no attachment and needs none.
+    }
+  }
+
+  const open = (userId?: UserId) =>
+    ctx
+      .getWebSockets(userId === undefined ? undefined : `u:${userId}`)
+      .filter((socket) => socket.readyState === WebSocket.OPEN && !placeOf(socket).isGone)
+
+  function hold(socket: WebSocket, before: Presence | null, after: Presence | null): void {
+    if (before && before.clientId !== after?.clientId && holders.get(before.clientId) === socket) holders.delete(before.clientId)
+    if (after) holders.set(after.clientId, socket)
+  }
+
+  for (const socket of open()) hold(socket, null, placeOf(socket).presence)
+
+  return {
+    sit: (socket, seat, trace) => keep(socket, { ...seat, trace, presence: null, isDenied: false, isGone: false }),
+    placeOf,
+    change(socket, change) {
+      const before = placeOf(socket)
+      const after = { ...before, ...change }
+      if (change.presence !== undefined) hold(socket, before.presence, after.presence)
+      keep(socket, after)
+    },
+    open,
+    count: () => ctx.getWebSockets().length,
+    holderOf: (clientId) => holders.get(clientId),
+    presences: (now) =>
+      open()
+        .map((socket) => placeOf(socket).presence)
+        .filter((presence) => presence !== null && isShown(presence, now))
+        .map((presence) => entryOf(presence as Presence)),
+  }
+}

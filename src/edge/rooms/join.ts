@@ -1,0 +1,44 @@
+import { PROBLEMS, Problem, type ProblemSlug } from '../../contract/problem.ts'
+import type { RoomId } from '../../contract/rooms.ts'
+import type { Upgrade } from '../http/implement.ts'
+import { callerOf, type SocketCaller } from '../http/upgrade.ts'
+import { openDb } from '../platform/db.ts'
+import type { Scope } from '../platform/scope.ts'
+import { traceparentOf } from '../platform/trace.ts'
+import { refusalOf, type Seat, upgradeFor } from './seat.ts'
+import { seatAtDoor } from './store.ts'
+
+/** A seat that changes this often while its owner knocks can wait. */
+const TRIES_MAX = 3
+
+const RETRY_SECONDS = 1
+
+/**
+ * Opens a socket to the room's document. Who may not enter is answered here, before any object is touched.
+ *
+ * @throws Problem `unauthenticated`, `session-ended`, `ticket-invalid`, `origin-untrusted`, `not-found` or `limit-reached`
+ */
+export async function joinRoom(upgrade: Pick<Upgrade<never>, 'scope' | 'request' | 'authenticate'>, roomId: RoomId): Promise<Response> {
+  const { scope } = upgrade
+  const caller = await callerOf(upgrade, roomId)
+  if (caller.actor.expiresAt <= scope.now()) throw new Problem('unauthenticated')
+  const room = scope.env.ROOMS.getByName(roomId)
+  for (let tries = 0; tries < TRIES_MAX; tries++) {
+    const seat = await seatFor(scope, caller, roomId)
+    const admission = { ...seat, ticket: caller.ticket ?? null, subprotocol: caller.subprotocol ?? null }
+    const response = await room.fetch(upgradeFor(admission, traceparentOf(scope.trace)))
+    const slug = refusalOf(response)
+    if (slug === null) return response
+    if (slug !== 'conflict') throw new Problem(slug in PROBLEMS ? (slug as ProblemSlug) : 'internal')
+  }
+  throw new Problem('unavailable', { retryAfterSeconds: RETRY_SECONDS })
+}
+
+/** Reads the seat at the primary: a client names its own bookmark, and an old replica would let a removed member in. */
+async function seatFor(scope: Scope, { actor }: SocketCaller, roomId: RoomId): Promise<Seat> {
+  const { db } = openDb(scope.env.DB, undefined)
+  const [seat] = await seatAtDoor(db, roomId, { ...actor, now: scope.now() })
+  if (!seat) throw new Problem('not-found')
+  if (!seat.isSessionLive) throw new Problem('session-ended')
+  return { userId: actor.userId, sessionId: actor.sessionId, role: seat.role, version: seat.version, expiresAt: actor.expiresAt }
+}

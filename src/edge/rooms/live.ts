@@ -1,0 +1,63 @@
+import { type Log, logFor } from '../platform/log.ts'
+import type { Trace } from '../platform/trace.ts'
+import type { Pulse } from './awareness.ts'
+import { openDocument, type RoomDocument } from './document.ts'
+import type { PresenceEntry } from './framing.ts'
+import { type Hub, openHub, type Place } from './hub.ts'
+import type { Allowance } from './policy.ts'
+
+/** What waits for the end of the window, besides what the document has not stored yet. */
+export interface Gathering {
+  /** The latest word on each client id. */
+  readonly presences: Map<number, PresenceEntry>
+  /** The latest echo each socket asked for. */
+  readonly echoes: Map<WebSocket, Uint8Array>
+  /** Of the first change in it. */
+  trace: Trace | undefined
+}
+
+/** A room in memory. All of it but the current window can be lost at any moment without harm. */
+export interface LiveRoom {
+  readonly roomId: string
+  readonly document: RoomDocument
+  readonly hub: Hub
+  gathering: Gathering
+  /** Runs while a window is open; nothing else keeps the object from hibernating. */
+  timer: ReturnType<typeof setTimeout> | undefined
+  /** Clocks at which client ids left the room. */
+  readonly leftAt: Map<number, number>
+  /** When the others last heard of each client id. */
+  readonly pulses: Map<number, Pulse>
+  /** What each user may still send. */
+  readonly allowances: Map<string, Allowance>
+  /** Sockets that had their free answer of the whole document. */
+  readonly served: WeakSet<WebSocket>
+}
+
+/** An empty window. */
+export const newGathering = (): Gathering => ({ presences: new Map(), echoes: new Map(), trace: undefined })
+
+/** Opens what outlived the memory: the stored document and the sockets. */
+export const openLive = (ctx: DurableObjectState): LiveRoom => ({
+  roomId: ctx.id.name ?? ctx.id.toString(),
+  document: openDocument(ctx.storage),
+  hub: openHub(ctx),
+  gathering: newGathering(),
+  timer: undefined,
+  leftAt: new Map(),
+  pulses: new Map(),
+  allowances: new Map(),
+  served: new WeakSet(),
+})
+
+/** A logger for what happens to one socket. */
+export const logOf = (room: LiveRoom, place: Place): Log => logFor(place.trace, { roomId: room.roomId, userId: place.userId })
+
+/** Sends unless the peer is gone. */
+export function send(socket: WebSocket, frame: Uint8Array): void {
+  try {
+    socket.send(frame)
+  } catch {
+    // Its close event does the rest.
+  }
+}

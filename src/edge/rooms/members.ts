@@ -1,0 +1,136 @@
+import type { BatchItem } from 'drizzle-orm/batch'
+import * as z from 'zod'
+import { type PageQuery, toMoment } from '../../contract/id.ts'
+import { UserId } from '../../contract/identity.ts'
+import { Problem, type ProblemSlug } from '../../contract/problem.ts'
+import { RoomId, type RoomMember, type RoomRole } from '../../contract/rooms.ts'
+import { auditIfChanged } from '../audit/service.ts'
+import { openDb } from '../platform/db.ts'
+import { type Consumer, commit, outboxEvent } from '../platform/outbox/outbox.ts'
+import { afterKey, toPage } from '../platform/page.ts'
+import type { Actor, Scope } from '../platform/scope.ts'
+import { refusalOfPut, refusalOfRemoval } from './policy.ts'
+import {
+  bumpSeats,
+  deleteSeat,
+  eraseSeat,
+  forgetCreator,
+  membersIn,
+  putSeat,
+  type SeatChange,
+  type SeatFacts,
+  seatFacts,
+  seatIn,
+  seatNow,
+  seatsOf,
+} from './store.ts'
+
+/** Topic of the events that bring open sockets in line with changed seats. */
+export const MEMBERS_CHANGED = 'rooms.members-changed'
+
+const MembersChanged = z.strictObject({ roomId: RoomId, userId: UserId })
+
+const ERASE_ROOMS_PER_BATCH = 50
+
+/** Who has a seat, for those who have one. @throws Problem `not-found` */
+export async function listMembers(scope: Scope, actor: Actor, at: { readonly roomId: RoomId; readonly query: PageQuery }) {
+  const key = afterKey(at.query)
+  const after = key === undefined ? undefined : UserId.safeParse(key)
+  if (after?.success === false)
+    throw new Problem('invalid-request', { errors: [{ detail: 'is not a cursor of this list', pointer: '#/query/cursor' }] })
+  const [seat, rows] = await scope.db.batch([
+    seatIn(scope.db, at.roomId, actor.userId),
+    membersIn(scope.db, at.roomId, { after: after?.data, limit: at.query.limit + 1 }),
+  ])
+  if (seat.length === 0) throw new Problem('not-found')
+  return toPage(rows, at.query, { key: (row) => row.userId, item: toMember })
+}
+
+const toMember = (row: { readonly userId: UserId; readonly role: RoomRole; readonly addedAt: number }): RoomMember => ({
+  userId: row.userId,
+  role: row.role,
+  addedAt: toMoment(row.addedAt),
+})
+
+/** Gives a seat or changes its role. @throws Problem `not-found`, `forbidden`, `conflict` or `limit-reached` */
+export async function putMember(
+  scope: Scope,
+  actor: Actor,
+  at: { readonly roomId: RoomId; readonly userId: UserId; readonly role: RoomRole },
+): Promise<RoomMember> {
+  const change: SeatChange = { roomId: at.roomId, userId: at.userId, callerId: actor.userId }
+  const facts = await factsOf(scope, change)
+  refuse(refusalOfPut(facts, at.role))
+  const now = scope.now()
+  const member = toMember({ userId: at.userId, role: at.role, addedAt: facts.addedAt ?? now })
+  if (facts.role === at.role) return member
+  const isDone = await changeSeat(scope, change, {
+    statement: putSeat(scope.db, change, { role: at.role, now }),
+    action: facts.role === null ? 'room.member-add' : 'room.member-role',
+    role: at.role,
+  })
+  if (isDone) return member
+  const later = await factsOf(scope, change)
+  refuse(refusalOfPut(later, at.role))
+  if (later.role !== at.role) throw new Problem('conflict')
+  return toMember({ userId: at.userId, role: at.role, addedAt: later.addedAt ?? now })
+}
+
+/** Takes a seat away, or leaves. @throws Problem `not-found`, `forbidden` or `conflict` */
+export async function removeMember(scope: Scope, actor: Actor, at: { readonly roomId: RoomId; readonly userId: UserId }): Promise<void> {
+  const change: SeatChange = { ...at, callerId: actor.userId }
+  const isOwnSeat = at.userId === actor.userId
+  refuse(refusalOfRemoval(await factsOf(scope, change), isOwnSeat))
+  if (await changeSeat(scope, change, { statement: deleteSeat(scope.db, change), action: 'room.member-remove' })) return
+  refuse(refusalOfRemoval(await factsOf(scope, change), isOwnSeat))
+  throw new Problem('conflict')
+}
+
+/** Forgets a user's seats. A room they owned alone stays with its other members. */
+export async function eraseMemberships(scope: Scope, userId: UserId): Promise<void> {
+  await forgetCreator(scope.db, userId)
+  for (;;) {
+    const seats = await seatsOf(scope.db, userId, { limit: ERASE_ROOMS_PER_BATCH })
+    if (seats.length === 0) return
+    const ids = seats.map(({ room }) => room.id)
+    const events = await Promise.all(ids.map((roomId) => outboxEvent(scope, MEMBERS_CHANGED, { roomId, userId })))
+    await commit(
+      scope,
+      ids.flatMap((roomId) => [eraseSeat(scope.db, roomId, userId), bumpSeats(scope.db, roomId)]),
+      events,
+    )
+  }
+}
+
+/** Tells the room's object how a seat stands now, so the event may come late, twice or out of order. */
+export const applySeat: Consumer = async (scope, { payload }) => {
+  const { roomId, userId } = MembersChanged.parse(payload)
+  const [seat] = await seatNow(openDb(scope.env.DB, undefined).db, roomId, userId)
+  if (seat) await scope.env.ROOMS.getByName(roomId).applySeat({ userId, role: seat.role, version: seat.version })
+}
+
+/** One transaction: the seat, its audit entry, the version that tells joins apart, and the event. Answers whether the seat changed. */
+async function changeSeat(
+  scope: Scope,
+  change: SeatChange,
+  by: { readonly statement: BatchItem<'sqlite'>; readonly action: `room.${string}`; readonly role?: RoomRole },
+): Promise<boolean> {
+  const { roomId, userId } = change
+  const cause = by.role === undefined ? userId : `${userId} as ${by.role}`
+  const results = (await commit(
+    scope,
+    [by.statement, auditIfChanged(scope, { action: by.action, subject: roomId, cause }), bumpSeats(scope.db, roomId)],
+    [await outboxEvent(scope, MEMBERS_CHANGED, { roomId, userId })],
+  )) as readonly D1Result[]
+  return results[0]?.meta.changes === 1
+}
+
+async function factsOf(scope: Scope, change: SeatChange): Promise<SeatFacts> {
+  const [facts] = await seatFacts(scope.db, change)
+  if (!facts) throw new Error('a query without a table answers one row')
+  return facts
+}
+
+function refuse(slug: ProblemSlug | undefined): void {
+  if (slug) throw new Problem(slug)
+}

@@ -1,0 +1,94 @@
+import { DurableObject } from 'cloudflare:workers'
+import type { Env } from '../env.ts'
+import { logFor } from '../platform/log.ts'
+import { traceFrom } from '../platform/trace.ts'
+import { type Door, openDoor } from './door.ts'
+import { applySeat, expelExpired, greetingOf, leave, receive } from './exchange.ts'
+import { tagsOf } from './hub.ts'
+import { type LiveRoom, openLive, send } from './live.ts'
+import { expiryCheckAt } from './policy.ts'
+import type { RoomRpc, SeatState } from './rpc.ts'
+import { admissionOf, declined } from './seat.ts'
+
+/** One room: its document, its sockets, its presence. Sockets hibernate, so what matters is in SQLite and in their attachments. */
+export class RoomObject extends DurableObject<Env> implements RoomRpc {
+  readonly #room: LiveRoom
+  readonly #door: Door
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env)
+    this.#door = openDoor(ctx.storage.sql)
+    this.#room = openLive(ctx)
+  }
+
+  /** Takes an upgrade that the Worker has admitted. */
+  override async fetch(request: Request): Promise<Response> {
+    const { ticket, subprotocol, ...seat } = admissionOf(request)
+    const trace = traceFrom(request.headers.get('traceparent'))
+    const log = logFor(trace, { roomId: this.#room.roomId, userId: seat.userId })
+    await this.#watchExpiry(seat.expiresAt)
+    const { hub } = this.#room
+    const refusal = this.#door.refusal(
+      { ...seat, ticket },
+      { now: Date.now(), inRoom: hub.open().length, ofUser: hub.open(seat.userId).length },
+    )
+    if (refusal) {
+      log('room.declined', { problem: refusal })
+      return declined(refusal)
+    }
+    const greeting = greetingOf(this.#room)
+    const { 0: client, 1: server } = new WebSocketPair()
+    this.ctx.acceptWebSocket(server, tagsOf(seat))
+    hub.sit(server, seat, trace)
+    for (const frame of greeting) send(server, frame)
+    log('room.joined', { role: seat.role, sockets: hub.count() })
+    return new Response(null, {
+      status: 101,
+      webSocket: client,
+      headers: subprotocol === null ? {} : { 'sec-websocket-protocol': subprotocol },
+    })
+  }
+
+  /** Brings a user's open sockets in line with their seat. */
+  async applySeat(state: SeatState): Promise<void> {
+    this.#door.noteChange(state.version, Date.now())
+    applySeat(this.#room, state)
+  }
+
+  /** Whether objects and their storage answer. */
+  async ping(): Promise<boolean> {
+    return this.ctx.storage.sql.exec<{ one: number }>('SELECT 1 AS one').one().one === 1
+  }
+
+  override webSocketMessage(socket: WebSocket, data: ArrayBuffer | string): void {
+    receive(this.#room, socket, data)
+  }
+
+  override webSocketClose(socket: WebSocket, code: number): void {
+    leave(this.#room, socket, code)
+    try {
+      // Codes that say how a socket ended cannot be sent (RFC 6455 §7.4.1).
+      socket.close(code === 1000 || code >= 3000 ? code : 1000)
+    } catch {
+      // The runtime has closed it already.
+    }
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    leave(this.#room, socket, 1006)
+  }
+
+  override async alarm(): Promise<void> {
+    const now = Date.now()
+    this.#door.forgetTickets(now)
+    const next = expelExpired(this.#room, now)
+    if (next !== undefined) await this.ctx.storage.setAlarm(expiryCheckAt(next))
+  }
+
+  /** Sees to it that somebody looks when this moment has passed. */
+  async #watchExpiry(expiresAt: number): Promise<void> {
+    const due = expiryCheckAt(expiresAt)
+    const planned = await this.ctx.storage.getAlarm()
+    if (planned === null || due < planned) await this.ctx.storage.setAlarm(due)
+  }
+}

@@ -1,0 +1,91 @@
+import type { ProblemSlug } from '../../contract/problem.ts'
+import { ROOM_MEMBERS_MAX, ROOM_SOCKETS_MAX, ROOMS_PER_OWNER_MAX, type RoomRole } from '../../contract/rooms.ts'
+import type { SeatFacts } from './store.ts'
+
+/** Largest document, in bytes of its stored form: what one object can hold in memory and send as one frame. */
+export const DOCUMENT_BYTES_MAX = 32 * 1_048_576
+/** A full document can still be emptied: changes that only delete may go this much further. */
+export const DELETION_BYTES_SPARE = 1_048_576
+/** Open sockets of one user in one room: tabs and devices, not a flood. */
+export const SOCKETS_PER_USER_MAX = 50
+/** A join is in flight for less than this, so a seat that changed longer ago was seen by its check. */
+export const JOIN_FLIGHT_MS = 60_000
+/** Expired sockets are looked for at whole minutes only, since setting an alarm is a billed write. */
+const EXPIRY_GRID_MS = 60_000
+
+/** Whether a role may change the document. */
+export const mayWrite = (role: RoomRole): boolean => role !== 'viewer'
+
+/** Why an owner may not give this seat, or nothing. */
+export function refusalOfPut(facts: SeatFacts, role: RoomRole): ProblemSlug | undefined {
+  if (facts.callerRole === null) return 'not-found'
+  if (facts.callerRole !== 'owner') return 'forbidden'
+  if (!facts.isUser) return 'not-found'
+  if (facts.role === 'owner' && role !== 'owner' && facts.owners < 2) return 'conflict'
+  if (facts.role === null && facts.members >= ROOM_MEMBERS_MAX) return 'limit-reached'
+  if (facts.role !== 'owner' && role === 'owner' && facts.owned >= ROOMS_PER_OWNER_MAX) return 'limit-reached'
+  return undefined
+}
+
+/** Why this seat may not be taken away, or nothing. */
+export function refusalOfRemoval(facts: SeatFacts, isOwnSeat: boolean): ProblemSlug | undefined {
+  if (facts.callerRole === null) return 'not-found'
+  if (facts.callerRole !== 'owner' && !isOwnSeat) return 'forbidden'
+  if (facts.role === null) return 'not-found'
+  if (facts.role === 'owner' && facts.owners < 2) return 'conflict'
+  return undefined
+}
+
+/** Whether a room has a place for one more socket of a user. */
+export const hasPlace = (open: { readonly inRoom: number; readonly ofUser: number }): boolean =>
+  open.inRoom < ROOM_SOCKETS_MAX && open.ofUser < SOCKETS_PER_USER_MAX
+
+/** The first moment of the grid at which something has expired. */
+export const expiryCheckAt = (expiresAt: number): number => Math.ceil(expiresAt / EXPIRY_GRID_MS) * EXPIRY_GRID_MS
+
+/** How long to gather changes before they are stored and sent: frames out are the cost, and an object sends about 20,000 a second. */
+export const windowMs = (sockets: number): number => Math.max(10, Math.ceil(sockets / 20))
+
+/** What a stored document consists of. */
+export interface DocumentSize {
+  /** The encoded state of the last compaction. */
+  readonly baseBytes: number
+  /** Changes since then. */
+  readonly logBytes: number
+  readonly logRows: number
+}
+
+/** Compacts a small document at 500 rows or 1 MiB of changes; a large one later, so that rewriting it stays a constant factor of what is written. */
+export const needsCompaction = (size: DocumentSize): boolean =>
+  size.logBytes >= Math.max(1_048_576, size.baseBytes / 4) || size.logRows >= Math.max(500, size.baseBytes / 8192)
+
+/** Whether the document may take a change of this size. */
+export const hasRoomFor = (size: DocumentSize, change: { readonly bytes: number; readonly onlyDeletes: boolean }): boolean =>
+  size.baseBytes + size.logBytes + change.bytes <= DOCUMENT_BYTES_MAX + (change.onlyDeletes ? DELETION_BYTES_SPARE : 0)
+
+/** What a user may send to a room: bursts of a script or a paste pass, a flood does not. */
+export const TRAFFIC = {
+  messages: { burst: 50_000, perSecond: 500 },
+  bytes: { burst: 64 * 1_048_576, perSecond: 2 * 1_048_576 },
+} as const
+
+/** What is left to a user at a moment. */
+export interface Allowance {
+  readonly messages: number
+  readonly bytes: number
+  readonly at: number
+}
+
+/** A full allowance. */
+export const fullAllowance = (now: number): Allowance => ({ messages: TRAFFIC.messages.burst, bytes: TRAFFIC.bytes.burst, at: now })
+
+/** The allowance after some traffic, refilled up to now; below zero the sender has gone too far. */
+export function spend(a: Allowance, traffic: { readonly messages: number; readonly bytes: number }, now: number): Allowance {
+  const seconds = Math.max(0, now - a.at) / 1000
+  const left = (before: number, limit: { readonly burst: number; readonly perSecond: number }, spent: number) =>
+    Math.min(limit.burst, before + seconds * limit.perSecond) - spent
+  return { messages: left(a.messages, TRAFFIC.messages, traffic.messages), bytes: left(a.bytes, TRAFFIC.bytes, traffic.bytes), at: now }
+}
+
+/** Whether a user has gone too far. */
+export const isOverdrawn = (a: Allowance): boolean => a.messages < 0 || a.bytes < 0

@@ -1,0 +1,17 @@
+import { roomEndpoints as api, roomSockets } from '../../contract/rooms.ts'
+import { type EdgeApp, implement, implementSocket } from '../http/implement.ts'
+import { joinRoom } from './join.ts'
+import { listMembers, putMember, removeMember } from './members.ts'
+import { createRoom, createRoomTicket, getRoom, listRooms } from './service.ts'
+
+/** Mounts the room operations. */
+export function mountRooms(app: EdgeApp): void {
+  implement(app, api.createRoom, ({ scope, actor, body }) => createRoom(scope, actor, body))
+  implement(app, api.listRooms, ({ scope, actor, query }) => listRooms(scope, actor, query))
+  implement(app, api.getRoom, ({ scope, actor, params }) => getRoom(scope, actor, params.roomId))
+  implement(app, api.listRoomMembers, ({ scope, actor, params, query }) => listMembers(scope, actor, { roomId: params.roomId, query }))
+  implement(app, api.putRoomMember, ({ scope, actor, params, body }) => putMember(scope, actor, { ...params, role: body.role }))
+  implement(app, api.removeRoomMember, ({ scope, actor, params }) => removeMember(scope, actor, params).then(() => undefined))
+  implement(app, api.createRoomTicket, ({ scope, actor, params }) => createRoomTicket(scope, actor, params.roomId))
+  implementSocket(app, roomSockets.joinRoomY, (upgrade) => joinRoom(upgrade, upgrade.params.roomId))
+}

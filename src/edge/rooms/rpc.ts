@@ -1,0 +1,17 @@
+import type { UserId } from '../../contract/identity.ts'
+import type { RoomRole } from '../../contract/rooms.ts'
+
+/** How a user's seat stands at a version of the room's seats; no role means no seat. */
+export interface SeatState {
+  readonly userId: UserId
+  readonly role: RoomRole | null
+  readonly version: number
+}
+
+/** What the rest of the edge may ask a room object, besides a WebSocket upgrade through `fetch`. */
+export interface RoomRpc extends Rpc.DurableObjectBranded {
+  /** Brings a user's open sockets in line with their seat. States may come twice and in any order. */
+  applySeat(state: SeatState): Promise<void>
+  /** Whether objects and their storage answer. */
+  ping(): Promise<boolean>
+}

@@ -1,0 +1,44 @@
+import type { SessionId, UserId } from '../../contract/identity.ts'
+import type { RoomRole } from '../../contract/rooms.ts'
+
+/** Who sits behind a socket and what they may do. */
+export interface Seat {
+  readonly userId: UserId
+  readonly sessionId: SessionId
+  readonly role: RoomRole
+  /** Version of the room's seats at which the role was read. */
+  readonly version: number
+  /** When the access token behind the socket expires, Unix milliseconds. */
+  readonly expiresAt: number
+}
+
+/** A seat on its way to the room's object. */
+export interface Admission extends Seat {
+  /** Set when a ticket opened the door: the object lets it through once. */
+  readonly ticket: { readonly jti: string; readonly expiresAt: number } | null
+  /** The subprotocol to answer with. */
+  readonly subprotocol: string | null
+}
+
+const ADMISSION_HEADER = 'parvis-admission'
+const REFUSAL_HEADER = 'parvis-refusal'
+
+/**
+ * The upgrade as the object sees it: made afresh, so nothing a client sent comes along, neither a header
+ * that names a seat nor an offer to compress.
+ */
+export const upgradeFor = (admission: Admission, traceparent: string): Request =>
+  new Request('https://room/', { headers: { upgrade: 'websocket', traceparent, [ADMISSION_HEADER]: JSON.stringify(admission) } })
+
+/** The admission of an upgrade. Only the Worker can reach an object, so what it says is true. */
+export function admissionOf(request: Request): Admission {
+  const header = request.headers.get(ADMISSION_HEADER)
+  if (header === null) throw new Error('an upgrade without admission')
+  return JSON.parse(header) as Admission
+}
+
+/** How an object declines an upgrade. */
+export const declined = (slug: string): Response => new Response(null, { status: 409, headers: { [REFUSAL_HEADER]: slug } })
+
+/** Why an object declined, if it did. */
+export const refusalOf = (response: Response): string | null => response.headers.get(REFUSAL_HEADER)

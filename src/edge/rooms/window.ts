@@ -1,0 +1,82 @@
+import { describeError, logFor } from '../platform/log.ts'
+import { closeWith } from '../platform/socket.ts'
+import type { Trace } from '../platform/trace.ts'
+import { entryOf, inFrames, type Presence } from './awareness.ts'
+import { forget, type Settlement, settle, takeIn } from './document.ts'
+import { awarenessFrame, updateFrame } from './framing.ts'
+import { type LiveRoom, newGathering, send } from './live.ts'
+import { windowMs } from './policy.ts'
+
+/** A window that has gathered this much ends early: it must fit one row. */
+const WINDOW_BYTES_MAX = 524_288
+
+/** Gathers a change of the document. @throws Problem `invalid-request` or `payload-too-large` */
+export function gatherChange(room: LiveRoom, update: Uint8Array, trace: Trace): void {
+  try {
+    takeIn(room.document, update)
+  } finally {
+    if (room.document.unsettledBytes > 0) openWindow(room)
+    room.gathering.trace ??= trace
+  }
+  if (room.document.unsettledBytes > WINDOW_BYTES_MAX) endWindow(room)
+}
+
+/** Gathers a presence; only the latest of each client is sent. */
+export function gatherPresence(room: LiveRoom, presence: Presence): void {
+  room.gathering.presences.set(presence.clientId, entryOf(presence))
+  openWindow(room)
+}
+
+/** Sends an echo once all that came before it is stored: at once, or when the window ends. */
+export function gatherEcho(room: LiveRoom, socket: WebSocket, frame: Uint8Array): void {
+  if (room.timer === undefined) send(socket, frame)
+  else room.gathering.echoes.set(socket, frame)
+}
+
+function openWindow(room: LiveRoom): void {
+  room.timer ??= setTimeout(() => endWindow(room), windowMs(room.hub.count()))
+}
+
+/**
+ * Stores what was gathered as one row, then sends it as few frames. The runtime holds the frames back until the row
+ * is on disk, so whoever sees a change may rely on it.
+ */
+export function endWindow(room: LiveRoom): void {
+  if (room.timer !== undefined) clearTimeout(room.timer)
+  room.timer = undefined
+  const { presences, echoes, trace } = room.gathering
+  room.gathering = newGathering()
+  const stored = store(room, trace)
+  if (!stored) return
+  broadcast(room, [...stored.updates.map(updateFrame), ...inFrames([...presences.values()]).map(awarenessFrame)])
+  for (const [socket, frame] of echoes) send(socket, frame)
+}
+
+/** A storage that fails ends every socket: the clients come back and bring what was not stored. */
+function store(room: LiveRoom, trace: Trace | undefined): Settlement | undefined {
+  const log = logFor(trace, { roomId: room.roomId })
+  try {
+    const settlement = settle(room.document)
+    if (settlement.compaction) log('room.compacted', { ...settlement.compaction })
+    if (settlement.failure) log('room.compaction-failed', describeError(settlement.failure))
+    return settlement
+  } catch (error) {
+    log('room.failed', describeError(error))
+    forget(room.document)
+    for (const socket of room.hub.open()) {
+      closeWith(socket, 'unavailable')
+      room.hub.change(socket, { isGone: true, presence: null })
+    }
+    return undefined
+  }
+}
+
+/** To everybody, the sender too: providers take silence for a dead socket, and see in the echo that a change arrived. */
+function broadcast(room: LiveRoom, frames: readonly Uint8Array[]): void {
+  const now = Date.now()
+  if (frames.length === 0) return
+  for (const socket of room.hub.open()) {
+    if (room.hub.placeOf(socket).expiresAt <= now) continue
+    for (const frame of frames) send(socket, frame)
+  }
+}

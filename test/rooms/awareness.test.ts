@@ -1,0 +1,126 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { inFrames, isHeld, isShown, judgeEntry, mayHoldRenewals, type Presence, type Pulse } from '../../src/edge/rooms/awareness.ts'
+
+const json = (state: unknown) => new TextEncoder().encode(JSON.stringify(state))
+const nobody = { held: undefined, isOurs: false, leftAtClock: undefined }
+const presence = (more: Partial<Presence> = {}): Presence => ({ clientId: 7, clock: 5, json: '{"a":1}', heardAt: 0, ...more })
+const entry = (clock: number, state: unknown, clientId = 7) => ({ clientId, clock, json: json(state) })
+
+describe('an entry', () => {
+  const of = (own: Presence | undefined, e: ReturnType<typeof entry>, claim = {}) =>
+    judgeEntry(own, e, { claim: { ...nobody, ...claim }, now: 100 })
+
+  test('binds the first id that nobody holds', () => {
+    expect(of(undefined, entry(0, { a: 1 }))).toEqual({ kind: 'show', presence: { clientId: 7, clock: 0, json: '{"a":1}', heardAt: 100 } })
+  })
+  test('of a second id is ignored', () => expect(of(presence(), entry(9, {}, 8)).kind).toBe('ignore'))
+  test('may take a new id once the old one is taken back', () => expect(of(presence({ json: null }), entry(9, {}, 8)).kind).toBe('show'))
+  test('that is not newer is ignored', () => expect(of(presence(), entry(5, { a: 2 })).kind).toBe('ignore'))
+  test('that ends at the same clock counts', () => expect(of(presence(), entry(5, null)).kind).toBe('show'))
+  test('that ends twice counts once', () => expect(of(presence({ json: null }), entry(5, null)).kind).toBe('ignore'))
+  test('that says the same is a renewal', () => expect(of(presence(), entry(6, { a: 1 })).kind).toBe('renew'))
+  test('that says something else is a change', () => expect(of(presence(), entry(6, { a: 2 })).kind).toBe('show'))
+  test('for an id of another is ignored', () => expect(of(undefined, entry(9, {}), { held: presence() }).kind).toBe('ignore'))
+  test('for an id of the same session takes it over if newer', () => {
+    expect(of(undefined, entry(6, {}), { held: presence(), isOurs: true }).kind).toBe('show')
+    expect(of(undefined, entry(5, {}), { held: presence(), isOurs: true }).kind).toBe('ignore')
+  })
+  test('that ends an id nobody holds is ignored', () => expect(of(undefined, entry(9, null)).kind).toBe('ignore'))
+  test('older than the end of its id is challenged', () => {
+    expect(of(undefined, entry(5, {}), { leftAtClock: 6 })).toEqual({ kind: 'challenge', clock: 6 })
+    expect(of(undefined, entry(7, {}), { leftAtClock: 6 }).kind).toBe('show')
+  })
+  test.each(['5', '"text"', '[1]', 'true', '{', ''])('%s is no state', (text) => {
+    const bad = { clientId: 7, clock: 9, json: new TextEncoder().encode(text) }
+    expect(() => judgeEntry(presence(), bad, { claim: nobody, now: 0 })).toThrow()
+    expect(judgeEntry(presence({ clientId: 8 }), bad, { claim: nobody, now: 0 }).kind).toBe('ignore')
+  })
+})
+
+test('a presence that nobody renewed is not shown to those who join', () => {
+  expect(isShown(presence(), 44_000)).toBe(true)
+  expect(isShown(presence(), 46_000)).toBe(false)
+  expect(isShown(presence({ json: null }), 0)).toBe(false)
+})
+
+test('entries are split so that frames stay small, and none is lost', () => {
+  const entries = Array.from({ length: 100 }, (_, clientId) => ({ clientId, clock: 1, json: new Uint8Array(4096) }))
+  const frames = inFrames(entries)
+  expect(frames.flat()).toEqual(entries)
+  expect(Math.max(...frames.map((frame) => frame.length))).toBeLessThanOrEqual(16)
+  expect(inFrames([])).toEqual([])
+})
+
+/** Clients that renew 15 to 18 seconds after their last renewal, and what each of them hears of the others. */
+function simulate(phases: readonly number[], periods: (client: number, round: number) => number, seconds: number) {
+  const pulses = new Map<number, Pulse>()
+  const due = phases.map((phase, client) => ({ client, at: phase, round: 0 }))
+  let frames = 0
+  let worst = 0
+  let lastFrameAt = 0
+  let worstSilence = 0
+  for (;;) {
+    due.sort((a, b) => a.at - b.at)
+    const next = due[0]
+    if (!next || next.at > seconds * 1000) return { frames, worst, worstSilence }
+    const now = next.at
+    const before = pulses.get(next.client)
+    pulses.set(next.client, { presence: presence({ clientId: next.client, heardAt: now }), toldAt: before?.toldAt ?? now })
+    const isFirst = before === undefined
+    if (isFirst || !mayHoldRenewals([...pulses.values()], now)) {
+      frames++
+      worstSilence = Math.max(worstSilence, now - lastFrameAt)
+      lastFrameAt = now
+      for (const [id, pulse] of pulses) {
+        if (!isHeld(pulse)) continue
+        worst = Math.max(worst, now - pulse.toldAt)
+        pulses.set(id, { ...pulse, toldAt: now })
+      }
+    }
+    next.round++
+    next.at = now + periods(next.client, next.round)
+  }
+}
+
+describe('renewals share frames', () => {
+  const phase = fc.integer({ min: 0, max: 18_000 })
+  const period = fc.integer({ min: 15_000, max: 18_000 })
+
+  test('and nobody is silent for 30 seconds, however the clients stand to each other', () => {
+    fc.assert(
+      fc.property(fc.array(phase, { minLength: 1, maxLength: 40 }), fc.infiniteStream(period), (phases, periods) => {
+        const { worst, worstSilence } = simulate(phases, () => periods.next().value ?? 15_000, 300)
+        expect(worst).toBeLessThan(30_000)
+        expect(worstSilence).toBeLessThan(30_000)
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('and clients that die silence nobody else', () => {
+    fc.assert(
+      fc.property(fc.array(phase, { minLength: 4, maxLength: 40 }), fc.infiniteStream(period), fc.nat(10), (phases, periods, lastRound) => {
+        const dies = (client: number, round: number) => client < 2 && round > lastRound
+        const { worst } = simulate(
+          phases,
+          (client, round) => (dies(client, round) ? Number.POSITIVE_INFINITY : (periods.next().value ?? 15_000)),
+          300,
+        )
+        expect(worst).toBeLessThan(30_000)
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('and clients in step are no exception', () => {
+    const inStep = simulate(Array(30).fill(0), () => 18_000, 300)
+    expect(inStep.worst).toBeLessThan(30_000)
+  })
+
+  test('and a hundred idle clients cost few frames', () => {
+    const phases = Array.from({ length: 100 }, (_, i) => (i * 7_919) % 18_000)
+    const { frames } = simulate(phases, (client, round) => 15_000 + ((client * 31 + round * 17) % 3_000), 600)
+    expect(frames - 100).toBeLessThan(600 / 20)
+  })
+})

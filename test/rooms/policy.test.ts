@@ -1,0 +1,115 @@
+import { describe, expect, test } from 'vitest'
+import { ROOM_MEMBERS_MAX, ROOM_SOCKETS_MAX, ROOMS_PER_OWNER_MAX } from '../../src/contract/rooms.ts'
+import {
+  DELETION_BYTES_SPARE,
+  DOCUMENT_BYTES_MAX,
+  expiryCheckAt,
+  fullAllowance,
+  hasPlace,
+  hasRoomFor,
+  isOverdrawn,
+  mayWrite,
+  needsCompaction,
+  refusalOfPut,
+  refusalOfRemoval,
+  SOCKETS_PER_USER_MAX,
+  spend,
+  TRAFFIC,
+  windowMs,
+} from '../../src/edge/rooms/policy.ts'
+import type { SeatFacts } from '../../src/edge/rooms/store.ts'
+
+const facts = (more: Partial<SeatFacts> = {}): SeatFacts => ({
+  callerRole: 'owner',
+  role: null,
+  addedAt: null,
+  isUser: 1,
+  owners: 1,
+  members: 1,
+  owned: 0,
+  ...more,
+})
+
+describe('giving a seat', () => {
+  test.each([
+    [facts({ callerRole: null }), 'editor', 'not-found'],
+    [facts({ callerRole: 'editor' }), 'viewer', 'forbidden'],
+    [facts({ callerRole: 'viewer', isUser: 0 }), 'viewer', 'forbidden'],
+    [facts({ isUser: 0 }), 'viewer', 'not-found'],
+    [facts({ role: 'owner' }), 'editor', 'conflict'],
+    [facts({ role: 'owner', owners: 2 }), 'editor', undefined],
+    [facts({ role: 'owner' }), 'owner', undefined],
+    [facts({ members: ROOM_MEMBERS_MAX }), 'editor', 'limit-reached'],
+    [facts({ members: ROOM_MEMBERS_MAX, role: 'viewer' }), 'editor', undefined],
+    [facts({ owned: ROOMS_PER_OWNER_MAX }), 'owner', 'limit-reached'],
+    [facts({ owned: ROOMS_PER_OWNER_MAX }), 'editor', undefined],
+    [facts(), 'editor', undefined],
+  ] as const)('%j as %s: %s', (given, role, refusal) => expect(refusalOfPut(given, role)).toBe(refusal))
+})
+
+describe('taking a seat away', () => {
+  test.each([
+    [facts({ callerRole: null }), false, 'not-found'],
+    [facts({ callerRole: 'editor', role: 'viewer' }), false, 'forbidden'],
+    [facts({ callerRole: 'editor', role: 'editor' }), true, undefined],
+    [facts({ role: null }), false, 'not-found'],
+    [facts({ role: 'owner' }), true, 'conflict'],
+    [facts({ role: 'owner', owners: 2 }), true, undefined],
+  ] as const)('%j, own seat %s: %s', (given, isOwn, refusal) => expect(refusalOfRemoval(given, isOwn)).toBe(refusal))
+})
+
+test('viewers read, editors and owners write', () => {
+  expect((['viewer', 'editor', 'owner'] as const).map(mayWrite)).toEqual([false, true, true])
+})
+
+test('a room ends at its sockets, and a user before that', () => {
+  expect(hasPlace({ inRoom: ROOM_SOCKETS_MAX - 1, ofUser: SOCKETS_PER_USER_MAX - 1 })).toBe(true)
+  expect(hasPlace({ inRoom: ROOM_SOCKETS_MAX, ofUser: 0 })).toBe(false)
+  expect(hasPlace({ inRoom: 1, ofUser: SOCKETS_PER_USER_MAX })).toBe(false)
+})
+
+test('expiry is looked for at the whole minute after it', () => {
+  expect(expiryCheckAt(120_000)).toBe(120_000)
+  expect(expiryCheckAt(120_001)).toBe(180_000)
+})
+
+test('a window is 10 ms, longer where many sockets would get more frames than an object can send', () => {
+  expect([1, 200, 1000].map(windowMs)).toEqual([10, 10, 50])
+})
+
+test('a document is compacted when its log has grown, a large one less often', () => {
+  const size = { baseBytes: 0, logBytes: 10, logRows: 10 }
+  expect(needsCompaction(size)).toBe(false)
+  expect(needsCompaction({ ...size, logRows: 500 })).toBe(true)
+  expect(needsCompaction({ ...size, logBytes: 1_048_576 })).toBe(true)
+  expect(needsCompaction({ baseBytes: 20_000_000, logBytes: 1_048_576, logRows: 500 })).toBe(false)
+  expect(needsCompaction({ baseBytes: 20_000_000, logBytes: 5_000_000, logRows: 5 })).toBe(true)
+})
+
+test('a full document takes deletions a little further', () => {
+  const full = { baseBytes: DOCUMENT_BYTES_MAX, logBytes: 0, logRows: 0 }
+  expect(hasRoomFor(full, { bytes: 1, onlyDeletes: false })).toBe(false)
+  expect(hasRoomFor(full, { bytes: DELETION_BYTES_SPARE, onlyDeletes: true })).toBe(true)
+  expect(hasRoomFor(full, { bytes: DELETION_BYTES_SPARE + 1, onlyDeletes: true })).toBe(false)
+})
+
+describe('an allowance', () => {
+  const one = { messages: 1, bytes: 100 }
+  test('covers a burst and then the sustained rate', () => {
+    let left = fullAllowance(0)
+    for (let i = 0; i < TRAFFIC.messages.burst; i++) left = spend(left, one, 0)
+    expect(isOverdrawn(left)).toBe(false)
+    expect(isOverdrawn(spend(left, one, 0))).toBe(true)
+    expect(isOverdrawn(spend(left, { ...one, messages: TRAFFIC.messages.perSecond }, 1_000))).toBe(false)
+    expect(isOverdrawn(spend(left, { ...one, messages: TRAFFIC.messages.perSecond + 1 }, 1_000))).toBe(true)
+  })
+  test('counts bytes as well', () => {
+    const left = spend(fullAllowance(0), { messages: 1, bytes: TRAFFIC.bytes.burst }, 0)
+    expect(isOverdrawn(left)).toBe(false)
+    expect(isOverdrawn(spend(left, { messages: 1, bytes: 1 }, 0))).toBe(true)
+  })
+  test('never fills beyond the burst, nor runs backwards with the clock', () => {
+    expect(spend(fullAllowance(0), { messages: 0, bytes: 0 }, 1e9)).toMatchObject({ messages: TRAFFIC.messages.burst })
+    expect(spend({ messages: 5, bytes: 5, at: 10_000 }, { messages: 0, bytes: 0 }, 0)).toMatchObject({ messages: 5 })
+  })
+})
