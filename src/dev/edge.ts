@@ -1,0 +1,133 @@
+import { createHash } from 'node:crypto'
+import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import * as z from 'zod'
+import { type Part, type PartOptions, startPart } from './child.ts'
+import { Complaint } from './complaint.ts'
+import type { Warden } from './warden.ts'
+
+const STATE = '.wrangler/state'
+
+/** Where to work. */
+export interface EdgeOptions {
+  readonly root: string
+  readonly logs: string
+  readonly warden: Warden
+}
+
+/** How this start's Worker differs from what stands in files. */
+export interface EdgeSettings {
+  readonly port: number
+  /** Values that go before those of .dev.vars; they are seen in the list of processes. */
+  readonly addresses: Readonly<Record<string, string>>
+  /** Errors after it was ready. */
+  onError(text: string): void
+}
+
+/** No statistics, no news, no prompts, nothing of the person's own account: the local stack talks to this machine only. */
+function quietEnv(folder: string): NodeJS.ProcessEnv {
+  const own = Object.entries(process.env).filter(([name]) => !/^(CLOUDFLARE|WRANGLER|CF|MINIFLARE)_/.test(name))
+  return {
+    ...Object.fromEntries(own),
+    WRANGLER_SEND_METRICS: 'false',
+    WRANGLER_SEND_ERROR_REPORTS: 'false',
+    WRANGLER_HIDE_BANNER: 'true',
+    WRANGLER_WRITE_LOGS: 'false',
+    WRANGLER_NO_SKILLS_UPDATE_PROMPTS: 'true',
+    XDG_CONFIG_HOME: folder,
+    CLOUDFLARE_CF_FETCH_ENABLED: 'false',
+    NO_COLOR: '1',
+  }
+}
+
+/** The program behind `wrangler`, without the wrapper that only looks at Node's version. @throws Complaint */
+function wranglerPath(): string {
+  try {
+    return fileURLToPath(import.meta.resolve('wrangler'))
+  } catch {
+    throw new Complaint('wrangler is not installed: run `npm ci`.')
+  }
+}
+
+function startWrangler(
+  { root, logs, warden }: EdgeOptions,
+  log: string,
+  own: Pick<PartOptions, 'name' | 'args' | 'onLine' | 'onMessage'>,
+): Part {
+  const args = ['--no-warnings', wranglerPath(), ...own.args, '--persist-to', STATE]
+  return startPart({ ...own, cwd: root, env: quietEnv(join(root, '.parvis/config')), logPath: join(logs, log), warden, args })
+}
+
+/** What wrangler says went wrong. */
+const errorOf = (line: string): string | undefined => /\[ERROR\]\s*(.+)/.exec(line)?.[1]?.replace(/[.:]$/, '')
+
+/** Brings the local database to the newest schema; nothing when it is there already. `ready` resolves when it is done. */
+export function startMigration(options: EdgeOptions): Part | undefined {
+  const { root } = options
+  const stamp = join(root, STATE, 'migrations.sha256')
+  const newest = hashOf(root, globSync('migrations/*.sql', { cwd: root }).sort())
+  // The stamp lies next to the database, so that it goes when the database goes.
+  if (existsSync(join(root, STATE, 'v3/d1')) && existsSync(stamp) && readFileSync(stamp, 'utf8') === newest) return undefined
+  const part = startWrangler(options, 'migrations.log', {
+    name: 'The migration of the local database',
+    args: ['d1', 'migrations', 'apply', 'DB', '--local'],
+    onLine(line, { fail }) {
+      const error = errorOf(line)
+      if (error !== undefined) fail(error)
+    },
+  })
+  const ready = part.ended.then(async (how) => {
+    if (how !== 0) return part.ready
+    mkdirSync(join(root, STATE), { recursive: true })
+    writeFileSync(stamp, newest)
+  })
+  return { ...part, ready }
+}
+
+function hashOf(root: string, paths: readonly string[]): string {
+  const hash = createHash('sha256')
+  for (const path of paths) hash.update(`${path}\0`).update(readFileSync(join(root, path)))
+  return hash.digest('hex')
+}
+
+/** Starts the Worker of wrangler.toml with everything local. */
+export function startEdge(options: EdgeOptions, { port, addresses, onError }: EdgeSettings): Part {
+  const vars = Object.entries(addresses).flatMap(([key, value]) => ['--var', `${key}:${value}`])
+  const where = ['--ip', '127.0.0.1', '--port', String(port), '--inspector-port', '0']
+  let isReady = false
+  return startWrangler(options, 'worker.log', {
+    name: 'The Worker',
+    args: ['dev', '--local', '--show-interactive-dev-session=false', ...where, ...vars],
+    onLine(line, { fail }) {
+      const error = errorOf(line) ?? failureOf(line)
+      if (error === undefined) return
+      if (isReady) onError(error)
+      else fail(error)
+    },
+    onMessage(message, { ready }) {
+      if (!String(message).includes('DEV_SERVER_READY')) return
+      isReady = true
+      ready()
+    },
+  })
+}
+
+const Failure = z.looseObject({ event: z.string(), error: z.string(), message: z.string().optional(), traceId: z.string().optional() })
+
+/** What a structured line says of an unexpected error. */
+function failureOf(line: string): string | undefined {
+  if (!line.startsWith('{')) return undefined
+  const failure = Failure.safeParse(parseJson(line))
+  if (!failure.success) return undefined
+  const { event, error, message, traceId } = failure.data
+  return `${event}: ${message ?? error}${traceId ? ` (trace ${traceId})` : ''}`
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
