@@ -28,11 +28,15 @@ export function makeScope(
   env: Env,
   given: { readonly trace: Trace; readonly waitUntil: Scope['waitUntil']; readonly bookmark?: string | undefined },
 ) {
-  const { db, bookmark } = openDb(env.DB, given.bookmark)
+  let opened: ReturnType<typeof openDb> | undefined
   const scope: Scope = {
     env,
     config: readConfig(env),
-    db,
+    // Opened on first use: a request that needs no storage should not pay for it.
+    get db() {
+      opened ??= openDb(env.DB, given.bookmark)
+      return opened.db
+    },
     actor: undefined,
     now: Date.now,
     newId: (prefix) => newId(prefix, Date.now()),
@@ -41,7 +45,7 @@ export function makeScope(
     waitUntil: given.waitUntil,
     deliver: (ids) => given.waitUntil(deliverEvents(scope, CONSUMERS, ids)),
   }
-  return { scope, bookmark }
+  return { scope, bookmark: () => opened?.bookmark() }
 }
 
 const BOOKMARK_HEADER = 'parvis-bookmark'

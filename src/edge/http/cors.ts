@@ -14,9 +14,7 @@ export const cors: MiddlewareHandler<EdgeEnv> = async (c, next) => {
   const isPreflight = c.req.method === 'OPTIONS' && c.req.header('access-control-request-method') !== undefined
   if (isPreflight) c.res = new Response(null, { status: 204 })
   else await next()
-  if (c.res.status === 101) return
-  c.res.headers.append('vary', 'Origin')
-  if (!isGranted) return
+  if (!isGranted || c.res.status === 101) return
   c.res.headers.set('access-control-allow-origin', origin)
   c.res.headers.set('access-control-allow-credentials', 'true')
   c.res.headers.set('access-control-expose-headers', EXPOSED_HEADERS)

@@ -21,19 +21,27 @@ export const pageCsp = (styles: 'self' | 'inline' = 'self'): string =>
     "frame-ancestors 'none'",
   ].join('; ')
 
-/** Puts the security headers on every answer, problems included; what a handler set already stays. */
+const EVERYWHERE = {
+  'strict-transport-security': HSTS,
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'x-frame-options': 'DENY',
+  'permissions-policy': 'camera=(), geolocation=(), microphone=(), payment=()',
+  'cross-origin-opener-policy': 'same-origin',
+}
+const UNLESS_SET = { 'cross-origin-resource-policy': 'same-origin', 'content-security-policy': API_CSP, 'cache-control': 'no-store' }
+
+const API_BASE = new Headers({ ...EVERYWHERE, ...UNLESS_SET, 'content-type': 'application/json; charset=utf-8', vary: 'Origin' })
+
+/** Headers of a JSON answer, whole: one copy costs a fraction of a dozen calls of `set`. */
+export const apiHeaders = (): Headers => new Headers(API_BASE)
+
+/** Puts the security headers on pages, files and whatever else was not made from {@link apiHeaders}; what a handler set stays. */
 export const securityHeaders: MiddlewareHandler<EdgeEnv> = async (c, next) => {
   await next()
-  if (c.res.status === 101) return
-  const { headers } = c.res
-  const setDefault = (name: string, value: string) => headers.has(name) || headers.set(name, value)
-  headers.set('strict-transport-security', HSTS)
-  headers.set('x-content-type-options', 'nosniff')
-  headers.set('referrer-policy', 'no-referrer')
-  headers.set('x-frame-options', 'DENY')
-  headers.set('permissions-policy', 'camera=(), geolocation=(), microphone=(), payment=()')
-  headers.set('cross-origin-opener-policy', 'same-origin')
-  setDefault('cross-origin-resource-policy', 'same-origin')
-  setDefault('content-security-policy', API_CSP)
-  setDefault('cache-control', 'no-store')
+  const { status, headers } = c.res
+  if (status === 101 || headers.has('strict-transport-security')) return
+  for (const [name, value] of Object.entries(EVERYWHERE)) headers.set(name, value)
+  for (const [name, value] of Object.entries(UNLESS_SET)) if (!headers.has(name)) headers.set(name, value)
+  headers.append('vary', 'Origin')
 }

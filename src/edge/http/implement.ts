@@ -1,5 +1,4 @@
 import type { Context, Hono } from 'hono'
-import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type * as z from 'zod'
 import { type Endpoint, problemsOf, type SocketEndpoint } from '../../contract/endpoint.ts'
 import { isProblem, Problem, type ProblemSlug } from '../../contract/problem.ts'
@@ -7,6 +6,7 @@ import type { Env } from '../env.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import type { Trace } from '../platform/trace.ts'
 import { faultsOfText, readJson } from './body.ts'
+import { apiHeaders } from './headers.ts'
 import { type Authenticate, accessTokenOf } from './session.ts'
 
 /** What a request carries through the middleware. */
@@ -66,12 +66,12 @@ function queryOf(url: string): Record<string, string> {
   return query
 }
 
-async function actorOf(c: Context<EdgeEnv>): Promise<{ readonly scope: Scope; readonly actor: Actor }> {
+/** From here on the request's scope says who acts; it is assigned, since a copy would open the database for nothing. */
+async function identify(c: Context<EdgeEnv>): Promise<Actor> {
   const scope = c.get('scope')
   const actor = await c.get('authenticate')(scope, accessTokenOf(c.req.raw, scope.config))
-  const known = { ...scope, actor }
-  c.set('scope', known)
-  return { scope: known, actor }
+  Object.assign(scope, { actor })
+  return actor
 }
 
 /** A path parameter of the wrong shape names nothing, so it is not found rather than malformed. */
@@ -94,10 +94,12 @@ async function holdToContract<T>(e: Endpoint, scope: Scope, work: () => Promise<
   }
 }
 
-function answer(c: Context<EdgeEnv>, e: Endpoint, { result, reply }: { readonly result: unknown; readonly reply: Reply }): Response {
-  for (const [name, value] of reply.headers) c.header(name, value, { append: true })
-  if (e.publicSeconds !== undefined) c.header('cache-control', `public, max-age=${e.publicSeconds}`)
-  return e.success === 204 ? c.body(null, 204) : c.json(result as object, reply.status as ContentfulStatusCode)
+function answer(e: Endpoint, { result, reply }: { readonly result: unknown; readonly reply: Reply }): Response {
+  const { headers, status } = reply
+  if (e.publicSeconds !== undefined) headers.set('cache-control', `public, max-age=${e.publicSeconds}`)
+  if (e.success !== 204) return new Response(JSON.stringify(result), { status, headers })
+  headers.delete('content-type')
+  return new Response(null, { status: 204, headers })
 }
 
 /** Binds an endpoint to its handler: authenticates, validates in, types what goes out. */
@@ -110,13 +112,14 @@ export function implement<P extends z.ZodType, Q extends z.ZodType, B extends z.
   app.on(e.method, e.path, (c) => {
     c.set('route', e.path)
     return holdToContract(e, c.get('scope'), async () => {
-      const { scope, actor } = e.access === 'public' ? { scope: c.get('scope'), actor: undefined } : await actorOf(c)
+      const scope = c.get('scope')
+      const actor = e.access === 'public' ? undefined : await identify(c)
       const params = paramsOf(c, e.params)
       const query = check(e.query, e.query && queryOf(c.req.url), 'query')
       const body = check(e.body, e.body && (await readJson(c.req.raw)), 'body')
-      const reply: Reply = { headers: new Headers(), status: e.success }
+      const reply: Reply = { headers: apiHeaders(), status: e.success }
       const result = await handle({ params, query, body, scope, actor, request: c.req.raw, reply } as Call<P, Q, B>)
-      return answer(c, e, { result, reply })
+      return answer(e, { result, reply })
     })
   })
 }

@@ -3,6 +3,7 @@ import { isProblem, PROBLEMS, Problem, type ProblemBody } from '../../contract/p
 import { ConfigError } from '../platform/config.ts'
 import { isOutage } from '../platform/db.ts'
 import { describeError, logFor } from '../platform/log.ts'
+import { apiHeaders } from './headers.ts'
 import type { EdgeEnv } from './implement.ts'
 
 /** A moment is usually enough for D1 or an object to come back. */
@@ -27,7 +28,8 @@ export function problemResponse(problem: Problem, traceId: string): Response {
     traceId,
     ...(extras.errors ? { errors: [...extras.errors] } : {}),
   }
-  const headers = new Headers({ 'content-type': 'application/problem+json; charset=utf-8', 'cache-control': 'no-store' })
+  const headers = apiHeaders()
+  headers.set('content-type', 'application/problem+json; charset=utf-8')
   if (status === 401) headers.set('www-authenticate', 'Bearer realm="parvis"')
   if (extras.retryAfterSeconds !== undefined) headers.set('retry-after', String(extras.retryAfterSeconds))
   return new Response(JSON.stringify(body), { status, headers })

@@ -7,8 +7,23 @@ export interface Trace {
 
 const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/
 
-const randomHex = (bytes: number): string =>
-  Array.from(crypto.getRandomValues(new Uint8Array(bytes)), (b) => b.toString(16).padStart(2, '0')).join('')
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
+const POOL_BYTES = 1024
+let pool: Uint8Array = new Uint8Array()
+let drawn = 0
+
+/** Every request draws one, so bytes come from a pool and digits from a table. */
+function randomHex(bytes: number): string {
+  if (drawn + bytes > pool.length) {
+    pool = crypto.getRandomValues(new Uint8Array(POOL_BYTES))
+    drawn = 0
+  }
+  let text = ''
+  for (const byte of pool.subarray(drawn, drawn + bytes)) text += HEX[byte]
+  drawn += bytes
+  return text
+}
 
 /** Joins the caller's trace when its header is well formed, else starts one; either way with a span of our own. */
 export function traceFrom(traceparent: string | null | undefined): Trace {

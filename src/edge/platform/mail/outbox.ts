@@ -23,6 +23,10 @@ export type QueuedMail = z.input<typeof QueuedMail>
 /** Queues a mail. Nobody waits for its delivery: waiting would tell whether an address is known. */
 export const mailEvent = (scope: Scope, mail: QueuedMail): Promise<OutboxEvent> => outboxEvent(scope, MAIL_TOPIC, mail)
 
+/** A refused login or sender is our set-up's fault: such mail waits until that is mended. */
+const isHopeless = (error: unknown): boolean =>
+  error instanceof MailError && error.kind === 'refused' && error.reason !== 'auth' && error.reason !== 'sender'
+
 /** Sends one queued mail. A crash can repeat it: the copy has the same code and the same message id. */
 export const sendMailConsumer: Consumer = async (scope, { id, payload }) => {
   const { to, ...mail } = QueuedMail.parse(payload)
@@ -32,8 +36,6 @@ export const sendMailConsumer: Consumer = async (scope, { id, payload }) => {
     await transport.send({ to, ...rendered, idempotencyKey: id })
     scope.log('mail.sent', { eventId: id, transport: transport.name, kind: mail.kind })
   } catch (error) {
-    if (error instanceof MailError && error.kind === 'refused')
-      throw new DeadEventError(`${transport.name} refused the mail for good`, { cause: error })
-    throw error
+    throw isHopeless(error) ? new DeadEventError(`${transport.name} refused the mail for good`, { cause: error }) : error
   }
 }
