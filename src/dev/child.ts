@@ -20,6 +20,8 @@ export interface Startup {
 export interface PartOptions {
   /** As in "The relay ended". */
   readonly name: string
+  /** What it means when it never gets ready, as in "The relay does not start". */
+  readonly failure: string
   readonly cwd: string
   readonly args: readonly string[]
   readonly env: NodeJS.ProcessEnv
@@ -42,9 +44,9 @@ export interface Part {
 
 /** Starts a program under this Node, in a process group of its own: Ctrl-C reaches it in our order, not all at once. */
 export function startPart(options: PartOptions): Part {
-  const { name, cwd, args, env, warden, onMessage } = options
+  const { name, failure, cwd, args, env, warden, onMessage } = options
   const { promise: ready, resolve, reject } = Promise.withResolvers<void>()
-  const startup: Startup = { ready: resolve, fail: (reason) => reject(new Complaint(`${name} does not start: ${reason}.`)) }
+  const startup: Startup = { ready: resolve, fail: (reason) => reject(new Complaint(`${failure}: ${reason}.`)) }
   ready.catch(() => undefined)
   const child = spawn(process.execPath, args, { cwd, env, detached: true, stdio: ['ignore', 'pipe', 'pipe', onMessage ? 'ipc' : 'ignore'] })
   const { pid } = child

@@ -35,9 +35,8 @@ export function prepareDevVars(options: DevVarsOptions): DevVars {
     parseConfig({ ...vars, ...addresses })
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
-    throw new Complaint(
-      `.dev.vars has a value that cannot be used (${error.message}): correct it, or remove its line to have it written again.`,
-    )
+    const keys = error.message.split(': ').at(-1)
+    throw new Complaint(`.dev.vars has values that cannot be used (${keys}): correct them, or remove their lines and start again.`)
   }
   return { vars, addresses }
 }

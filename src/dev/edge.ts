@@ -53,7 +53,7 @@ function wranglerPath(): string {
 function startWrangler(
   { root, logs, warden }: EdgeOptions,
   log: string,
-  own: Pick<PartOptions, 'name' | 'args' | 'onLine' | 'onMessage'>,
+  own: Pick<PartOptions, 'name' | 'failure' | 'args' | 'onLine' | 'onMessage'>,
 ): Part {
   const args = ['--no-warnings', wranglerPath(), ...own.args, '--persist-to', STATE]
   return startPart({ ...own, cwd: root, env: quietEnv(join(root, '.parvis/config')), logPath: join(logs, log), warden, args })
@@ -70,7 +70,8 @@ export function startMigration(options: EdgeOptions): Part | undefined {
   // The stamp lies next to the database, so that it goes when the database goes.
   if (existsSync(join(root, STATE, 'v3/d1')) && existsSync(stamp) && readFileSync(stamp, 'utf8') === newest) return undefined
   const part = startWrangler(options, 'migrations.log', {
-    name: 'The migration of the local database',
+    name: 'The migration',
+    failure: 'The local database cannot be migrated',
     args: ['d1', 'migrations', 'apply', 'DB', '--local'],
     onLine(line, { fail }) {
       const error = errorOf(line)
@@ -98,6 +99,7 @@ export function startEdge(options: EdgeOptions, { port, addresses, onError }: Ed
   let isReady = false
   return startWrangler(options, 'worker.log', {
     name: 'The Worker',
+    failure: 'The Worker does not start',
     args: ['dev', '--local', '--show-interactive-dev-session=false', ...where, ...vars],
     onLine(line, { fail }) {
       const error = errorOf(line) ?? failureOf(line)

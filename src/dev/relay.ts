@@ -38,6 +38,7 @@ export function startLocalRelay(options: LocalRelayOptions): Part {
   const { root, logs, warden, onError } = options
   return startPart({
     name: 'The relay',
+    failure: 'The relay does not start',
     cwd: root,
     args: ['src/relay/main.ts'],
     env: environment(options),
