@@ -1,0 +1,51 @@
+import type * as z from 'zod'
+import type { Endpoint } from '../contract/endpoint.ts'
+import type { endpoints } from '../contract/registry.ts'
+
+type Given<S> = S extends z.ZodType ? z.input<S> : never
+
+/** Query values as the service reads them; those left out or undefined are not sent. */
+type GivenQuery<S> = S extends z.ZodType
+  ? { readonly [K in keyof z.input<S>]: (K extends keyof z.output<S> ? z.output<S>[K] : never) | undefined }
+  : never
+
+type Part<Name extends string, Schema, Value> = [Given<Schema>] extends [undefined]
+  ? { readonly [N in Name]?: undefined }
+  : Record<never, never> extends Value
+    ? { readonly [N in Name]?: Value }
+    : { readonly [N in Name]: Value }
+
+/** What a call takes: `params`, `query` and `body`, each exactly where the operation has one. */
+export type Input<E> =
+  E extends Endpoint<infer P, infer Q, infer B, z.ZodType>
+    ? Part<'params', P, Given<P>> & Part<'query', Q, GivenQuery<Q>> & Part<'body', B, Given<B>>
+    : never
+
+/** What a call answers; operations that answer nothing give `undefined`. */
+export type Answer<E> = E extends Endpoint<z.ZodType, z.ZodType, z.ZodType, infer R> ? z.output<R> : never
+
+/** The last argument of every call. */
+export interface CallOptions {
+  /** Gives up waiting: the call rejects with the signal's reason. What was sent may still be carried out. */
+  readonly signal?: AbortSignal | undefined
+}
+
+type Method<E> =
+  Record<never, never> extends Input<E>
+    ? (input?: Input<E>, options?: CallOptions) => Promise<Answer<E>>
+    : (input: Input<E>, options?: CallOptions) => Promise<Answer<E>>
+
+type Endpoints = typeof endpoints
+
+/**
+ * One method per operation, under its id: `client.createRoom({ body: { name } })`. Each rejects with
+ * the `Problem`s its operation lists, `NetworkError` or `ContractError`.
+ */
+export type Api = { readonly [Id in keyof Endpoints]: Method<Endpoints[Id]> }
+
+/** The input of any operation, as the code sees it. */
+export interface AnyInput {
+  readonly params?: Readonly<Record<string, string>> | undefined
+  readonly query?: Readonly<Record<string, unknown>> | undefined
+  readonly body?: unknown
+}

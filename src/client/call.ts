@@ -1,0 +1,78 @@
+import type { Endpoint } from '../contract/endpoint.ts'
+import { isProblem, type ProblemSlug } from '../contract/problem.ts'
+import type { AnyInput, CallOptions } from './api.ts'
+import { backoffMs, pause, RETRY, unlessAborted } from './backoff.ts'
+import { type Exchange, randomHex } from './exchange.ts'
+import { NetworkError } from './failure.ts'
+import type { SessionKeeper } from './session.ts'
+import type { StoredTokens } from './tokens.ts'
+
+/** Tries of one read. */
+const READ_TRIES = 4
+/** A read that hangs this long is given up and repeated. */
+const READ_TIMEOUT_MS = 30_000
+/** A service that asks for a longer pause is not waited for: the caller decides. */
+const RETRY_AFTER_SECONDS_MAX = 30
+
+/** Carries out one operation. */
+export type Caller = (endpoint: Endpoint, input: AnyInput, options?: CallOptions) => Promise<unknown>
+
+/** Whether repeating a read may help. */
+const isTransient = (error: unknown): boolean => error instanceof NetworkError || (isProblem(error) && error.slug === 'unavailable')
+
+const has = (error: unknown, slug: ProblemSlug): boolean => isProblem(error) && error.slug === slug
+
+/** Makes the function behind every method: reads are repeated through an outage, and a refused access token is replaced once. */
+export function createCaller(exchange: Exchange, session: SessionKeeper): Caller {
+  return async (endpoint, input, { signal } = {}) => {
+    const traceId = randomHex(16)
+    const sendOnce = (tokens: StoredTokens | undefined, timeoutMs?: number) =>
+      exchange({ endpoint, input, accessToken: tokens?.accessToken, traceId, timeoutMs, signal })
+    const send = (tokens: StoredTokens | undefined) =>
+      endpoint.method === 'GET' ? persist(() => sendOnce(tokens, READ_TIMEOUT_MS), signal) : sendOnce(tokens)
+    signal?.throwIfAborted()
+    return endpoint.access === 'public' ? send(undefined) : unlessAborted(sendAsUser(session, send, signal), signal)
+  }
+}
+
+/** Repeats a read until it is answered, at most {@link READ_TRIES} times. */
+async function persist<T>(read: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  for (let failures = 1; ; failures++) {
+    try {
+      return await read()
+    } catch (error) {
+      const askedSeconds = (isProblem(error) && error.extras.retryAfterSeconds) || 0
+      if (!isTransient(error) || failures >= READ_TRIES || askedSeconds > RETRY_AFTER_SECONDS_MAX) throw error
+      await pause(askedSeconds * 1000 + backoffMs(failures, RETRY), signal)
+    }
+  }
+}
+
+type Send = (tokens: StoredTokens | undefined) => Promise<unknown>
+
+async function sendAsUser(session: SessionKeeper, send: Send, signal: AbortSignal | undefined): Promise<unknown> {
+  const tokens = await session.current()
+  signal?.throwIfAborted()
+  try {
+    return await send(tokens)
+  } catch (error) {
+    if (has(error, 'session-ended')) await session.drop(tokens?.sessionId, 'session-ended')
+    if (!has(error, 'unauthenticated')) throw error
+    return await sendRenewed(session, { tokens, send, refusal: error })
+  }
+}
+
+/** The service refuses a token before it does anything, so the call may be repeated whatever it is. */
+async function sendRenewed(
+  session: SessionKeeper,
+  { tokens, send, refusal }: { readonly tokens: StoredTokens | undefined; readonly send: Send; readonly refusal: unknown },
+): Promise<unknown> {
+  const renewed = await session.renew(tokens)
+  if (!renewed) throw refusal
+  try {
+    return await send(renewed)
+  } catch (error) {
+    if (has(error, 'session-ended')) await session.drop(renewed.sessionId, 'session-ended')
+    throw error
+  }
+}
