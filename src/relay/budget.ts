@@ -1,3 +1,4 @@
+import { createGate, type Gate } from './gate.ts'
 import { Refusal } from './refusal.ts'
 
 /** sshd refuses strangers above MaxStartups (10 by default), which would hit every tenant of the relay. */
@@ -34,46 +35,16 @@ export function createTargetBudget(failuresPerMinuteMax: number, now: () => numb
     async enter(tenant, target, deadlineMs) {
       const name = `${tenant}\0${target}`
       if (recent(name).length >= failuresPerMinuteMax) throw new Refusal('target-backoff')
-      const gate = gates.get(target) ?? { busy: 0, waiting: [] }
+      const gate = gates.get(target) ?? createGate(HANDSHAKES_PER_TARGET_MAX)
       gates.set(target, gate)
-      await enterGate(gate, deadlineMs)
+      await gate.enter(deadlineMs)
       return {
         leave(outcome) {
           if (outcome === 'login-refused') countFailure(name)
-          leaveGate(gate)
-          if (gate.busy === 0 && gate.waiting.length === 0) gates.delete(target)
+          gate.leave()
+          if (gate.isIdle()) gates.delete(target)
         },
       }
     },
   }
-}
-
-interface Gate {
-  busy: number
-  readonly waiting: (() => void)[]
-}
-
-function enterGate(gate: Gate, deadlineMs: number): Promise<void> {
-  if (gate.busy < HANDSHAKES_PER_TARGET_MAX) {
-    gate.busy += 1
-    return Promise.resolve()
-  }
-  return new Promise((resolve, reject) => {
-    const enter = (): void => {
-      clearTimeout(timer)
-      resolve()
-    }
-    const timer = setTimeout(() => {
-      gate.waiting.splice(gate.waiting.indexOf(enter), 1)
-      reject(new Refusal('target-timeout'))
-    }, deadlineMs)
-    gate.waiting.push(enter)
-  })
-}
-
-// The place passes on to the next in line, so `busy` stays as it is then.
-function leaveGate(gate: Gate): void {
-  const next = gate.waiting.shift()
-  if (next === undefined) gate.busy -= 1
-  else next()
 }

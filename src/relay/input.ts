@@ -24,10 +24,11 @@ interface InputDeps {
   /** The connection below, whose queue grows when the target does not read. */
   readonly sock: Duplex
   readonly windowBytes: number
+  readonly isAlive: () => boolean
 }
 
 /** Credit is returned when bytes have left for the target, so a target that does not read stops the dialer and not the relay's memory. */
-export function createInput({ channel, sock, windowBytes }: InputDeps): Input {
+export function createInput({ channel, sock, windowBytes, isAlive }: InputDeps): Input {
   let port: StreamPort | undefined
   let acceptedOffset = 0
   let creditOffset = windowBytes
@@ -36,6 +37,7 @@ export function createInput({ channel, sock, windowBytes }: InputDeps): Input {
   let endOffset: number | undefined
   let isAckDue = false
 
+  const isOpen = (): boolean => isAlive() && channel.writable && !channel.writableEnded
   const acknowledgeSoon = (): void => {
     if (isAckDue) return
     isAckDue = true
@@ -55,7 +57,7 @@ export function createInput({ channel, sock, windowBytes }: InputDeps): Input {
   const write = (bytes: Uint8Array): void => {
     pendingBytes += bytes.length
     // Nobody reads any more: taken and thrown away, as a closed pipe would.
-    if (!channel.writable || channel.writableEnded) giveCredit(bytes.length)
+    if (!isOpen()) giveCredit(bytes.length)
     else {
       channel.write(bytes, () => {
         if (sock.writableNeedDrain) sock.once('drain', () => giveCredit(bytes.length))
@@ -89,7 +91,7 @@ export function createInput({ channel, sock, windowBytes }: InputDeps): Input {
       if (offset !== acceptedOffset) throw new KrpError('offset-range')
       if (endOffset !== undefined) return
       endOffset = offset
-      if (channel.writable && !channel.writableEnded) channel.end()
+      if (isOpen()) channel.end()
     },
     acceptedOffset: () => acceptedOffset,
   }

@@ -26,8 +26,8 @@ export async function openLogin(claims: GrantClaims, sealed: SealedCredential | 
     return await createLogin(
       RelayCredential.parse(JSON.parse(Buffer.from(plaintext.buffer, plaintext.byteOffset, plaintext.length).toString('utf8'))),
     )
-  } catch {
-    throw new Refusal('credential-invalid')
+  } catch (error) {
+    throw error instanceof Refusal ? error : new Refusal('credential-invalid')
   } finally {
     plaintext?.fill(0)
   }

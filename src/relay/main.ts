@@ -6,6 +6,9 @@ import { startRelay } from './server.ts'
 async function main(): Promise<void> {
   const config = parseConfig(process.env)
   const log = createLog({ service: 'relay', relay: config.id })
+  // One shell's bug must not end the shells of everyone else.
+  process.on('uncaughtException', (error) => log.error('bug', errorFields(error)))
+  process.on('unhandledRejection', (error) => log.error('bug', errorFields(error)))
   const starting = startRelay(config, log)
   let signals = 0
   const leave = (): void => {

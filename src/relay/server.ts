@@ -1,5 +1,6 @@
 import { createServer as createNetServer, type Socket } from 'node:net'
 import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls'
+import ipaddr from 'ipaddr.js'
 import { createTargetBudget } from './budget.ts'
 import type { RelayConfig } from './config.ts'
 import { createResolver } from './egress.ts'
@@ -91,7 +92,7 @@ function createLinkDeps(state: State): LinkDeps {
 }
 
 function acceptLink(state: State, deps: LinkDeps, { raw, secureContext }: { raw: Socket; secureContext: SecureContext | undefined }): void {
-  const address = raw.remoteAddress ?? ''
+  const address = networkOf(raw.remoteAddress ?? '')
   const { linksMax, unauthenticatedPerAddressMax } = state.config.limits
   if (state.links.size >= linksMax || (state.strangers.get(address) ?? 0) >= unauthenticatedPerAddressMax) {
     raw.destroy()
@@ -103,6 +104,18 @@ function acceptLink(state: State, deps: LinkDeps, { raw, secureContext }: { raw:
   state.links.add(link)
   state.strangers.set(address, (state.strangers.get(address) ?? 0) + 1)
   strangerAddresses.set(link, address)
+}
+
+/** Whoever has one IPv6 address has a whole /64 of them. */
+export function networkOf(address: string): string {
+  if (!ipaddr.isValid(address)) return address
+  const ip = ipaddr.process(address)
+  return ip instanceof ipaddr.IPv6
+    ? `${ip.parts
+        .slice(0, 4)
+        .map((part) => part.toString(16))
+        .join(':')}::/64`
+    : ip.toString()
 }
 
 /** Where each link that is not yet READY came from. */

@@ -5,13 +5,11 @@ import type { Log } from './log.ts'
 import { createOutput, type Output } from './output.ts'
 import type { StreamPort } from './port.ts'
 import { Refusal } from './refusal.ts'
-import { type SshConnection, sendSignal } from './ssh.ts'
-import { isSettled, stopRemote } from './stop.ts'
+import { closeConnection, type SshConnection, sendSignal } from './ssh.ts'
+import { stopRemote } from './stop.ts'
 
 /** Two receive windows of ssh2, one per output, and air: an honest target never has more under way. */
 const UNREAD_BYTES_MAX = 5 * 1024 * 1024
-/** How long a channel may take to close after its program was stopped, and a connection after its channel. */
-const CLOSE_GRACE_MS = 1_000
 /** How long the end of a shell is kept at least for its dialer to hear of it. */
 const LINGER_SECONDS_MIN = 30
 
@@ -44,14 +42,17 @@ export interface Shell {
   readonly parts: ShellParts
   readonly input: Input
   readonly output: Output
-  /** Resolves when the host says that the program ended, or the channel is gone. */
-  readonly exited: Promise<void>
-  readonly closed: Promise<void>
+  /** Resolves when the program ended: true when the host said so, false when the connection was lost. */
+  readonly exited: Promise<boolean>
   readonly startedAt: number
   port: StreamPort | undefined
   exit: Exit | undefined
   stopped: { readonly cause: StopCause; killed?: 'confirmed' | 'unconfirmed' } | undefined
-  /** The program and its channel are over. */
+  /** Nothing more comes from the channel: both outputs were read to their end. */
+  isClosed: boolean
+  /** The connection broke before the program ended. */
+  isLost: boolean
+  /** Over: closed, and no stop is in progress. */
   isEnded: boolean
   /** EXIT and CLOSE were sent on the present port. */
   isTold: boolean
@@ -65,14 +66,13 @@ export interface Shell {
 /** Takes over a channel: from here on the shell ends in one way and is forgotten once. */
 export function createShell(parts: ShellParts): Shell {
   const { kind, connection, channel } = parts
-  const closed = new Promise<void>((resolve) => channel.once('close', () => resolve()))
-  const exited = new Promise<void>((resolve) => channel.once('exit', () => resolve()))
   const shell: Shell = {
     parts,
     input: createInput({
       channel,
       sock: connection.guard.sock,
       windowBytes: kind === 'exec' ? CREDIT_EXEC_BYTES : CREDIT_INTERACTIVE_BYTES,
+      isAlive: connection.isAlive,
     }),
     output: createOutput({
       stdout: channel,
@@ -80,12 +80,13 @@ export function createShell(parts: ShellParts): Shell {
       onBytes: (bytes) => limitOutput(shell, bytes),
       onAllSent: () => tellEnd(shell),
     }),
-    exited: Promise.race([exited, closed]),
-    closed,
+    exited: watchExit(connection, channel),
     startedAt: performance.now(),
     port: undefined,
     exit: undefined,
     stopped: undefined,
+    isClosed: false,
+    isLost: false,
     isEnded: false,
     isTold: false,
     isDialerDone: false,
@@ -107,7 +108,7 @@ export function attachShell(shell: Shell, port: StreamPort, from: { offset: numb
   if (shell.port !== undefined) throw new Refusal('shell-exists')
   const outputWindow = shell.output.attach(port, from.offset, from.creditBytes)
   shell.port = port
-  if (!shell.isEnded) clearTimeout(shell.waitTimer)
+  if (shell.stopped === undefined && !shell.isEnded) clearTimeout(shell.waitTimer)
   return { ...outputWindow, ...shell.input.attach(port) }
 }
 
@@ -118,9 +119,10 @@ export function detachShell(shell: Shell): void {
   shell.isTold = false
   shell.output.detach()
   shell.input.detach()
-  if (shell.isEnded && shell.isDialerDone) forgetShell(shell)
-  else if (!shell.isEnded) waitFor(shell, shell.parts.detachSeconds, () => stopShell(shell, 'detached-too-long'))
   shell.parts.log.info('shell-detached', { waitSeconds: shell.parts.detachSeconds })
+  if (shell.isEnded && shell.isDialerDone) forgetShell(shell)
+  else if (shell.stopped === undefined && !shell.isEnded)
+    waitFor(shell, shell.parts.detachSeconds, () => stopShell(shell, 'detached-too-long'))
 }
 
 /** The dialer said CLOSE: it has heard the end, or it wants it. */
@@ -137,13 +139,15 @@ export function stopShell(shell: Shell, cause: StopCause): void {
   if (shell.stopped !== undefined || shell.isEnded) return
   shell.stopped = { cause }
   const { connection, channel, kind } = shell.parts
-  stopRemote({ connection, channel, firstSignal: kind === 'exec' ? 'TERM' : 'HUP', exited: shell.exited })
-    .then(async (killed) => {
+  void stopRemote({ connection, channel, firstSignal: kind === 'exec' ? 'TERM' : 'HUP', exited: shell.exited })
+    .catch(() => 'unconfirmed' as const)
+    .then((killed) => {
       shell.stopped = { cause, killed }
-      if (!(await isSettled(shell.closed, CLOSE_GRACE_MS))) channel.close()
+      // What is already here is still read and delivered; only then does the channel count as closed.
+      closeConnection(connection)
+      lingerShell(shell)
+      endShell(shell)
     })
-    .catch(() => undefined)
-    .finally(() => endShell(shell))
 }
 
 /** Sends what credit and the link allow; the end, when everything before it was sent. */
@@ -153,12 +157,12 @@ export function pumpShell(shell: Shell): void {
 
 /** Tells the program its terminal's new size. */
 export function resizeShell(shell: Shell, size: ControlBody<'RESIZE'>): void {
-  shell.parts.channel.setWindow(size.rows, size.cols, 0, 0)
+  if (shell.parts.connection.isAlive()) shell.parts.channel.setWindow(size.rows, size.cols, 0, 0)
 }
 
 /** Sends a signal to the program. */
 export function signalShell(shell: Shell, { signal }: ControlBody<'SIGNAL'>): void {
-  sendSignal(shell.parts.connection.client, shell.parts.channel, signal)
+  sendSignal(shell.parts.connection, shell.parts.channel, signal)
 }
 
 function watchChannel(shell: Shell): void {
@@ -166,7 +170,16 @@ function watchChannel(shell: Shell): void {
   channel.once('exit', (code: number | null, signal?: string) => {
     shell.exit = { code: typeof code === 'number' ? code : null, signal: readSignalName(signal) }
   })
-  channel.once('close', () => endShell(shell))
+  let openOutputs = 2
+  const closeOutput = (): void => {
+    openOutputs -= 1
+    if (openOutputs > 0) return
+    shell.isClosed = true
+    shell.isLost = shell.exit === undefined && shell.stopped === undefined && !connection.isAlive()
+    endShell(shell)
+  }
+  channel.once('close', closeOutput)
+  channel.stderr.once('end', closeOutput)
   for (const stream of [channel, channel.stderr]) stream.on('error', () => undefined)
   // ssh2 takes data beyond the window it granted; a target that sends it is cut instead of buffered.
   connection.guard.sock.on('data', () => {
@@ -180,12 +193,12 @@ function limitOutput(shell: Shell, totalBytes: number): void {
 
 function endShell(shell: Shell): void {
   // A stop in progress first finds out whether the host confirms the end.
-  if (shell.isEnded || (shell.stopped !== undefined && shell.stopped.killed === undefined)) return
+  const isStopping = shell.stopped !== undefined && shell.stopped.killed === undefined
+  if (shell.isEnded || !shell.isClosed || isStopping) return
   shell.isEnded = true
   clearTimeout(shell.timeoutTimer)
   closeConnection(shell.parts.connection)
-  const hasGivenUp = shell.stopped?.cause === 'detached-too-long'
-  waitFor(shell, hasGivenUp ? LINGER_SECONDS_MIN : Math.max(LINGER_SECONDS_MIN, shell.parts.detachSeconds), () => forgetShell(shell))
+  lingerShell(shell)
   if (shell.isDialerDone && shell.port === undefined) forgetShell(shell)
   else pumpShell(shell)
 }
@@ -199,8 +212,8 @@ function tellEnd(shell: Shell): void {
   if (shell.isDialerDone) forgetShell(shell)
 }
 
-function closeReason({ stopped, exit }: Shell): ControlBody<'CLOSE'>['reason'] {
-  if (stopped === undefined) return exit === undefined ? 'gone' : 'done'
+function closeReason({ stopped, isLost }: Shell): ControlBody<'CLOSE'>['reason'] {
+  if (stopped === undefined) return isLost ? 'gone' : 'done'
   return stopped.cause === 'timeout' || stopped.cause === 'output-limit' ? 'done' : stopped.cause
 }
 
@@ -224,9 +237,18 @@ function forgetShell(shell: Shell): void {
   shell.parts.onGone()
 }
 
-function closeConnection({ client, guard }: SshConnection): void {
-  client.end()
-  setTimeout(() => guard.sock.destroy(), CLOSE_GRACE_MS).unref()
+/** The end of a shell waits a while for a dialer to hear of it, but not for ever. */
+function lingerShell(shell: Shell): void {
+  const hasGivenUp = shell.stopped?.cause === 'detached-too-long'
+  waitFor(shell, hasGivenUp ? LINGER_SECONDS_MIN : Math.max(LINGER_SECONDS_MIN, shell.parts.detachSeconds), () => forgetShell(shell))
+}
+
+function watchExit({ client, isAlive }: SshConnection, channel: ClientChannel): Promise<boolean> {
+  return new Promise((resolve) => {
+    channel.once('exit', () => resolve(true))
+    channel.once('close', () => resolve(isAlive()))
+    client.once('close', () => resolve(false))
+  })
 }
 
 function waitFor(shell: Shell, seconds: number, then: () => void): void {

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import ssh2, { type ParsedKey } from 'ssh2'
+import { createGate } from './gate.ts'
 
 /** A private key that signs; nothing else of it can be reached. */
 export interface Signer {
@@ -68,7 +69,20 @@ function skipString(bytes: Buffer, at: number): number {
 /** What the thread answers: first its public key, then one signature per request. */
 export type SignerAnswer = { readonly publicKey: string } | { readonly signature: Uint8Array } | { readonly failed: true }
 
+/** Derivation takes a whole core for a while; more at once would only make each slower. */
+const threads = createGate(2)
+const THREAD_WAIT_MS = 10_000
+
 async function openThreadSigner(privateKey: string, passphrase: string): Promise<Signer> {
+  await threads.enter(THREAD_WAIT_MS)
+  try {
+    return await startThread(privateKey, passphrase)
+  } finally {
+    threads.leave()
+  }
+}
+
+async function startThread(privateKey: string, passphrase: string): Promise<Signer> {
   const worker = new Worker(new URL('./signer-thread.ts', import.meta.url), {
     workerData: { privateKey, passphrase },
     stdout: true,

@@ -13,6 +13,8 @@ export interface SshConnection {
   /** The pin that matched. */
   readonly hostKey: HostKeyPin
   readonly algorithms: NegotiatedAlgorithms
+  /** False from the first sign of its end on: then ssh2 throws at whoever still uses it. */
+  isAlive(): boolean
 }
 
 /** What to connect as, and to whom. No pins and no login: only the host key is asked for. */
@@ -29,6 +31,8 @@ const CHACHA = 'chacha20-poly1305@openssh.com'
 const CIPHERS = ['aes256-gcm@openssh.com', 'aes128-gcm@openssh.com', 'aes256-ctr', 'aes192-ctr', 'aes128-ctr', CHACHA] as const
 const MACS = ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com', 'hmac-sha2-256', 'hmac-sha2-512'] as const
 
+/** Time for a target to close its side. */
+const CLOSE_GRACE_MS = 1_000
 /** Keepalive finds a dead target within a minute and a half. */
 const KEEPALIVE_MS = 30_000
 const KEEPALIVES_MISSED_MAX = 3
@@ -45,6 +49,13 @@ export function connectSsh(request: SshRequest, signal: AbortSignal): Promise<Ss
   let presented: PresentedKey | undefined
   let phase: Phase = 'handshake'
   let algorithms: NegotiatedAlgorithms | undefined
+  let isAlive = true
+  const die = (): void => {
+    isAlive = false
+  }
+  client.on('error', die)
+  client.on('end', die)
+  client.on('close', die)
 
   return new Promise((resolve, reject) => {
     const refuse = (refusal: Refusal): void => {
@@ -69,7 +80,7 @@ export function connectSsh(request: SshRequest, signal: AbortSignal): Promise<Ss
       clearTimeout(deadline)
       if (presented === undefined || algorithms === undefined) return refuse(new Refusal('internal'))
       phase = 'ready'
-      resolve({ client, guard, hostKey: { type: presented.type, fingerprint: presented.fingerprint }, algorithms })
+      resolve({ client, guard, hostKey: { type: presented.type, fingerprint: presented.fingerprint }, algorithms, isAlive: () => isAlive })
     })
     client.connect({
       sock: guard.sock,
@@ -111,6 +122,12 @@ export function openChannel<T>(client: Client, request: ChannelRequest, take: (c
   })
 }
 
+/** Says goodbye, and does not wait long for an answer. */
+export function closeConnection({ client, guard, isAlive }: SshConnection): void {
+  if (isAlive()) client.end()
+  setTimeout(() => guard.sock.destroy(), CLOSE_GRACE_MS).unref()
+}
+
 /** A shell or a command on one channel. */
 export type ChannelRequest = { readonly env: Readonly<Record<string, string>> } & (
   | { readonly kind: 'shell'; readonly pty: Pty }
@@ -123,7 +140,8 @@ const Outgoing = z.object({ id: z.int(), state: z.string() })
 /**
  * Sends a signal, also after the end of input. ssh2's own `signal` does nothing then, silently, and the remote process would live on.
  */
-export function sendSignal(client: Client, channel: ClientChannel, name: string): void {
+export function sendSignal({ client, isAlive }: SshConnection, channel: ClientChannel, name: string): void {
+  if (!isAlive()) return
   const outgoing = Outgoing.safeParse(Reflect.get(channel, 'outgoing')).data
   const protocol: unknown = Reflect.get(client, '_protocol')
   if (outgoing === undefined || !Internals.safeParse(protocol).success) throw new Error('ssh2 has changed: no protocol to signal with')

@@ -10,33 +10,33 @@ interface Stopping {
   readonly channel: ClientChannel
   /** An interactive shell ignores TERM and passes HUP on to its jobs; a command gets TERM. */
   readonly firstSignal: 'TERM' | 'HUP'
-  /** Resolves when the host says that the program ended. */
-  readonly exited: Promise<void>
+  /** Resolves when the program ended: true when the host said so, false when the connection was lost. */
+  readonly exited: Promise<boolean>
 }
 
 /**
- * Ends a remote program: a signal, grace, KILL, grace, then the channel. Closing the channel or the connection alone would leave a command
- * without a terminal running on the host.
+ * Ends a remote program: a signal, grace, KILL, grace. Closing the channel or the connection alone would leave a command without a terminal
+ * running on the host. OpenSSH delivers no signals to forced commands and to programs of root: then the end stays unconfirmed.
  *
  * @returns whether the host said that it ended
  */
 export async function stopRemote({ connection, channel, firstSignal, exited }: Stopping): Promise<'confirmed' | 'unconfirmed'> {
   for (const name of [firstSignal, 'KILL'] as const) {
-    sendSignal(connection.client, channel, name)
-    if (await isSettled(exited, GRACE_MS)) return 'confirmed'
+    sendSignal(connection, channel, name)
+    const isConfirmed = await within(exited, GRACE_MS)
+    if (isConfirmed !== undefined) return isConfirmed ? 'confirmed' : 'unconfirmed'
   }
-  channel.close()
   return 'unconfirmed'
 }
 
-/** Whether `promise` resolves within the time. */
-export async function isSettled(promise: Promise<void>, withinMs: number): Promise<boolean> {
+/** What `promise` resolves to, or undefined when that takes longer. */
+export async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
   let timer: NodeJS.Timeout | undefined
-  const late = new Promise<false>((resolve) => {
-    timer = setTimeout(resolve, withinMs, false)
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, ms, undefined)
   })
   try {
-    return await Promise.race([promise.then(() => true), late])
+    return await Promise.race([promise, late])
   } finally {
     clearTimeout(timer)
   }

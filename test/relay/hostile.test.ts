@@ -321,6 +321,40 @@ test('RSA keys never sign with SHA-1, even for a server that names no algorithms
   expect(login.next('u')).toBe(false)
 })
 
+describeWith('sshd', 'a target that dies with its output unread', () => {
+  test('gives up what it had sent, takes sizes and signals for nothing, and ends as gone', async () => {
+    const sshd = await startSshd()
+    const relay = await startTestRelay([sshd.port])
+    const link = await relay.link()
+    const stream = await link.open(execRequest(sshd, 'echo $PPID; head -c 3000000 /dev/zero; sleep 60'), keyOf(sshd), {
+      creditBytes: 1000,
+      isSilent: true,
+    })
+    await stream.opened()
+    const parent = Number((await stream.untilOutput('\n')).split('\n')[0])
+    await link.wire.until(() => stream.outOffset() === 1000)
+    link.wire.control('PING', 0, { id: 1 })
+    await link.wire.untilFrame('PONG', 0)
+    process.kill(parent, 'SIGKILL')
+    link.wire.control('RESIZE', stream.id, { cols: 90, rows: 30 })
+    link.wire.control('SIGNAL', stream.id, { signal: 'INT' })
+    stream.send('too late')
+    stream.endInput()
+    while (!link.wire.seen.some(({ name }) => name === 'EXIT')) {
+      const from = stream.outOffset()
+      stream.acknowledge()
+      stream.credit(200_000)
+      await link.wire.until(() => stream.outOffset() > from || link.wire.seen.some(({ name }) => name === 'EXIT'))
+    }
+    expect(await stream.exit()).toMatchObject({ code: null, signal: null })
+    expect(await link.wire.untilFrame('CLOSE', stream.id)).toEqual({ reason: 'gone' })
+    expect(stream.outOffset()).toBeGreaterThan(1_000)
+    expect(relay.events('bug')).toEqual([])
+    await relay.relay.close()
+    await sshd.stop()
+  })
+})
+
 test('a socket that is refused leaves no error behind', async () => {
   const relay = await startTestRelay([22])
   const socket = connect(relay.relay.port, '127.0.0.1')

@@ -180,6 +180,27 @@ describeWith('sshd', 'a shell outlives its link', () => {
     back.link.wire.cut()
   })
 
+  test('a command that is stopped while its output waits still delivers all of it before its end', async () => {
+    const sub = 'object-slow'
+    const link = await relay.link({ sub })
+    const stream = await link.open(execRequest(sshd, 'echo $$; yes; true', { timeoutSeconds: 1 }), keyOf(sshd), {
+      creditBytes: 1000,
+      isSilent: true,
+    })
+    await stream.opened()
+    const pid = Number((await stream.untilOutput('\n')).split('\n')[0])
+    await vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow('ESRCH'), { timeout: 8_000 })
+    while (!link.wire.seen.some(({ name }) => name === 'EXIT')) {
+      const from = stream.outOffset()
+      stream.acknowledge()
+      stream.credit(100_000)
+      await link.wire.until(() => stream.outOffset() > from || link.wire.seen.some(({ name }) => name === 'EXIT'))
+    }
+    expect(await stream.exit()).toMatchObject({ cause: 'timeout', killed: 'confirmed' })
+    expect(stream.outOffset()).toBeGreaterThan(RING_BYTES_MAX)
+    link.wire.cut()
+  })
+
   test('a dialer that gives no credit stops the program, not the relay: memory stays bounded and nothing is lost', async () => {
     const sub = 'object-silent'
     const link = await relay.link({ sub })
