@@ -17,6 +17,10 @@ END;
 CREATE TRIGGER audit_entries_no_delete BEFORE DELETE ON audit_entries BEGIN
   SELECT RAISE(ABORT, 'audit entries are append-only');
 END;
+-- REPLACE removes the old row without asking the DELETE trigger.
+CREATE TRIGGER audit_entries_no_replace BEFORE INSERT ON audit_entries WHEN EXISTS (SELECT 1 FROM audit_entries WHERE id = NEW.id) BEGIN
+  SELECT RAISE(ABORT, 'audit entries are append-only');
+END;
 
 CREATE TABLE outbox_events (
   id              TEXT    PRIMARY KEY,
