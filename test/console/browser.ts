@@ -21,7 +21,10 @@ export interface Complaints {
 }
 
 /** A browser profile of one visitor. Whatever its pages log as an error, throw, or ask of another origin is a complaint. */
-export async function openVisitor(browser: Browser, origin: string): Promise<{ page: Page; context: BrowserContext; complaints: Complaints }> {
+export async function openVisitor(
+  browser: Browser,
+  origin: string,
+): Promise<{ page: Page; context: BrowserContext; complaints: Complaints }> {
   const context = await browser.newContext({ baseURL: origin })
   const complaints: Complaints = { all: [] }
   const page = await context.newPage()

@@ -1,10 +1,11 @@
-import { createClient } from '../../client/client.ts'
+import { createClient, localStorageTokens } from '../../client/client.ts'
 import type { Me } from '../../contract/identity.ts'
 import { isProblem, type ProblemSlug } from '../../contract/problem.ts'
 import { byId } from './dom.ts'
+import { tellTrouble } from './trouble.ts'
 
-/** The one client of a page. Tokens live in cookies that no script can read. */
-export const client = createClient({ origin: location.origin, mode: 'cookie' })
+/** The one client of a page. Tokens live in cookies that no script can read; what is stored is only who is signed in, shared by all tabs. */
+export const client = createClient({ origin: location.origin, mode: 'cookie', tokens: localStorageTokens() })
 
 const SIGNED_OUT: readonly ProblemSlug[] = ['unauthenticated', 'session-ended', 'refresh-reused']
 
@@ -24,10 +25,11 @@ export function nextPage(search: string): string {
 export async function openAccount(): Promise<Me> {
   const button = byId('sign-out', HTMLButtonElement)
   try {
-    const me = await client.getMe({})
+    const me = await client.getMe()
     byId('who').textContent = me.email
     byId('who').title = me.email
     button.disabled = false
+    client.on('signedOut', ({ cause }) => cause !== 'logout' && leaveForLogin())
     button.onclick = signOut
     return me
   } catch (error) {
@@ -37,9 +39,15 @@ export async function openAccount(): Promise<Me> {
   }
 }
 
-/** Ends the session of this browser; an ended one leaves all the same. */
+/** Ends the session of this browser. If the service cannot be reached the user must know that it lives on. */
 async function signOut(): Promise<void> {
-  byId('sign-out', HTMLButtonElement).disabled = true
-  await client.logout({ body: {} }).catch(() => undefined)
-  location.assign('/')
+  const button = byId('sign-out', HTMLButtonElement)
+  button.disabled = true
+  try {
+    await client.logout()
+    location.assign('/')
+  } catch (error) {
+    button.disabled = false
+    tellTrouble(byId('page-alert'), error)
+  }
 }

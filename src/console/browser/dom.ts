@@ -48,7 +48,9 @@ export function showMoment(element: HTMLElement, moment: string): void {
 export function openDialog(id: string): HTMLDialogElement {
   const dialog = byId(id, HTMLDialogElement)
   for (const button of dialog.querySelectorAll<HTMLButtonElement>('[data-close]')) button.onclick = () => dialog.close()
-  dialog.onclick = ({ target }) => target === dialog && dialog.close()
+  dialog.onclick = ({ target }) => {
+    if (target === dialog) dialog.close()
+  }
   if (!dialog.open) dialog.showModal()
   return dialog
 }

@@ -9,6 +9,7 @@ import { bindForm } from './form.ts'
 import { openHost } from './host-dialog.ts'
 import { bindList, placesOf } from './list.ts'
 import { openMembers } from './members-dialog.ts'
+import { keepOpened } from './opened.ts'
 
 const ROLES = OrgRole.options.toReversed()
 
@@ -27,7 +28,8 @@ function openPlaces({ id: orgId, name, role }: Org, me: Me, changed: () => void)
   })
 }
 
-const targetOf = ({ user, address, port }: Host) => `${user}@${address.includes(':') ? `[${address}]` : address}${port === 22 ? '' : `:${port}`}`
+const targetOf = ({ user, address, port }: Host) =>
+  `${user}@${address.includes(':') ? `[${address}]` : address}${port === 22 ? '' : `:${port}`}`
 
 interface HostContext {
   readonly role: OrgRole
@@ -45,6 +47,7 @@ function hostRow(host: Host, { role, alert, changed }: HostContext): HTMLElement
   show(forget, role === 'owner')
   bindButton(open, alert, async () => {
     const shell = await client.openShell({ body: { hostId: host.id } })
+    keepOpened(shell.id)
     location.assign(`/app/shells/${shell.id}`)
   })
   run.onclick = () => openCommand(host)

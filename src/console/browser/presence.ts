@@ -1,7 +1,13 @@
-import { type AbsolutePosition, createAbsolutePositionFromRelativePosition, createRelativePositionFromTypeIndex, type Text as YText } from 'yjs'
 import type { Awareness } from 'y-protocols/awareness'
+import {
+  type AbsolutePosition,
+  createAbsolutePositionFromRelativePosition,
+  createRelativePositionFromTypeIndex,
+  type Text as YText,
+} from 'yjs'
 import * as z from 'zod'
 import { byId, filled } from './dom.ts'
+import { documentOffset } from './text-change.ts'
 
 /** Longest name shown, in UTF-16 units. */
 const NAME_CHARS_MAX = 40
@@ -77,8 +83,21 @@ export function showPresence(awareness: Awareness, text: YText): void {
   draw()
 }
 
+/** Carets move with every key; others need not see each step. */
+const CARET_MS = 150
+
 /** Tells the others where the caret is, as a position that moves with the text. */
-export function shareCaret(awareness: Awareness, text: YText, ends: { readonly anchor: number; readonly head: number } | undefined): void {
-  const at = (index: number) => createRelativePositionFromTypeIndex(text, index)
-  awareness.setLocalStateField('cursor', ends ? { anchor: at(ends.anchor), head: at(ends.head) } : null)
+export function followCaret(awareness: Awareness, text: YText, area: HTMLTextAreaElement): void {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const tell = () => {
+    timer = undefined
+    const whole = text.toString()
+    const at = (shown: number) => createRelativePositionFromTypeIndex(text, Math.min(documentOffset(whole, shown), text.length))
+    const ends = { anchor: at(area.selectionStart), head: at(area.selectionEnd) }
+    awareness.setLocalStateField('cursor', document.activeElement === area ? ends : null)
+  }
+  const note = () => {
+    if (timer === undefined) timer = setTimeout(tell, CARET_MS)
+  }
+  for (const type of ['selectionchange', 'input', 'focus', 'blur']) area.addEventListener(type, note)
 }

@@ -1,5 +1,4 @@
-import type { HostId } from '../../contract/shell.ts'
-import type { Shell, ShellState } from '../../contract/shell.ts'
+import type { HostId, Shell, ShellState } from '../../contract/shell.ts'
 import { client } from './account.ts'
 import { filled, showMoment } from './dom.ts'
 import { bindList, placesOf } from './list.ts'
@@ -11,7 +10,12 @@ const names = new Map<HostId, Promise<string>>()
 
 /** A host's name; a host that was forgotten has only its id. */
 function nameOf(hostId: HostId): Promise<string> {
-  const known = names.get(hostId) ?? client.getHost({ params: { hostId } }).then((host) => host.name, () => hostId)
+  const known =
+    names.get(hostId) ??
+    client.getHost({ params: { hostId } }).then(
+      (host) => host.name,
+      () => hostId,
+    )
   names.set(hostId, known)
   return known
 }

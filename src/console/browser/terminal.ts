@@ -64,7 +64,7 @@ export function fittingSize(terminal: Terminal, box: HTMLElement): Size | undefi
 /** Calls back with the fitting size now and whenever the box changes, once per frame at most. */
 export function followBox(terminal: Terminal, box: HTMLElement, resized: (size: Size) => void): void {
   let frame = 0
-  const fit = () => {
+  const follow = () => {
     const size = fittingSize(terminal, box)
     if (!size || (size.columns === terminal.cols && size.rows === terminal.rows)) return
     terminal.resize(size.columns, size.rows)
@@ -72,9 +72,9 @@ export function followBox(terminal: Terminal, box: HTMLElement, resized: (size: 
   }
   new ResizeObserver(() => {
     cancelAnimationFrame(frame)
-    frame = requestAnimationFrame(fit)
+    frame = requestAnimationFrame(follow)
   }).observe(box)
-  fit()
+  follow()
 }
 
 /** Full-screen programs use Tab, so the keyboard leaves the terminal by Shift and Escape (WCAG 2.1.2). */

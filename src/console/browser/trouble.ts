@@ -1,3 +1,4 @@
+import { ContractError, NetworkError } from '../../client/client.ts'
 import { isProblem, PROBLEMS, type Problem } from '../../contract/problem.ts'
 import { show } from './dom.ts'
 
@@ -11,8 +12,9 @@ export interface Trouble {
 /** Words for anything thrown: a problem speaks for itself, a broken network is named, a bug admits it. */
 export function troubleOf(error: unknown): Trouble {
   if (isProblem(error)) return ofProblem(error)
-  if (error instanceof TypeError)
-    return { title: 'The server cannot be reached.', more: ['Check your connection and try again.'], traceId: undefined }
+  if (error instanceof NetworkError) return { title: error.message, more: ['Check your connection and try again.'], traceId: error.traceId }
+  if (error instanceof ContractError)
+    return { title: 'This page and the service do not fit.', more: ['Reload the page.'], traceId: undefined }
   return { title: PROBLEMS.internal.title, more: [], traceId: undefined }
 }
 
