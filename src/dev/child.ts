@@ -27,7 +27,8 @@ export interface PartOptions {
   readonly env: NodeJS.ProcessEnv
   readonly logPath: string
   readonly warden: Warden
-  onLine(line: string, startup: Startup): void
+  /** What reads its lines, blank ones left out. */
+  reader(startup: Startup): (line: string) => void
   onMessage?(message: unknown, startup: Startup): void
 }
 
@@ -52,9 +53,10 @@ export function startPart(options: PartOptions): Part {
   const { pid } = child
   if (pid !== undefined) warden.watch(pid)
   let last = ''
+  const read = options.reader(startup)
   readLines(options, [child.stdout, child.stderr], (line) => {
     last = line
-    options.onLine(line, startup)
+    read(line)
   })
   if (onMessage) child.on('message', (message) => onMessage(message, startup))
   let hasEnded = false

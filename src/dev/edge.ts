@@ -2,10 +2,10 @@ import { createHash } from 'node:crypto'
 import { existsSync, globSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import * as z from 'zod'
-import { type Part, type PartOptions, startPart } from './child.ts'
+import { type Part, type PartOptions, type Startup, startPart } from './child.ts'
 import { Complaint } from './complaint.ts'
 import type { Warden } from './warden.ts'
+import { createErrorReader } from './wrangler-log.ts'
 
 const STATE = '.wrangler/state'
 
@@ -50,17 +50,22 @@ function wranglerPath(): string {
   }
 }
 
-function startWrangler(
-  { root, logs, warden }: EdgeOptions,
-  log: string,
-  own: Pick<PartOptions, 'name' | 'failure' | 'args' | 'onLine' | 'onMessage'>,
-): Part {
-  const args = ['--no-warnings', wranglerPath(), ...own.args, '--persist-to', STATE]
-  return startPart({ ...own, cwd: root, env: quietEnv(join(root, '.parvis/config')), logPath: join(logs, log), warden, args })
+interface Wrangling extends Pick<PartOptions, 'name' | 'failure' | 'args' | 'onMessage'> {
+  readonly log: string
+  onError(error: string, startup: Startup): void
 }
 
-/** What wrangler says went wrong. */
-const errorOf = (line: string): string | undefined => /\[ERROR\]\s*(.+)/.exec(line)?.[1]?.replace(/[.:]$/, '')
+function startWrangler({ root, logs, warden }: EdgeOptions, { log, onError, ...own }: Wrangling): Part {
+  return startPart({
+    ...own,
+    cwd: root,
+    args: ['--no-warnings', wranglerPath(), ...own.args, '--persist-to', STATE],
+    env: quietEnv(join(root, '.parvis/config')),
+    logPath: join(logs, log),
+    warden,
+    reader: (startup) => createErrorReader((error) => onError(error, startup)),
+  })
+}
 
 /** Brings the local database to the newest schema; nothing when it is there already. `ready` resolves when it is done. */
 export function startMigration(options: EdgeOptions): Part | undefined {
@@ -69,14 +74,12 @@ export function startMigration(options: EdgeOptions): Part | undefined {
   const newest = hashOf(root, globSync('migrations/*.sql', { cwd: root }).sort())
   // The stamp lies next to the database, so that it goes when the database goes.
   if (existsSync(join(root, STATE, 'v3/d1')) && existsSync(stamp) && readFileSync(stamp, 'utf8') === newest) return undefined
-  const part = startWrangler(options, 'migrations.log', {
+  const part = startWrangler(options, {
+    log: 'migrations.log',
     name: 'The migration',
     failure: 'The local database cannot be migrated',
     args: ['d1', 'migrations', 'apply', 'DB', '--local'],
-    onLine(line, { fail }) {
-      const error = errorOf(line)
-      if (error !== undefined) fail(error)
-    },
+    onError: (error, { fail }) => fail(error),
   })
   const ready = part.ended.then(async (how) => {
     if (how !== 0) return part.ready
@@ -97,39 +100,16 @@ export function startEdge(options: EdgeOptions, { port, addresses, onError }: Ed
   const vars = Object.entries(addresses).flatMap(([key, value]) => ['--var', `${key}:${value}`])
   const where = ['--ip', '127.0.0.1', '--port', String(port), '--inspector-port', '0']
   let isReady = false
-  return startWrangler(options, 'worker.log', {
+  return startWrangler(options, {
+    log: 'worker.log',
     name: 'The Worker',
     failure: 'The Worker does not start',
     args: ['dev', '--local', '--show-interactive-dev-session=false', ...where, ...vars],
-    onLine(line, { fail }) {
-      const error = errorOf(line) ?? failureOf(line)
-      if (error === undefined) return
-      if (isReady) onError(error)
-      else fail(error)
-    },
+    onError: (error, { fail }) => (isReady ? onError(error) : fail(error)),
     onMessage(message, { ready }) {
       if (!String(message).includes('DEV_SERVER_READY')) return
       isReady = true
       ready()
     },
   })
-}
-
-const Failure = z.looseObject({ event: z.string(), error: z.string(), message: z.string().optional(), traceId: z.string().optional() })
-
-/** What a structured line says of an unexpected error. */
-function failureOf(line: string): string | undefined {
-  if (!line.startsWith('{')) return undefined
-  const failure = Failure.safeParse(parseJson(line))
-  if (!failure.success) return undefined
-  const { event, error, message, traceId } = failure.data
-  return `${event}: ${message ?? error}${traceId ? ` (trace ${traceId})` : ''}`
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

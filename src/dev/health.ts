@@ -32,8 +32,10 @@ async function askReadiness(origin: string): Promise<Readiness | undefined> {
 
 const ask = (origin: string, path: string): Promise<Response | undefined> => fetch(new URL(path, origin)).catch(() => undefined)
 
-/** Rings the Worker's cron once a minute. @returns how to stop */
+/** Rings the Worker's cron now, for what a kill left half done, and once a minute. @returns how to stop */
 export function startSweeps(origin: string): () => void {
-  const timer = setInterval(() => void ask(origin, '/cdn-cgi/local/scheduled').then((answer) => answer?.body?.cancel()), SWEEP_MS)
+  const ring = async () => void (await ask(origin, '/cdn-cgi/local/scheduled'))?.body?.cancel()
+  const timer = setInterval(() => void ring(), SWEEP_MS)
+  void ring()
   return () => clearInterval(timer)
 }

@@ -44,9 +44,11 @@ export function startLocalRelay(options: LocalRelayOptions): Part {
     env: environment(options),
     logPath: join(logs, 'relay.log'),
     warden,
-    onLine: (line, { ready }) => {
-      if (line.includes('"event":"relay-listening"')) ready()
-      if (line.includes('"level":"error"')) onError(line)
-    },
+    reader:
+      ({ ready }) =>
+      (line) => {
+        if (line.includes('"event":"relay-listening"')) ready()
+        if (line.includes('"level":"error"')) onError(line)
+      },
   })
 }

@@ -74,6 +74,7 @@ async function start(): Promise<void> {
   await mustBeFree(ports)
   const secrets = prepareSecrets(FOLDER)
   const { vars, addresses } = prepareDevVars({ path: join(ROOT, '.dev.vars'), ports, secrets })
+  console.log('Starting Parvis…')
   const context = { root: ROOT, logs: LOGS, warden: keepWarden() }
   const mail = await startMailCatcher({ port: ports.MAIL_CATCHER_PORT, file: join(FOLDER, 'mail.jsonl') })
   undo.push(() => mail.close())

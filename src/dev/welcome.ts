@@ -25,8 +25,8 @@ export function welcome({ ports, publicOrigin, demoHost, demoPassword, degraded,
     ['API reference', `${publicOrigin}/docs`],
     ['OpenAPI', `${publicOrigin}/v1/openapi.json`],
     ['Mail', `${mail}   catches every mail, sends none`],
-    ['Demo SSH host', `127.0.0.1:${demoHost.port}   user ${DEMO_USER}   password ${demoPassword}`],
-    ['', demoHost.hostKeyFingerprint],
+    ['Demo SSH host', `127.0.0.1   port ${demoHost.port}   user ${DEMO_USER}   password ${demoPassword}`],
+    ['', `host key ${demoHost.hostKeyFingerprint}`],
     ['Relay', `127.0.0.1:${ports.RELAY_PORT}   health http://127.0.0.1:${ports.RELAY_HEALTH_PORT}/health/ready`],
     ['Logs', '.parvis/logs'],
   ] as const
@@ -37,13 +37,12 @@ Parvis ${state} after ${seconds.toFixed(1)} s.
 ${table(rows)}
 
 Try first
-  1. Create an account at ${publicOrigin}/register; the code to confirm it is in ${mail}
-  2. Make a room, and open it in a second window: both see each other type.
-  3. Make an organisation, add the demo SSH host with the fingerprint above, and open a shell.
-  4. Ask the API: curl ${publicOrigin}/health/ready
+  1. Create an account at ${publicOrigin}/register; the code for it is in ${mail}
+  2. Make a room, open it in a second window, and see each type in the other.
+  3. Make an organisation, add the demo SSH host above to it, compare the host key, and open a shell.
+  4. Or from another program:
+     curl ${publicOrigin}/v1/auth/register --json '{"email":"ada@example.org","password":"correct horse battery staple"}'
 
-Ctrl-C stops everything; the data stays. Another port: ${Object.keys(ports)
-    .map((name) => `${name}=…`)
-    .join(' ')}
+Ctrl-C stops everything; the data stays. Another port: ${Object.keys(ports).join(', ')}, as in PORT=9000 npm start.
 `
 }

@@ -36,10 +36,12 @@ function start(folder: string, warden: Warden, script: string) {
     env: { PATH: process.env['PATH'] },
     logPath: join(folder, 'part.log'),
     warden,
-    onLine(line, { ready }) {
-      said = line
-      ready()
-    },
+    reader:
+      ({ ready }) =>
+      (line) => {
+        said = line
+        ready()
+      },
   })
   return { part, numbers: () => said.split(' ').map(Number) }
 }

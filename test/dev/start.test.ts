@@ -76,6 +76,9 @@ describe('npm start', () => {
     await client.verifyEmail({ body: { registrationId, code: await codeTo(email) } })
     await client.login({ body: { email, password: PASSWORD } })
 
+    const log = () => readFileSync(join(folder, '.parvis/logs/worker.log'), 'utf8')
+    await expect.poll(log, { timeout: 10_000 }).toContain('"event":"sweep"')
+
     const second = startStack(folder, await freePorts())
     expect(await second.ended).toBe(1)
     expect(second.output()).toMatch(/^Parvis already runs from this folder, as process \d+: stop that one first\.\n$/)
@@ -168,19 +171,19 @@ describe('one sentence says what is wrong, and nothing runs', () => {
     const clone = makeOwnClone()
     writeFileSync(join(clone, 'migrations/9999_broken.sql'), 'INSERT INTO nowhere VALUES (1);\n')
     const output = await complaintOf(clone, await freePorts())
-    expect(output).toMatch(/^The local database cannot be migrated: .*nowhere.*\n$/)
+    expect(output).toMatch(/^Starting Parvis…\nThe local database cannot be migrated: .*nowhere.*\n$/)
   })
 
   test('when the Worker does not compile: which line', { timeout: STARTING_MS }, async () => {
     const clone = makeOwnClone()
     writeFileSync(join(clone, 'src/edge/worker.ts'), "import { nothing } from './nowhere.ts'\nexport default nothing\n")
-    expect(await complaintOf(clone, await freePorts())).toMatch(/^The Worker does not start: .*nowhere.*\n$/)
+    expect(await complaintOf(clone, await freePorts())).toMatch(/^Starting Parvis…\nThe Worker does not start: .*nowhere.*\n$/)
   })
 
   test('when wrangler is not there', async () => {
     const clone = makeClone({ without: ['wrangler'] })
     onTestFinished(() => removeClone(clone))
-    expect(await complaintOf(clone, await freePorts())).toBe('wrangler is not installed: run `npm ci`.\n')
+    expect(await complaintOf(clone, await freePorts())).toBe('Starting Parvis…\nwrangler is not installed: run `npm ci`.\n')
   })
 })
 
