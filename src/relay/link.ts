@@ -14,8 +14,8 @@ import { errorFields, type Log, traceIdOf } from './log.ts'
 import type { OpeningDeps } from './opening.ts'
 import { createStreams, type Streams } from './streams.ts'
 
-/** What a peer may leave unread before it is cut: credit bounds output, so only a peer that asks and never reads gets here. */
-const UNREAD_BYTES_MAX = 8 * 1024 * 1024
+/** What a peer may leave unread before it is cut: output waits in the rings, so only a peer that asks and never reads gets here. */
+const UNREAD_BYTES_MAX = 1024 * 1024
 /** Time for the last frames to leave. */
 const LINGER_MS = 1_000
 

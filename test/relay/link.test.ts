@@ -221,7 +221,7 @@ describe('links that do nothing', () => {
     }
     link.wire.socket.on('drain', flood)
     flood()
-    await expect.poll(() => relay.events('link-closed').map(({ reason }) => reason), { timeout: 15_000 }).toEqual(['slow-peer'])
+    await expect.poll(() => relay.events('link-closed').map(({ reason }) => reason), { timeout: 25_000 }).toEqual(['slow-peer'])
     link.wire.cut()
     await relay.relay.close()
   })
