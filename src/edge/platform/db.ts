@@ -4,7 +4,7 @@ import { type DrizzleD1Database, drizzle } from 'drizzle-orm/d1'
 export type Db = DrizzleD1Database
 
 /** What D1 hands out as a position in its history. */
-const BOOKMARK = /^[0-9a-f-]{1,128}$/
+const BOOKMARK = /^[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{8}-[0-9a-f]{32}$/
 
 /** Whether a header value can be a bookmark at all. */
 export const isBookmark = (value: string): boolean => BOOKMARK.test(value)
