@@ -3,7 +3,7 @@ import { appendFileSync, readFileSync } from 'node:fs'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import ssh2 from 'ssh2'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { GrantClaims, type HostKeyPin, type RelayCredential } from '../../src/contract/krp.ts'
 import { sealAad, sealCredential } from '../../src/contract/seal.ts'
 import { startDemoHost } from '../../src/dev/demo-host.ts'
@@ -254,7 +254,9 @@ describeWith('sshd', 'host keys and algorithms against a real sshd', () => {
     ['SHA-1 key exchange is refused', 'KexAlgorithms diffie-hellman-group14-sha1', 'no-common-algorithm'],
   ])('%s', async (_, lines, code) => {
     const other = await startSshd({ lines: lines.split('\n') })
+    onTestFinished(() => other.stop())
     const near = await startTestRelay([other.port])
+    onTestFinished(() => near.relay.close())
     const to = await near.link()
     const stream = await to.open(execRequest(other, 'echo fine'), keyOf(other))
     if (code !== undefined) expect(await stream.failed()).toBe(code)
@@ -263,33 +265,31 @@ describeWith('sshd', 'host keys and algorithms against a real sshd', () => {
       await stream.exit()
       expect(stream.stdout()).toBe('fine\n')
     }
-    await near.relay.close()
-    await other.stop()
   })
 
   test('rekeying in mid-stream changes nothing', async () => {
     const other = await startSshd({ lines: ['RekeyLimit 1M'] })
+    onTestFinished(() => other.stop())
     const near = await startTestRelay([other.port])
+    onTestFinished(() => near.relay.close())
     const to = await near.link()
     const stream = await to.open(execRequest(other, 'head -c 8000000 /dev/zero | tr "\\0" x'), keyOf(other))
     await stream.opened()
     await stream.exit()
     expect(stream.outOffset()).toBe(8_000_000)
-    await near.relay.close()
-    await other.stop()
   })
 
   test('a target that dies takes its shell along, and the dialer is told that it is gone', async () => {
     const other = await startSshd()
+    onTestFinished(() => other.stop())
     const near = await startTestRelay([other.port])
+    onTestFinished(() => near.relay.close())
     const to = await near.link()
     const stream = await to.open(execRequest(other, 'echo $PPID; sleep 30'), keyOf(other))
     await stream.opened()
     process.kill(Number(await stream.untilOutput('\n')), 'SIGKILL')
     expect(await stream.exit()).toMatchObject({ code: null, signal: null })
     expect(await to.wire.untilFrame('CLOSE', stream.id)).toEqual({ reason: 'gone' })
-    await near.relay.close()
-    await other.stop()
   })
 })
 
@@ -324,7 +324,9 @@ test('RSA keys never sign with SHA-1, even for a server that names no algorithms
 describeWith('sshd', 'a target that dies with its output unread', () => {
   test('gives up what it had sent, takes sizes and signals for nothing, and ends as gone', async () => {
     const sshd = await startSshd()
+    onTestFinished(() => sshd.stop())
     const relay = await startTestRelay([sshd.port])
+    onTestFinished(() => relay.relay.close())
     const link = await relay.link()
     const stream = await link.open(execRequest(sshd, 'echo $PPID; head -c 3000000 /dev/zero; sleep 60'), keyOf(sshd), {
       creditBytes: 1000,
@@ -350,8 +352,6 @@ describeWith('sshd', 'a target that dies with its output unread', () => {
     expect(await link.wire.untilFrame('CLOSE', stream.id)).toEqual({ reason: 'gone' })
     expect(stream.outOffset()).toBeGreaterThan(1_000)
     expect(relay.events('bug')).toEqual([])
-    await relay.relay.close()
-    await sshd.stop()
   })
 })
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { generateDemoHostKey, startDemoHost } from '../../src/dev/demo-host.ts'
 import { parseConfig } from '../../src/relay/config.ts'
 import { execRequest, RELAY_ID, relayEnv, type Target } from './harness.ts'
@@ -76,6 +76,7 @@ const start = (env: Record<string, string>): ChildProcessByStdio<null, Readable,
 
 async function startProcess(env: Record<string, string>): Promise<RelayProcess> {
   const child = start(env)
+  onTestFinished(() => void child.kill('SIGKILL'))
   const lines: string[] = []
   const exited = new Promise<number | null>((resolve) => child.once('exit', resolve))
   const reader = createInterface({ input: child.stdout })
