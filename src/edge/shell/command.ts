@@ -1,0 +1,197 @@
+import { type ControlBody, CREDIT_EXEC_BYTES, type GrantRequest } from '../../contract/krp.ts'
+import { KrpError, type OffsetChunk } from '../../contract/krp-frame.ts'
+import { EXEC_OUTPUT_BYTES_MAX, type ExecResult } from '../../contract/shell.ts'
+import { type Capture, createCapture } from './capture.ts'
+import { type Reach, reachRelay } from './reach.ts'
+import type { ExecOrder } from './rpc.ts'
+import { attachStream, OpenRefused, openStream, type RelayStream, type StreamEvents } from './stream.ts'
+
+/** How a command went. */
+export interface CommandRun {
+  readonly result: ExecResult
+  readonly stdoutBytes: number
+  readonly stderrBytes: number
+}
+
+/** The connection broke while the command ran: whether it ran to its end is not known. */
+export class CommandLost extends Error {
+  override readonly name = 'CommandLost'
+}
+
+/** More output than this is a mistake; it would also cost the object more time than an answer is worth. */
+const OUTPUT_BYTES_MAX = 64 * 1024 * 1024
+/** A cut that lasts longer ends the command: the relay stops what nobody has taken over by then. */
+const DETACH_SECONDS = 20
+const REDIAL_MS = 1_000
+/** Dialling, the host's handshake, and the relay's own stop with its two graces. */
+const SLACK_MS = 45_000
+const CREDIT_STEP_BYTES = CREDIT_EXEC_BYTES / 4
+
+type Outcome = ControlBody<'CLOSE'>['reason'] | 'lost' | 'late'
+
+interface Run {
+  readonly order: ExecOrder
+  readonly reach: Omit<Reach, 'who'>
+  readonly stdout: Capture
+  readonly stderr: Capture
+  stream: RelayStream | undefined
+  epoch: number
+  nextOffset: number
+  grantedOffset: number
+  exit: ControlBody<'EXIT'> | undefined
+  openedAt: number
+  endedAt: number
+}
+
+/**
+ * Runs one command and waits for its end, over a cut of the link if need be.
+ *
+ * @throws OpenRefused, Problem `unavailable` before it started, CommandLost after
+ */
+export async function runCommand(order: ExecOrder, reach: Omit<Reach, 'who'>, credential: Uint8Array<ArrayBuffer>): Promise<CommandRun> {
+  const run: Run = {
+    order,
+    reach,
+    stdout: createCapture(EXEC_OUTPUT_BYTES_MAX),
+    stderr: createCapture(EXEC_OUTPUT_BYTES_MAX),
+    stream: undefined,
+    epoch: 0,
+    nextOffset: 0,
+    grantedOffset: CREDIT_EXEC_BYTES,
+    exit: undefined,
+    openedAt: 0,
+    endedAt: 0,
+  }
+  let timer: ReturnType<typeof setTimeout> | null = null
+  const late = new Promise<Outcome>((resolve) => {
+    timer = setTimeout(() => resolve('late'), order.timeoutSeconds * 1000 + SLACK_MS)
+  })
+  try {
+    let begun = await open(run, credential)
+    let outcome = await Promise.race([late, begun.over])
+    while (outcome === 'lost') {
+      begun = await resume(run)
+      outcome = await Promise.race([late, begun.over])
+    }
+    return toCommandRun(run, outcome)
+  } finally {
+    clearTimeout(timer)
+    run.stream?.leave('over')
+  }
+}
+
+/** A stream is up; `over` tells how it stops. In an object, for a promise that is returned would be waited for. */
+interface Begun {
+  readonly over: Promise<Outcome>
+}
+
+async function open(run: Run, credential: Uint8Array<ArrayBuffer>): Promise<Begun> {
+  const { target, command, timeoutSeconds, traceparent } = run.order
+  const request: GrantRequest = {
+    kind: 'exec',
+    host: target.address,
+    port: target.port,
+    username: target.user,
+    pins: [...target.pins],
+    env: {},
+    command,
+    timeoutSeconds,
+    outputBytesMax: OUTPUT_BYTES_MAX,
+    detachSeconds: DETACH_SECONDS,
+  }
+  const { relay, link, who } = await dial(run)
+  const { events, over } = listen(run)
+  run.stream = await openStream(link, { relay, who, request, credential, creditBytes: CREDIT_EXEC_BYTES, traceparent }, events)
+  run.stream.endInput(0)
+  settle(run)
+  return { over }
+}
+
+/** Takes the command over on a new link, until the relay must have stopped it. @throws CommandLost */
+async function resume(run: Run): Promise<Begun> {
+  const deadlineAt = Date.now() + DETACH_SECONDS * 1000
+  for (;;) {
+    try {
+      const { link } = await dial(run)
+      const { events, over } = listen(run)
+      run.grantedOffset = run.nextOffset + CREDIT_EXEC_BYTES
+      const at = {
+        shellId: run.order.shellId,
+        fromOffset: run.nextOffset,
+        creditBytes: CREDIT_EXEC_BYTES,
+        traceparent: run.order.traceparent,
+      }
+      run.stream = await attachStream(link, at, events)
+      settle(run)
+      return { over }
+    } catch (cause) {
+      if (cause instanceof OpenRefused || Date.now() > deadlineAt) throw new CommandLost('the relay lost it', { cause })
+      await new Promise((resolve) => setTimeout(resolve, REDIAL_MS))
+    }
+  }
+}
+
+async function dial(run: Run) {
+  run.epoch += 1
+  const { shellId, orgId, target } = run.order
+  const who = { shellId, orgId, epoch: run.epoch, target }
+  return { ...(await reachRelay({ ...run.reach, who })), who }
+}
+
+function listen(run: Run): { readonly events: StreamEvents; readonly over: Promise<Outcome> } {
+  let finish: (outcome: Outcome) => void = () => undefined
+  const over = new Promise<Outcome>((resolve) => {
+    finish = resolve
+  })
+  const events: StreamEvents = {
+    opened: () => {
+      run.openedAt = Date.now()
+    },
+    output: (chunk, isStderr) => takeOutput(run, chunk, isStderr),
+    gap: () => {
+      throw new KrpError('offset-range')
+    },
+    exit: (exit) => {
+      run.exit = exit
+      run.endedAt = Date.now()
+    },
+    closed: (reason) => finish(reason),
+    lost: () => finish('lost'),
+  }
+  return { events, over }
+}
+
+function takeOutput(run: Run, { offset, bytes }: OffsetChunk, isStderr: boolean): void {
+  if (offset !== run.nextOffset) throw new KrpError('offset-range')
+  if (offset + bytes.length > run.grantedOffset) throw new KrpError('credit-exceeded')
+  run.nextOffset += bytes.length
+  const capture = isStderr ? run.stderr : run.stdout
+  capture.push(bytes)
+  settle(run)
+}
+
+/** The answer lives in memory alone, so what has come is as good as kept. */
+function settle(run: Run): void {
+  const more = run.nextOffset + CREDIT_EXEC_BYTES - run.grantedOffset
+  if (!run.stream || more < CREDIT_STEP_BYTES) return
+  run.stream.ack(run.nextOffset)
+  run.stream.giveCredit(more)
+  run.grantedOffset += more
+}
+
+function toCommandRun({ order, exit, stdout, stderr, openedAt, endedAt }: Run, outcome: Outcome): CommandRun {
+  const isSeen = exit !== undefined && outcome === 'done'
+  if (!isSeen) throw new CommandLost(outcome)
+  const result: ExecResult = {
+    shellId: order.shellId,
+    exitCode: exit.code,
+    signal: exit.signal,
+    stdout: stdout.text(),
+    stderr: stderr.text(),
+    truncated: stdout.isTruncated() || stderr.isTruncated() || exit.cause === 'output-limit',
+    timedOut: exit.cause === 'timeout',
+    killed: exit.cause === 'timeout' ? (exit.killed ?? 'unconfirmed') : null,
+    durationMs: Math.max(0, endedAt - openedAt),
+  }
+  return { result, stdoutBytes: stdout.totalBytes(), stderrBytes: stderr.totalBytes() }
+}

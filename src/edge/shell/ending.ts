@@ -1,0 +1,89 @@
+import type { ControlBody } from '../../contract/krp.ts'
+import type { ShellId } from '../../contract/shell.ts'
+import { auditIfChanged } from '../audit/service.ts'
+import { describeError } from '../platform/log.ts'
+import { relayDialer } from './dialer.ts'
+import { changeRecord, isOver, type LiveShell, logOf, objectScope } from './live.ts'
+import type { ShellRecord } from './record.ts'
+import { planAlarm } from './schedule.ts'
+import { reportShell } from './store.ts'
+import { deliver } from './viewing.ts'
+
+/** D1 is usually back within a moment; after that once a minute is enough. */
+const REPORT_RETRY_MS = 2_000
+
+/** How a shell ends. */
+export type End = Pick<ShellRecord, 'reason'> & { readonly state: 'closed' | 'failed' }
+
+/** The end, once: the record, everybody who watches, D1, and whoever waits for it. */
+export function finishShell(live: LiveShell, end: End): void {
+  if (isOver(live)) return
+  const { wire } = live
+  live.wire = undefined
+  live.typists.linkDown()
+  changeRecord(live, { ...end, endedAt: Date.now(), unlinkedAt: null })
+  logOf(live)('shell.ended', { state: end.state, reason: end.reason ?? undefined, outputBytes: live.tape.nextOffset() })
+  wire?.stream?.leave('ended')
+  deliver(live)
+  for (const wake of live.onEnded) wake()
+  live.ctx.waitUntil(reportState(live))
+  live.ctx.waitUntil(releaseRelay(live))
+}
+
+/** What a person reads when the relay says that a shell is over. */
+export function endOf({ record }: LiveShell, reason: ControlBody<'CLOSE'>['reason']): End {
+  if (record.ending) return { state: 'closed', reason: record.ending.reason }
+  if (reason === 'done') return { state: 'closed', reason: exitReason(record.exit) }
+  if (reason === 'detached-too-long') return { state: 'closed', reason: 'Nobody came back in time, so it was ended.' }
+  if (reason === 'gone') return { state: 'failed', reason: 'The connection to the host broke.' }
+  if (reason === 'draining') return { state: 'failed', reason: 'The relay was shut down.' }
+  return { state: 'failed', reason: 'The relay ended it.' }
+}
+
+function exitReason(exit: ShellRecord['exit']): string {
+  if (exit?.signal) return `The remote program was ended by signal ${exit.signal}.`
+  return `The remote program ended with exit code ${exit?.exitCode ?? 'unknown'}.`
+}
+
+/** Brings D1 up to date with the record, with the audit entry of an end. What fails is tried again by the alarm. */
+export function reportState(live: LiveShell): Promise<void> {
+  live.reporting ??= report(live).finally(() => {
+    live.reporting = undefined
+    planAlarm(live)
+  })
+  return live.reporting
+}
+
+async function report(live: LiveShell): Promise<void> {
+  while (live.record.reportedVersion < live.record.version) {
+    const { record } = live
+    try {
+      await writeReport(live, record)
+      changeRecord(live, { reportedVersion: record.version })
+    } catch (error) {
+      live.reportAt = Date.now() + REPORT_RETRY_MS
+      logOf(live)('shell.report-failed', describeError(error))
+      return
+    }
+  }
+}
+
+async function writeReport({ ctx, env }: LiveShell, record: ShellRecord): Promise<void> {
+  const scope = objectScope(ctx, env, record.traceparent)
+  const { shellId: id, orgId, state, reason, version, ending } = record
+  const update = reportShell(scope.db, { id: id as ShellId, state, reason, version, now: record.endedAt ?? Date.now() })
+  const actor = ending?.actorId ? { actorId: ending.actorId } : {}
+  const entry = auditIfChanged(scope, {
+    action: 'shell.close',
+    subject: id,
+    orgId,
+    ...(reason === null ? {} : { cause: reason }),
+    ...actor,
+  })
+  await (record.endedAt === null ? scope.db.batch([update]) : scope.db.batch([update, entry]))
+}
+
+/** A container that was started for this shell alone has no more to do. */
+async function releaseRelay({ ctx, config }: LiveShell): Promise<void> {
+  if (config.relay?.transport.kind === 'container' && ctx.container) await relayDialer(config.relay, ctx.container).release()
+}

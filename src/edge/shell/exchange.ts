@@ -1,0 +1,116 @@
+import type { UserId } from '../../contract/identity.ts'
+import type { OrgRole } from '../../contract/orgs.ts'
+import type { ProblemSlug } from '../../contract/problem.ts'
+import { decodeViewChunk, VIEW_FRAME_CHARS_MAX, VIEW_INPUT_BYTES_MAX, VIEW_PING, VIEW_PONG, ViewerFrame } from '../../contract/viewer.ts'
+import { closeWith } from '../platform/socket.ts'
+import { sendTo, tell } from './hub.ts'
+import { changeRecord, isOver, type LiveShell, logOf } from './live.ts'
+import { planAlarm } from './schedule.ts'
+import { deliverTo, greet, roleOf } from './viewing.ts'
+import { connectShell, settleOutput } from './wiring.ts'
+
+/** Takes one message of a viewer. Whatever it holds ends at most the viewer's own socket. */
+export function receive(live: LiveShell, socket: WebSocket, data: ArrayBuffer | string): void {
+  const { hub } = live
+  if (hub.viewerOf(socket).expiresAt <= Date.now()) return expel(live, socket, 'unauthenticated')
+  hub.hear(socket)
+  if (data === VIEW_PING) return sendTo(socket, VIEW_PONG)
+  const refusal = typeof data === 'string' ? takeFrame(live, socket, data) : takeBytes(live, socket, data)
+  if (refusal) expel(live, socket, refusal)
+}
+
+/** Ends one viewer's socket. */
+export function expel(live: LiveShell, socket: WebSocket, slug: ProblemSlug): void {
+  logOf(live)('viewer.expelled', { userId: live.hub.viewerOf(socket).userId, problem: slug })
+  closeWith(socket, slug)
+  viewerGone(live)
+}
+
+/** A viewer has left: the pace may have changed, and the last one lets the shell go. */
+export function viewerGone(live: LiveShell): void {
+  if (live.hub.attached().length === 0) live.emptySince = Date.now()
+  if (live.wire) settleOutput(live, live.wire)
+  planAlarm(live)
+}
+
+/** Brings a member's sockets in line with their role; without one they must go. */
+export function applyRole(live: LiveShell, userId: UserId, role: OrgRole | null): void {
+  for (const socket of live.hub.sockets()) {
+    const viewer = live.hub.viewerOf(socket)
+    if (viewer.userId !== userId || viewer.role === role) continue
+    if (role === null) expel(live, socket, 'forbidden')
+    else live.hub.change(socket, { role, isRefusalTold: false })
+  }
+}
+
+function takeFrame(live: LiveShell, socket: WebSocket, text: string): ProblemSlug | undefined {
+  if (text.length > VIEW_FRAME_CHARS_MAX) return 'payload-too-large'
+  const frame = parseFrame(text)
+  const isAttached = live.hub.viewerOf(socket).client !== ''
+  if (!frame || (frame.type === 'attach') === isAttached) return 'invalid-request'
+  if (frame.type === 'attach') takeAttach(live, socket, frame)
+  else if (frame.type === 'ack') return takeAck(live, socket, frame.offset)
+  else takeResize(live, socket, frame)
+  return undefined
+}
+
+function parseFrame(text: string): ViewerFrame | undefined {
+  try {
+    return ViewerFrame.safeParse(JSON.parse(text)).data
+  } catch {
+    return undefined
+  }
+}
+
+function takeAttach(live: LiveShell, socket: WebSocket, frame: Extract<ViewerFrame, { type: 'attach' }>): void {
+  greet(live, socket, frame)
+  if (isOver(live)) return
+  if (live.wire) settleOutput(live, live.wire)
+  else live.ctx.waitUntil(connectShell(live))
+  planAlarm(live)
+}
+
+function takeAck(live: LiveShell, socket: WebSocket, offset: number): ProblemSlug | undefined {
+  const { sentOffset, ackedOffset } = live.hub.viewerOf(socket)
+  if (offset > sentOffset) return 'invalid-request'
+  if (offset <= ackedOffset) return undefined
+  live.hub.change(socket, { ackedOffset: offset })
+  deliverTo(live, socket)
+  if (live.wire) settleOutput(live, live.wire)
+  return undefined
+}
+
+function takeResize(live: LiveShell, socket: WebSocket, { columns, rows }: { readonly columns: number; readonly rows: number }): void {
+  if (refuseWatcher(live, socket, 'resize') || isOver(live)) return
+  if (columns === live.record.columns && rows === live.record.rows) return
+  changeRecord(live, { columns, rows })
+  live.wire?.stream?.resize({ cols: columns, rows })
+  for (const other of live.hub.attached()) if (other !== socket) tell(other, { type: 'resized', columns, rows })
+}
+
+function takeBytes(live: LiveShell, socket: WebSocket, data: ArrayBuffer): ProblemSlug | undefined {
+  const chunk = decodeViewChunk(data)
+  const { client } = live.hub.viewerOf(socket)
+  if (!chunk || client === '') return 'invalid-request'
+  if (chunk.bytes.length > VIEW_INPUT_BYTES_MAX) return 'payload-too-large'
+  if (refuseWatcher(live, socket, 'input') || isOver(live)) return undefined
+  const taken = live.typists.take(client, chunk)
+  if (taken === 'ahead') return 'payload-too-large'
+  // Whoever repeats what is known has missed the word on it.
+  if (taken === 'known') tell(socket, { type: 'accepted', inputOffset: live.ledger.acceptedOf(client) })
+  // The link comes back with a word on where to go on; until then the viewer keeps what it sent.
+  if (taken === 'waiting') live.ctx.waitUntil(connectShell(live))
+  return undefined
+}
+
+/** What a watcher sends is dropped, and said so once. */
+function refuseWatcher(live: LiveShell, socket: WebSocket, what: 'input' | 'resize'): boolean {
+  const viewer = live.hub.viewerOf(socket)
+  if (roleOf(live, viewer) === 'opener') return false
+  if (!viewer.isRefusalTold) {
+    live.hub.change(socket, { isRefusalTold: true })
+    logOf(live)('viewer.refused', { userId: viewer.userId, what })
+    tell(socket, { type: 'refused', what })
+  }
+  return true
+}

@@ -1,0 +1,38 @@
+import { isProblem } from '../../contract/problem.ts'
+import { type ExecCommand, type ExecResult, type HostId, ShellId } from '../../contract/shell.ts'
+import { auditIfChanged } from '../audit/service.ts'
+import { commit } from '../platform/outbox/outbox.ts'
+import { open } from '../platform/rpc.ts'
+import type { Actor, Scope } from '../platform/scope.ts'
+import { traceparentOf } from '../platform/trace.ts'
+import { hostFor, targetOf } from './hosts.ts'
+import { startRefused } from './service.ts'
+import { endCommand, insertCommand } from './store.ts'
+
+/**
+ * Runs one command and waits for its end. The log has its row before it starts; if its object dies, the row says `unknown` and the
+ * command is never run again.
+ *
+ * @throws Problem `not-found`, `forbidden`, `limit-reached`, `target-forbidden`, `host-unreachable`, `host-key-unknown`,
+ * `host-key-mismatch`, `host-refused`, `rate-limited` or `unavailable`
+ */
+export async function execCommand(scope: Scope, actor: Actor, at: { readonly hostId: HostId } & ExecCommand): Promise<ExecResult> {
+  const { command, timeoutSeconds } = at
+  const { host } = await hostFor(scope, actor, at.hostId)
+  const shellId = ShellId.parse(scope.newId('shl'))
+  const { userId } = actor
+  const results = (await commit(scope, [
+    insertCommand(scope.db, { id: shellId, hostId: host.id, userId, command, timeoutSeconds, now: scope.now() }),
+    auditIfChanged(scope, { action: 'shell.exec', subject: shellId, orgId: host.orgId, cause: host.id }),
+  ])) as readonly D1Result[]
+  if (results[0]?.meta.changes !== 1) throw await startRefused(scope, actor, host.id)
+  const traceparent = traceparentOf(scope.trace)
+  const order = { shellId, orgId: host.orgId, userId, traceparent, target: targetOf(host), command, timeoutSeconds }
+  try {
+    return await open(scope.env.SHELLS.getByName(shellId).runCommand(order))
+  } catch (error) {
+    // A problem was written down by the object itself; anything else means that the object is gone.
+    if (!isProblem(error)) await endCommand(scope.db, shellId, { state: 'unknown', problem: 'internal', endedAt: scope.now() })
+    throw error
+  }
+}

@@ -1,0 +1,30 @@
+import { PROBLEMS, Problem, type ProblemSlug } from '../../contract/problem.ts'
+import type { ShellId } from '../../contract/shell.ts'
+import type { Upgrade } from '../http/implement.ts'
+import { callerOf } from '../http/upgrade.ts'
+import { openDb } from '../platform/db.ts'
+import { traceparentOf } from '../platform/trace.ts'
+import { refusalOf, upgradeFor } from './admission.ts'
+import { shellAtDoor } from './store.ts'
+
+/**
+ * Opens a socket to a shell. Who may not look is answered here, before any object is touched.
+ *
+ * @throws Problem `unauthenticated`, `session-ended`, `ticket-invalid`, `origin-untrusted`, `not-found` or `limit-reached`
+ */
+export async function viewShell(upgrade: Pick<Upgrade<never>, 'scope' | 'request' | 'authenticate'>, shellId: ShellId): Promise<Response> {
+  const { scope } = upgrade
+  const { actor, ticket, subprotocol } = await callerOf(upgrade, shellId)
+  if (actor.expiresAt <= scope.now()) throw new Problem('unauthenticated')
+  // At the primary: a client names its own bookmark, and an old replica would let a removed member in.
+  const { db } = openDb(scope.env.DB, undefined)
+  const [row] = await shellAtDoor(db, { id: shellId, callerId: actor.userId, sessionId: actor.sessionId, now: scope.now() })
+  if (!row?.role) throw new Problem('not-found')
+  if (!row.isSessionLive) throw new Problem('session-ended')
+  const { userId, sessionId, expiresAt } = actor
+  const admission = { userId, sessionId, role: row.role, expiresAt, ticket: ticket ?? null, subprotocol: subprotocol ?? null }
+  const response = await scope.env.SHELLS.getByName(shellId).fetch(upgradeFor(admission, traceparentOf(scope.trace)))
+  const slug = refusalOf(response)
+  if (slug !== null) throw new Problem(slug in PROBLEMS ? (slug as ProblemSlug) : 'internal')
+  return response
+}

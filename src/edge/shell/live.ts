@@ -1,0 +1,118 @@
+import type { Env } from '../env.ts'
+import { type Config, readConfig } from '../platform/config.ts'
+import { openDb } from '../platform/db.ts'
+import { newId } from '../platform/id.ts'
+import { type Log, logFor } from '../platform/log.ts'
+import type { Scope } from '../platform/scope.ts'
+import { traceFrom } from '../platform/trace.ts'
+import { type Hub, openHub } from './hub.ts'
+import { type Ledger, openLedger } from './ledger.ts'
+import { loadRecord, type ShellRecord, saveRecord } from './record.ts'
+import type { RelayStream } from './stream.ts'
+import { openTape, type Tape } from './tape.ts'
+import { createTypists, type Typists } from './typists.ts'
+
+/** The present connection to the relay. */
+export interface Wire {
+  /** Absent only while the relay's answer is being taken. */
+  stream: RelayStream | undefined
+  /** Output up to here may come. */
+  grantedOffset: number
+  /** Output up to here the relay has forgotten, because it is durable here. */
+  ackedOffset: number
+  isSettling: boolean
+}
+
+/** A shell in memory. All of it but the record, the tape and the ledger can be lost at any moment without harm. */
+export interface LiveShell {
+  readonly ctx: DurableObjectState
+  readonly env: Env
+  readonly config: Config
+  readonly hub: Hub
+  readonly tape: Tape
+  readonly ledger: Ledger
+  readonly typists: Typists
+  record: ShellRecord
+  wire: Wire | undefined
+  /** The attempt under way to attach. */
+  dialing: Promise<void> | undefined
+  /** The relay has been asked to open and has not answered yet. */
+  isOpening: boolean
+  /** Failed attempts to attach in a row, and when the next may begin. */
+  attempts: number
+  retryAt: number
+  /** Since when nobody watches. */
+  emptySince: number
+  /** When people's standing was last checked. */
+  checkedAt: number
+  reporting: Promise<void> | undefined
+  reportAt: number
+  /** When the object will be woken, as far as this memory knows. */
+  alarmAt: number | undefined
+  readonly onEnded: Set<() => void>
+}
+
+/** Opens what outlived the memory; nothing when no shell was ever opened here. */
+export function openLive(ctx: DurableObjectState, env: Env): LiveShell | undefined {
+  const record = loadRecord(ctx.storage.sql)
+  if (!record) return undefined
+  const { sql } = ctx.storage
+  const ledger = openLedger(sql)
+  const live: LiveShell = {
+    ctx,
+    env,
+    config: readConfig(env),
+    hub: openHub(ctx),
+    tape: openTape(sql),
+    ledger,
+    typists: createTypists({ ledger, sync: () => ctx.storage.sync(), send: (chunk) => live.wire?.stream?.input(chunk) }),
+    record,
+    wire: undefined,
+    dialing: undefined,
+    isOpening: false,
+    attempts: 0,
+    retryAt: 0,
+    emptySince: Date.now(),
+    checkedAt: 0,
+    reporting: undefined,
+    reportAt: 0,
+    alarmAt: undefined,
+    onEnded: new Set(),
+  }
+  // A memory that begins has no link, whatever the one before it had.
+  if (record.unlinkedAt === null && !isOver(live)) changeRecord(live, { unlinkedAt: Date.now() })
+  return live
+}
+
+/** Keeps a change of the record; a new state or reason is one that D1 must hear of. */
+export function changeRecord(live: LiveShell, change: Partial<ShellRecord>): void {
+  const { record } = live
+  const isNews = (change.state !== undefined && change.state !== record.state) || (change.reason ?? record.reason) !== record.reason
+  live.record = { ...record, ...change, version: record.version + (isNews ? 1 : 0) }
+  saveRecord(live.ctx.storage.sql, live.record)
+}
+
+/** Whether the end is reached: nothing moves any more. */
+export const isOver = ({ record }: Pick<LiveShell, 'record'>): boolean => record.endedAt !== null
+
+/** A logger for what happens to this shell. */
+export const logOf = ({ record }: Pick<LiveShell, 'record'>): Log =>
+  logFor(traceFrom(record.traceparent), { shellId: record.shellId, orgId: record.orgId })
+
+/** What an object's own D1 statements and audit entries need. */
+export function objectScope(ctx: DurableObjectState, env: Env, traceparent: string): Scope {
+  const trace = traceFrom(traceparent)
+  return {
+    env,
+    config: readConfig(env),
+    db: openDb(env.DB, undefined).db,
+    actor: undefined,
+    now: Date.now,
+    newId: (prefix) => newId(prefix, Date.now()),
+    trace,
+    log: logFor(trace),
+    waitUntil: (work) => ctx.waitUntil(work),
+    // An object causes no events; if it ever does, the sweep finds them.
+    deliver: () => undefined,
+  }
+}

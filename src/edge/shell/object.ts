@@ -1,0 +1,132 @@
+import { DurableObject } from 'cloudflare:workers'
+import type { UserId } from '../../contract/identity.ts'
+import type { OrgRole } from '../../contract/orgs.ts'
+import type { ExecResult, HostKey } from '../../contract/shell.ts'
+import { VIEW_PING, VIEW_PONG } from '../../contract/viewer.ts'
+import type { Env } from '../env.ts'
+import { type Sealed, seal } from '../platform/rpc.ts'
+import { admissionOf, declined } from './admission.ts'
+import { endLive } from './closing.ts'
+import { reportState } from './ending.ts'
+import { applyRole, receive, viewerGone } from './exchange.ts'
+import { isOver, type LiveShell, logOf, objectScope, openLive } from './live.ts'
+import { beginShell, execute, open, scanHost } from './orders.ts'
+import { mayOperate } from './policy.ts'
+import { useTicket } from './record.ts'
+import type { EndOrder, ExecOrder, OpenOrder, ScanOrder, ShellRpc } from './rpc.ts'
+import { planAlarm } from './schedule.ts'
+import { checkStanding, OPENER_LEFT } from './standing.ts'
+import { tick } from './tick.ts'
+
+/** Sockets on one shell: a class can watch, a flood cannot. */
+const VIEWERS_MAX = 64
+
+/**
+ * One shell: its output, its viewers, its link to the relay. The remote program lives in the relay, so this object may die at any moment;
+ * the next event or the alarm finds the record and goes on. A waited command or a scan uses an object of its own, which stores nothing.
+ */
+export class ShellObject extends DurableObject<Env> implements ShellRpc {
+  #live: LiveShell | undefined
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env)
+    this.#live = openLive(ctx, env)
+    if (this.#live) planAlarm(this.#live)
+  }
+
+  async openShell(order: OpenOrder): Promise<Sealed<void>> {
+    if (this.#live) throw new Error('an object opens one shell')
+    const live = beginShell(this.ctx, this.env, order)
+    this.#live = live
+    return this.#outlive(open(objectScope(this.ctx, this.env, order.traceparent), { ctx: this.ctx, live }, order))
+  }
+
+  async runCommand(order: ExecOrder): Promise<Sealed<ExecResult>> {
+    return this.#outlive(execute(objectScope(this.ctx, this.env, order.traceparent), this.ctx, order))
+  }
+
+  async scanHost(order: ScanOrder): Promise<Sealed<HostKey[]>> {
+    return seal(() => scanHost(objectScope(this.ctx, this.env, order.traceparent), this.ctx, order))
+  }
+
+  async endShell(order: EndOrder): Promise<void> {
+    if (this.#live) await endLive(this.#live, order)
+  }
+
+  async applyMember(member: { readonly userId: UserId; readonly role: OrgRole | null }): Promise<void> {
+    const live = this.#live
+    if (!live || isOver(live)) return
+    applyRole(live, member.userId, member.role)
+    if (member.userId === live.record.userId && !mayOperate(member.role)) await endLive(live, OPENER_LEFT)
+  }
+
+  async reportState(): Promise<boolean> {
+    if (!this.#live) return false
+    await reportState(this.#live)
+    planAlarm(this.#live)
+    return true
+  }
+
+  async forgetShell(): Promise<void> {
+    if (this.#live) await endLive(this.#live, { reason: 'Its opener was erased.', actorId: null })
+    await this.#forget()
+  }
+
+  /** Takes an upgrade that the Worker has admitted. */
+  override async fetch(request: Request): Promise<Response> {
+    const live = this.#live
+    const { ticket, subprotocol, ...person } = admissionOf(request)
+    if (!live) return declined('not-found')
+    if (live.hub.sockets().length >= VIEWERS_MAX) return declined('limit-reached')
+    if (ticket && !useTicket(this.ctx.storage.sql, ticket, Date.now())) return declined('ticket-invalid')
+    const { 0: client, 1: server } = new WebSocketPair()
+    this.ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(VIEW_PING, VIEW_PONG))
+    this.ctx.acceptWebSocket(server)
+    const fresh = { client: '', sentOffset: 0, ackedOffset: 0, isRefusalTold: false, isEndTold: false }
+    live.hub.add(server, { ...person, ...fresh, joinedAt: Date.now() })
+    logOf(live)('viewer.joined', { userId: person.userId, role: person.role })
+    // The role was read before this socket was here: a change in between told nobody.
+    this.ctx.waitUntil(this.#check(live))
+    planAlarm(live)
+    const headers: HeadersInit = subprotocol === null ? {} : { 'sec-websocket-protocol': subprotocol }
+    return new Response(null, { status: 101, webSocket: client, headers })
+  }
+
+  override webSocketMessage(socket: WebSocket, data: ArrayBuffer | string): void {
+    if (this.#live) receive(this.#live, socket, data)
+  }
+
+  override webSocketClose(socket: WebSocket, code: number): void {
+    if (this.#live) viewerGone(this.#live)
+    try {
+      // Codes that say how a socket ended cannot be sent (RFC 6455 §7.4.1).
+      socket.close(code === 1000 || code >= 3000 ? code : 1000)
+    } catch {
+      // The runtime has closed it already.
+    }
+  }
+
+  override webSocketError(): void {
+    if (this.#live) viewerGone(this.#live)
+  }
+
+  override async alarm(): Promise<void> {
+    if (this.#live && (await tick(this.#live))) await this.#forget()
+  }
+
+  async #check(live: LiveShell): Promise<void> {
+    if (!(await checkStanding(live))) await endLive(live, OPENER_LEFT)
+  }
+
+  /** A caller that goes away does not cut short what has begun: the record is written in any case. */
+  #outlive<T>(work: Promise<T>): Promise<Sealed<T>> {
+    this.ctx.waitUntil(work.catch(() => undefined))
+    return seal(() => work)
+  }
+
+  async #forget(): Promise<void> {
+    this.#live = undefined
+    await this.ctx.storage.deleteAlarm()
+    await this.ctx.storage.deleteAll()
+  }
+}

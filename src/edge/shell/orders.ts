@@ -1,0 +1,162 @@
+import { Problem } from '../../contract/problem.ts'
+import type { ExecResult, HostKey } from '../../contract/shell.ts'
+import { auditEntry } from '../audit/service.ts'
+import { describeError, logFor } from '../platform/log.ts'
+import type { Scope } from '../platform/scope.ts'
+import { traceFrom } from '../platform/trace.ts'
+import { CommandLost, type CommandRun, runCommand } from './command.ts'
+import { unwrapCredential } from './credential.ts'
+import { finishShell } from './ending.ts'
+import { readHostKey } from './host-key.ts'
+import { type LiveShell, openLive } from './live.ts'
+import { problemOfRefusal, relayUnavailable } from './policy.ts'
+import { reachRelay } from './reach.ts'
+import { createRecord } from './record.ts'
+import type { ExecOrder, HostTarget, OpenOrder, Order, ScanOrder } from './rpc.ts'
+import { type CommandEnd, endCommand } from './store.ts'
+import { OpenRefused, scanKey } from './stream.ts'
+import { openShell } from './wiring.ts'
+
+/** D1 may be out for a moment just when a command ends; beyond that the sweep says `unknown`. */
+const END_TRIES = 5
+const END_PAUSE_MS = 1_000
+
+/** The words for a command whose end nobody saw. */
+const COMMAND_LOST = 'The connection broke while the command ran; whether it ended is not known.'
+
+/** Asks a host for its key, whose fingerprint we compute ourselves. @throws Problem */
+export async function scanHost(scope: Scope, ctx: DurableObjectState, order: ScanOrder): Promise<HostKey[]> {
+  const { shellId, orgId, traceparent, address, port } = order
+  const who = { shellId, orgId, epoch: 1, target: { address, port } }
+  const { relay, link } = await reachRelay({ ctx, config: scope.config, who, traceparent, log: logOf(order) })
+  try {
+    const request = { kind: 'scan' as const, host: address, port }
+    const presented = await scanKey(link, { relay, who, request, creditBytes: 1, traceparent })
+    const key = await readHostKey({ type: presented.type, key: presented.publicKey })
+    if (key?.fingerprint !== presented.fingerprint) throw relayUnavailable('The relay told a key that does not hold.')
+    return [key]
+  } catch (error) {
+    throw asProblem(error)
+  } finally {
+    link.close('over')
+  }
+}
+
+/** Runs a command and writes down how it went, whatever happens. @throws Problem */
+export async function execute(scope: Scope, ctx: DurableObjectState, order: ExecOrder): Promise<ExecResult> {
+  let end: CommandEnd = { state: 'unknown', endedAt: 0 }
+  try {
+    const credential = await unwrapCredential(scope.config.keyring, order.target.hostId, order.target.credential)
+    const reach = { ctx, config: scope.config, traceparent: order.traceparent, log: logOf(order) }
+    const run = await runCommand(order, reach, credential)
+    end = endOfRun(run)
+    return run.result
+  } catch (error) {
+    await noteRefusedKey(scope, order, error)
+    const problem = asProblem(error)
+    end = {
+      state: error instanceof CommandLost ? 'unknown' : 'failed',
+      problem: problem instanceof Problem ? problem.slug : 'internal',
+      endedAt: 0,
+    }
+    throw problem
+  } finally {
+    await writeEnd(scope, order, { ...end, endedAt: scope.now() })
+  }
+}
+
+const endOfRun = ({ result, stdoutBytes, stderrBytes }: CommandRun): CommandEnd => ({
+  state: result.timedOut ? 'timed-out' : 'done',
+  exitCode: result.exitCode,
+  signal: result.signal,
+  killed: result.killed,
+  durationMs: result.durationMs,
+  stdoutBytes,
+  stderrBytes,
+  endedAt: 0,
+})
+
+async function writeEnd(scope: Scope, order: ExecOrder, end: CommandEnd): Promise<void> {
+  for (let tries = 1; tries <= END_TRIES; tries++) {
+    try {
+      await endCommand(scope.db, order.shellId, end)
+      return
+    } catch (error) {
+      logOf(order)('command.report-failed', { tries, ...describeError(error) })
+      await new Promise((resolve) => setTimeout(resolve, END_PAUSE_MS))
+    }
+  }
+}
+
+/** Begins the life of a shell and opens it at the relay. @throws Problem */
+export async function open(
+  scope: Scope,
+  parts: { readonly ctx: DurableObjectState; readonly live: LiveShell },
+  order: OpenOrder,
+): Promise<void> {
+  const { target, pty } = order
+  try {
+    const credential = await unwrapCredential(scope.config.keyring, target.hostId, target.credential).catch((error: unknown) => {
+      finishShell(parts.live, { state: 'failed', reason: 'The stored credential cannot be opened.' })
+      throw error
+    })
+    await openShell(parts.live, { user: target.user, pins: target.pins, credential, pty })
+  } catch (error) {
+    await noteRefusedKey(scope, order, error)
+    throw asProblem(error)
+  }
+}
+
+/** The memory of a shell that is about to be opened. */
+export function beginShell(ctx: DurableObjectState, env: LiveShell['env'], order: OpenOrder): LiveShell {
+  const { shellId, orgId, userId, target, pty, traceparent } = order
+  createRecord(ctx.storage.sql, {
+    shellId,
+    orgId,
+    userId,
+    target: { address: target.address, port: target.port },
+    state: 'connecting',
+    reason: null,
+    columns: pty.cols,
+    rows: pty.rows,
+    epoch: 0,
+    version: 0,
+    reportedVersion: 0,
+    exit: null,
+    ending: null,
+    unlinkedAt: Date.now(),
+    endedAt: null,
+    traceparent,
+  })
+  const live = openLive(ctx, env)
+  if (!live) throw new Error('a record that was just written is there')
+  return live
+}
+
+/** A host that presents another key is worth a line on record: it is a mistake, or somebody in between. */
+async function noteRefusedKey(scope: Scope, order: Order & { readonly target: HostTarget }, error: unknown): Promise<void> {
+  const refused = refusalIn(error)
+  if (!refused?.code.startsWith('host-key-')) return
+  const presented = refused.presented ? `${refused.presented.type} ${refused.presented.fingerprint}` : 'no accepted type'
+  const act = { action: 'host.key-refused', subject: order.target.hostId, orgId: order.orgId, actorId: order.userId } as const
+  try {
+    await auditEntry(scope, { ...act, cause: `${refused.code}: ${presented}` })
+  } catch (failure) {
+    logOf(order)('shell.audit-failed', { code: refused.code, presented, ...describeError(failure) })
+  }
+}
+
+function refusalIn(error: unknown): OpenRefused | undefined {
+  if (error instanceof OpenRefused) return error
+  return error instanceof Error && error.cause instanceof OpenRefused ? error.cause : undefined
+}
+
+/** What the caller meets; a bug stays one. */
+function asProblem(error: unknown): unknown {
+  if (error instanceof OpenRefused) return problemOfRefusal(error.code)
+  if (error instanceof CommandLost) return new Problem('host-unreachable', { detail: COMMAND_LOST }, { cause: error })
+  if (error instanceof Error && error.name === 'LinkLost') return relayUnavailable('The relay broke off.', error)
+  return error
+}
+
+const logOf = ({ shellId, orgId, traceparent }: Order) => logFor(traceFrom(traceparent), { shellId, orgId })

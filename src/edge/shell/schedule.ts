@@ -1,0 +1,54 @@
+import { DETACH_SECONDS_DEFAULT } from '../../contract/krp.ts'
+import { VIEW_ATTACH_SECONDS, VIEW_PING_SECONDS } from '../../contract/viewer.ts'
+import { describeError } from '../platform/log.ts'
+import { isOver, type LiveShell, logOf } from './live.ts'
+
+/** Pages are reloaded and networks change: this soon after the last viewer left, the object lets go of the relay and may hibernate. */
+export const EMPTY_GRACE_MS = 3_000
+/** While somebody watches, the object looks after itself this often, which also keeps the platform from evicting it with its link. */
+const WATCH_MS = 30_000
+/** How long the last output of a shell that is over can still be looked at. */
+export const KEEP_ENDED_MS = 3_600_000
+/** Slow viewers get this long to draw the last bytes. */
+export const FLUSH_ENDED_MS = 60_000
+/** The relay ends a shell that nobody takes over for its detach time; a little later its last output can be fetched. */
+export const UNLINKED_MAX_MS = (DETACH_SECONDS_DEFAULT + 5) * 1000
+/** A viewer that missed three pings is gone. */
+export const SILENT_MAX_MS = 3 * VIEW_PING_SECONDS * 1000
+/** A viewer that never attaches holds a place for nothing. */
+export const ATTACH_MAX_MS = VIEW_ATTACH_SECONDS * 1000
+
+/** When there is something to do next, Unix milliseconds. */
+function nextDueAt(live: LiveShell, now: number): number {
+  const { record, hub } = live
+  const sockets = hub.sockets()
+  const dues = [
+    ...(record.reportedVersion < record.version && !live.reporting ? [live.reportAt] : []),
+    ...(sockets.length > 0 ? [now + WATCH_MS] : []),
+    ...sockets.filter((s) => hub.viewerOf(s).client === '').map((s) => hub.viewerOf(s).joinedAt + ATTACH_MAX_MS),
+    ...(isOver(live) ? endedDues(live) : livingDues(live, now)),
+  ]
+  return Math.max(now, Math.min(...dues))
+}
+
+function endedDues({ record, hub }: LiveShell): number[] {
+  const endedAt = record.endedAt ?? 0
+  return [endedAt + KEEP_ENDED_MS, ...(hub.sockets().length > 0 ? [endedAt + FLUSH_ENDED_MS] : [])]
+}
+
+function livingDues(live: LiveShell, now: number): number[] {
+  const { record, wire } = live
+  const isWatched = live.hub.attached().length > 0
+  if (live.isOpening || live.dialing) return [now + WATCH_MS]
+  if (wire) return [isWatched ? now + WATCH_MS : live.emptySince + EMPTY_GRACE_MS]
+  if (isWatched || record.ending || record.state === 'connecting') return [live.retryAt]
+  return [Math.max((record.unlinkedAt ?? now) + UNLINKED_MAX_MS, live.retryAt)]
+}
+
+/** Sees to it that the object wakes when something is due. An alarm that comes too early does no harm, a write that was not needed costs. */
+export function planAlarm(live: LiveShell): void {
+  const due = nextDueAt(live, Date.now())
+  if (live.alarmAt !== undefined && live.alarmAt <= due) return
+  live.alarmAt = due
+  live.ctx.storage.setAlarm(due).catch((error: unknown) => logOf(live)('shell.alarm-failed', describeError(error)))
+}

@@ -1,0 +1,127 @@
+import { type PageQuery, toMoment } from '../../contract/id.ts'
+import type { Ticket, UserId } from '../../contract/identity.ts'
+import type { OrgRole } from '../../contract/orgs.ts'
+import { Problem } from '../../contract/problem.ts'
+import { type OpenShell, type Shell, ShellId } from '../../contract/shell.ts'
+import { auditIfChanged } from '../audit/service.ts'
+import { openDb } from '../platform/db.ts'
+import { commit } from '../platform/outbox/outbox.ts'
+import { afterKey, toPage } from '../platform/page.ts'
+import { open } from '../platform/rpc.ts'
+import type { Actor, Scope } from '../platform/scope.ts'
+import { mintTicket } from '../platform/ticket.ts'
+import { traceparentOf } from '../platform/trace.ts'
+import { hostFor, targetOf } from './hosts.ts'
+import { refusalOfStart } from './policy.ts'
+import { allShellsOf, commandsOf, eraseCommander, eraseShells, hostOf, insertShell, shellOf, shellsOf } from './store.ts'
+import type { shells } from './tables.ts'
+
+type ShellRow = typeof shells.$inferSelect
+
+const ERASE_SHELLS_PER_BATCH = 50
+
+const toShell = ({ id, orgId, hostId, userId, state, reason, createdAt, closedAt }: ShellRow): Shell => ({
+  id,
+  orgId,
+  hostId,
+  userId,
+  state,
+  ...(reason === null ? {} : { reason }),
+  createdAt: toMoment(createdAt),
+  ...(closedAt === null ? {} : { closedAt: toMoment(closedAt) }),
+})
+
+/**
+ * Opens a shell and answers once the host has let us in.
+ *
+ * @throws Problem `not-found`, `forbidden`, `limit-reached`, `target-forbidden`, `host-unreachable`, `host-key-unknown`,
+ * `host-key-mismatch`, `host-refused`, `rate-limited` or `unavailable`
+ */
+export async function openShell(scope: Scope, actor: Actor, input: OpenShell): Promise<Shell> {
+  const { host } = await hostFor(scope, actor, input.hostId)
+  const id = ShellId.parse(scope.newId('shl'))
+  const { userId } = actor
+  const now = scope.now()
+  const results = (await commit(scope, [
+    insertShell(scope.db, { id, hostId: host.id, userId, now }),
+    auditIfChanged(scope, { action: 'shell.open', subject: id, orgId: host.orgId, cause: host.id }),
+  ])) as readonly D1Result[]
+  if (results[0]?.meta.changes !== 1) throw await startRefused(scope, actor, host.id)
+  const pty = { term: input.terminal, cols: input.columns, rows: input.rows }
+  const order = { shellId: id, orgId: host.orgId, userId, traceparent: traceparentOf(scope.trace), target: targetOf(host), pty }
+  await open(scope.env.SHELLS.getByName(id).openShell(order))
+  return { id, orgId: host.orgId, hostId: host.id, userId, state: 'open', createdAt: toMoment(now) }
+}
+
+/** Why nothing was started: the role has changed, the host is gone, or there is no room. */
+export async function startRefused(scope: Scope, actor: Actor, hostId: ShellRow['hostId']): Promise<Problem> {
+  const [row] = await hostOf(openDb(scope.env.DB, undefined).db, { id: hostId, callerId: actor.userId })
+  return new Problem(refusalOfStart(row?.role ?? undefined))
+}
+
+/** The caller's shells, newest first. */
+export async function listShells(scope: Scope, actor: Actor, query: PageQuery): Promise<{ items: Shell[]; nextCursor?: string }> {
+  const key = afterKey(query)
+  const before = key === undefined ? undefined : ShellId.safeParse(key)
+  if (before?.success === false)
+    throw new Problem('invalid-request', { errors: [{ detail: 'is not a cursor of this list', pointer: '#/query/cursor' }] })
+  const rows = await shellsOf(scope.db, actor.userId, { before: before?.data, limit: query.limit + 1 })
+  return toPage(rows, query, { key: (row) => row.id, item: toShell })
+}
+
+/** One shell of the caller's organisations. @throws Problem `not-found` */
+export async function getShell(scope: Scope, actor: Actor, shellId: ShellId): Promise<Shell> {
+  return toShell((await shellFor(scope, actor, shellId)).shell)
+}
+
+async function shellFor(scope: Scope, actor: Actor, id: ShellId): Promise<{ readonly shell: ShellRow; readonly role: OrgRole }> {
+  const [row] = await shellOf(scope.db, { id, callerId: actor.userId })
+  if (!row?.role) throw new Problem('not-found')
+  return { shell: row.shell, role: row.role }
+}
+
+/** Ends a shell and its remote process; again is fine. @throws Problem `not-found` or `forbidden` */
+export async function closeShell(scope: Scope, actor: Actor, shellId: ShellId): Promise<void> {
+  const { shell, role } = await shellFor(scope, actor, shellId)
+  const isOpener = shell.userId === actor.userId
+  if (!isOpener && role !== 'owner') throw new Problem('forbidden')
+  if (shell.closedAt !== null) return
+  const reason = isOpener ? 'Its opener closed it.' : 'An owner of the organisation closed it.'
+  await scope.env.SHELLS.getByName(shellId).endShell({ reason, actorId: actor.userId })
+}
+
+/** A pass for one socket. @throws Problem `not-found` */
+export async function createShellTicket(scope: Scope, actor: Actor, shellId: ShellId): Promise<Ticket> {
+  await shellFor(scope, actor, shellId)
+  const { ticket, expiresAt } = await mintTicket(scope, actor, shellId)
+  return { ticket, expiresAt: toMoment(expiresAt) }
+}
+
+/** The shells a user opened and the commands they ran. */
+export async function exportShells(scope: Scope, userId: UserId): Promise<object> {
+  const rows = await allShellsOf(scope.db, userId, Number.MAX_SAFE_INTEGER)
+  const commands = await commandsOf(scope.db, userId)
+  return {
+    shells: rows.map(toShell),
+    commands: commands.map(({ startedAt, endedAt, userId: _, ...command }) => ({
+      ...command,
+      startedAt: toMoment(startedAt),
+      endedAt: endedAt === null ? null : toMoment(endedAt),
+    })),
+  }
+}
+
+/** Ends and forgets a user's shells, output included. Their commands stay on the organisation's record without their name. */
+export async function eraseShellsOf(scope: Scope, userId: UserId): Promise<void> {
+  for (;;) {
+    const rows = await allShellsOf(scope.db, userId, ERASE_SHELLS_PER_BATCH)
+    if (rows.length === 0) break
+    await Promise.all(rows.map(({ id }) => scope.env.SHELLS.getByName(id).forgetShell()))
+    await eraseShells(
+      scope.db,
+      userId,
+      rows.map(({ id }) => id),
+    )
+  }
+  await eraseCommander(scope.db, userId)
+}

@@ -1,0 +1,221 @@
+import { and, desc, eq, gt, isNull, lt, ne, or, sql } from 'drizzle-orm'
+import type { UserId } from '../../contract/identity.ts'
+import type { OrgId, OrgRole } from '../../contract/orgs.ts'
+import { HOSTS_PER_ORG_MAX, type HostId, SHELLS_PER_USER_MAX, type ShellId, type ShellState } from '../../contract/shell.ts'
+import { orgRoleSql } from '../orgs/service.ts'
+import type { Db } from '../platform/db.ts'
+import { type CommandState, shellCommands as c, hosts as h, shells as s } from './tables.ts'
+
+/** Something of an organisation, and the member who asks for it. */
+export interface Ask<Id> {
+  readonly id: Id
+  readonly callerId: UserId
+}
+
+/** The caller's role in the organisation of the row; a stranger's NULL makes the row not be there. */
+const hostRole = (callerId: UserId) => orgRoleSql(sql`hosts.org_id`, callerId)
+const shellRole = (callerId: UserId) => orgRoleSql(sql`shells.org_id`, callerId)
+const isMember = (role: ReturnType<typeof hostRole>) => sql`${role} IS NOT NULL`
+
+/** Shells and waited commands of a user that hold, or may hold, a connection. */
+const liveOf = (userId: UserId) => sql`
+  ((SELECT count(*) FROM shells AS live WHERE live.user_id = ${userId} AND live.closed_at IS NULL) +
+   (SELECT count(*) FROM shell_commands AS live WHERE live.user_id = ${userId} AND live.ended_at IS NULL))`
+
+/** One row while the caller owns the organisation and there is room. */
+export const insertHost = (db: Db, callerId: UserId, host: typeof h.$inferSelect) =>
+  db.insert(h).select(
+    sql`SELECT ${host.id} AS id, ${host.orgId} AS org_id, ${host.name} AS name, ${host.address} AS address, ${host.port} AS port,
+        ${host.user} AS user, ${JSON.stringify(host.keys)} AS keys, ${host.credentialKind} AS credential_kind,
+        ${host.credential} AS credential, ${host.createdAt} AS created_at
+      WHERE ${orgRoleSql(host.orgId, callerId)} = 'owner'
+        AND (SELECT count(*) FROM hosts AS held WHERE held.org_id = ${host.orgId}) < ${HOSTS_PER_ORG_MAX}`,
+  )
+
+export const hostsIn = (
+  db: Db,
+  at: { readonly orgId: OrgId; readonly callerId: UserId },
+  page: { readonly before?: HostId | undefined; readonly limit: number },
+) =>
+  db
+    .select()
+    .from(h)
+    .where(and(eq(h.orgId, at.orgId), isMember(hostRole(at.callerId)), page.before === undefined ? undefined : lt(h.id, page.before)))
+    .orderBy(desc(h.id))
+    .limit(page.limit)
+
+export const hostOf = (db: Db, ask: Ask<HostId>) =>
+  db
+    .select({ host: h, role: hostRole(ask.callerId) })
+    .from(h)
+    .where(and(eq(h.id, ask.id), isMember(hostRole(ask.callerId))))
+    .limit(1)
+
+export const deleteHost = (db: Db, ask: Ask<HostId>) => db.delete(h).where(and(eq(h.id, ask.id), sql`${hostRole(ask.callerId)} = 'owner'`))
+
+/** Role and room in one statement: of parallel calls the one that would exceed the limit meets it. */
+const mayStart = (callerId: UserId) => sql`${hostRole(callerId)} IN ('owner', 'operator') AND ${liveOf(callerId)} < ${SHELLS_PER_USER_MAX}`
+
+export const insertShell = (
+  db: Db,
+  shell: { readonly id: ShellId; readonly hostId: HostId; readonly userId: UserId; readonly now: number },
+) =>
+  db.insert(s).select(
+    sql`SELECT ${shell.id} AS id, hosts.org_id AS org_id, hosts.id AS host_id, ${shell.userId} AS user_id, 'connecting' AS state,
+        NULL AS reason, 0 AS version, ${shell.now} AS created_at, ${shell.now} AS updated_at, NULL AS closed_at
+      FROM hosts WHERE hosts.id = ${shell.hostId} AND ${mayStart(shell.userId)}`,
+  )
+
+/** A command about to run. */
+export interface NewCommand {
+  readonly id: ShellId
+  readonly hostId: HostId
+  readonly userId: UserId
+  readonly command: string
+  readonly timeoutSeconds: number
+  readonly now: number
+}
+
+export const insertCommand = (db: Db, command: NewCommand) =>
+  db.insert(c).select(
+    sql`SELECT ${command.id} AS id, hosts.org_id AS org_id, hosts.id AS host_id, ${command.userId} AS user_id, ${command.command} AS command,
+        'running' AS state, NULL AS problem, NULL AS exit_code, NULL AS signal, NULL AS killed, NULL AS stdout_bytes, NULL AS stderr_bytes,
+        NULL AS duration_ms, ${command.timeoutSeconds} AS timeout_seconds, ${command.now} AS started_at, NULL AS ended_at
+      FROM hosts WHERE hosts.id = ${command.hostId} AND ${mayStart(command.userId)}`,
+  )
+
+/** How a command ended. */
+export interface CommandEnd {
+  readonly state: Exclude<CommandState, 'running'>
+  readonly problem?: string | null
+  readonly exitCode?: number | null
+  readonly signal?: string | null
+  readonly killed?: 'confirmed' | 'unconfirmed' | null
+  readonly stdoutBytes?: number
+  readonly stderrBytes?: number
+  readonly durationMs?: number
+  readonly endedAt: number
+}
+
+/** The first word on an end stands. */
+export const endCommand = (db: Db, id: ShellId, end: CommandEnd) =>
+  db
+    .update(c)
+    .set(end)
+    .where(and(eq(c.id, id), isNull(c.endedAt)))
+
+/** Commands whose object must be dead: nobody ended them long after they should have. */
+export const endLostCommands = (db: Db, at: { readonly now: number; readonly slackMs: number }) =>
+  db
+    .update(c)
+    .set({ state: 'unknown', endedAt: at.now })
+    .where(and(isNull(c.endedAt), sql`${c.startedAt} + ${c.timeoutSeconds} * 1000 + ${at.slackMs} < ${at.now}`))
+
+/** Sees rows of members only, whatever id is asked for. */
+export const shellOf = (db: Db, ask: Ask<ShellId>) =>
+  db
+    .select({ shell: s, role: shellRole(ask.callerId) })
+    .from(s)
+    .where(and(eq(s.id, ask.id), isMember(shellRole(ask.callerId))))
+    .limit(1)
+
+/** As {@link shellOf}, and whether the session that asks is still live. */
+export const shellAtDoor = (db: Db, ask: Ask<ShellId> & { readonly sessionId: string; readonly now: number }) =>
+  db
+    .select({ shell: s, role: shellRole(ask.callerId), isSessionLive: isSessionLive(ask) })
+    .from(s)
+    .where(and(eq(s.id, ask.id), isMember(shellRole(ask.callerId))))
+    .limit(1)
+
+const isSessionLive = (of: { readonly sessionId: string; readonly callerId: UserId; readonly now: number }) =>
+  sql<number>`EXISTS (SELECT 1 FROM sessions WHERE sessions.id = ${of.sessionId} AND sessions.user_id = ${of.callerId}
+    AND sessions.ended_at IS NULL AND min(sessions.expires_at, sessions.idle_expires_at) > ${of.now})`
+
+/** A user with one of their sessions. */
+export interface Watcher {
+  readonly userId: UserId
+  readonly sessionId: string
+}
+
+/** How each of these people stands now: their role in the organisation and whether their session lives. */
+export const standingOf = (db: Db, at: { readonly orgId: OrgId; readonly now: number }, people: readonly Watcher[]) =>
+  db.all<{ readonly userId: UserId; readonly sessionId: string; readonly role: OrgRole | null; readonly isSessionLive: number }>(
+    sql`SELECT asked.value ->> 'userId' AS userId, asked.value ->> 'sessionId' AS sessionId,
+        (SELECT held.role FROM org_members AS held WHERE held.org_id = ${at.orgId} AND held.user_id = asked.value ->> 'userId') AS role,
+        EXISTS (SELECT 1 FROM sessions WHERE sessions.id = asked.value ->> 'sessionId' AND sessions.user_id = asked.value ->> 'userId'
+          AND sessions.ended_at IS NULL AND min(sessions.expires_at, sessions.idle_expires_at) > ${at.now}) AS isSessionLive
+      FROM json_each(${JSON.stringify(people)}) AS asked`,
+  )
+
+export const shellsOf = (db: Db, userId: UserId, page: { readonly before?: ShellId | undefined; readonly limit: number }) =>
+  db
+    .select()
+    .from(s)
+    .where(and(eq(s.userId, userId), isMember(shellRole(userId)), page.before === undefined ? undefined : lt(s.id, page.before)))
+    .orderBy(desc(s.id))
+    .limit(page.limit)
+
+/** What a shell's object says of itself. */
+export interface ShellReport {
+  readonly id: ShellId
+  readonly state: ShellState
+  readonly reason: string | null
+  readonly version: number
+  readonly now: number
+}
+
+/** A report that was overtaken changes nothing, so reports may come twice and in any order. */
+export const reportShell = (db: Db, { id, state, reason, version, now }: ShellReport) => {
+  const closedAt = state === 'closed' || state === 'failed' ? now : null
+  return db
+    .update(s)
+    .set({ state, reason, version, updatedAt: now, closedAt })
+    .where(and(eq(s.id, id), lt(s.version, version)))
+}
+
+export const liveShellsOnHost = (db: Db, hostId: HostId, page: { readonly after?: ShellId | undefined; readonly limit: number }) =>
+  db
+    .select({ id: s.id })
+    .from(s)
+    .where(and(eq(s.hostId, hostId), isNull(s.closedAt), page.after === undefined ? undefined : gt(s.id, page.after)))
+    .orderBy(s.id)
+    .limit(page.limit)
+
+export const liveShellsInOrg = (db: Db, orgId: OrgId, page: { readonly after?: ShellId | undefined; readonly limit: number }) =>
+  db
+    .select({ id: s.id })
+    .from(s)
+    .where(and(eq(s.orgId, orgId), isNull(s.closedAt), page.after === undefined ? undefined : gt(s.id, page.after)))
+    .orderBy(s.id)
+    .limit(page.limit)
+
+/** Live rows that nobody has touched for too long, each kind with its own patience. */
+export const staleShells = (db: Db, before: { readonly connecting: number; readonly others: number }, limit: number) =>
+  db
+    .select({ id: s.id, version: s.version })
+    .from(s)
+    .where(
+      and(
+        isNull(s.closedAt),
+        or(
+          and(eq(s.state, 'connecting'), lt(s.updatedAt, before.connecting)),
+          and(ne(s.state, 'connecting'), lt(s.updatedAt, before.others)),
+        ),
+      ),
+    )
+    .orderBy(s.updatedAt)
+    .limit(limit)
+
+/** Somebody has looked: the row waits its turn again. */
+export const touchShell = (db: Db, id: ShellId, now: number) => db.update(s).set({ updatedAt: now }).where(eq(s.id, id))
+
+export const commandsOf = (db: Db, userId: UserId) => db.select().from(c).where(eq(c.userId, userId)).orderBy(desc(c.id))
+
+export const eraseShells = (db: Db, userId: UserId, ids: readonly ShellId[]) =>
+  db.delete(s).where(and(eq(s.userId, userId), sql`${s.id} IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`))
+
+/** The organisation's record of what ran on its hosts stays; it names nobody any more. */
+export const eraseCommander = (db: Db, userId: UserId) => db.update(c).set({ userId: null }).where(eq(c.userId, userId))
+
+export const allShellsOf = (db: Db, userId: UserId, limit: number) =>
+  db.select().from(s).where(eq(s.userId, userId)).orderBy(desc(s.id)).limit(limit)

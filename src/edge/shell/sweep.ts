@@ -1,0 +1,39 @@
+import type { ShellId } from '../../contract/shell.ts'
+import { describeError } from '../platform/log.ts'
+import type { Scope } from '../platform/scope.ts'
+import { endLostCommands, reportShell, staleShells, touchShell } from './store.ts'
+
+/** An opening takes half a minute at most. */
+const CONNECTING_MS_MAX = 120_000
+/** Every other state is looked after by alarms; once a day their word is checked. */
+const QUIET_MS_MAX = 86_400_000
+/** Beyond the timeout: dialling, the host's handshake, stopping, and writing it down. */
+const COMMAND_SLACK_MS = 120_000
+const SHELLS_PER_SWEEP = 50
+
+/** Commands whose object died get their last word: nobody knows how they ended. */
+export async function sweepCommands(scope: Scope): Promise<number> {
+  const { meta } = await endLostCommands(scope.db, { now: scope.now(), slackMs: COMMAND_SLACK_MS })
+  return meta.changes
+}
+
+/** Asks the objects of rows that stand still; a row whose object was never reached has failed. */
+export async function sweepShells(scope: Scope): Promise<number> {
+  const now = scope.now()
+  const stale = await staleShells(scope.db, { connecting: now - CONNECTING_MS_MAX, others: now - QUIET_MS_MAX }, SHELLS_PER_SWEEP)
+  for (const row of stale) {
+    try {
+      await settleStale(scope, row)
+    } catch (error) {
+      scope.log('sweep.failed', { name: 'shells', shellId: row.id, ...describeError(error) })
+    }
+  }
+  return stale.length
+}
+
+async function settleStale(scope: Scope, { id, version }: { readonly id: ShellId; readonly version: number }): Promise<void> {
+  const now = scope.now()
+  const isKnown = await scope.env.SHELLS.getByName(id).reportState()
+  const report = { id, state: 'failed', reason: 'It could not be opened: the attempt was cut off.', version: version + 1, now } as const
+  await (isKnown ? touchShell(scope.db, id, now) : reportShell(scope.db, report))
+}

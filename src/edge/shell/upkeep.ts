@@ -1,0 +1,53 @@
+import * as z from 'zod'
+import { UserId } from '../../contract/identity.ts'
+import { OrgId, type OrgRole } from '../../contract/orgs.ts'
+import { HostId, type ShellId } from '../../contract/shell.ts'
+import { openDb } from '../platform/db.ts'
+import type { Consumer } from '../platform/outbox/outbox.ts'
+import type { Scope } from '../platform/scope.ts'
+import { liveShellsInOrg, liveShellsOnHost, standingOf } from './store.ts'
+
+const HostDeleted = z.strictObject({ hostId: HostId })
+const MemberChanged = z.strictObject({ orgId: OrgId, userId: UserId })
+
+const PAGE_SHELLS = 50
+
+type LivePage = (after: ShellId | undefined) => Promise<readonly { readonly id: ShellId }[]>
+
+/** Does something to every live shell of a list, some at a time. */
+async function forEachLive(nextPage: LivePage, work: (id: ShellId) => Promise<void>): Promise<void> {
+  let after: ShellId | undefined
+  for (;;) {
+    const page = await nextPage(after)
+    await Promise.all(page.map(({ id }) => work(id)))
+    after = page.at(-1)?.id
+    if (page.length < PAGE_SHELLS) return
+  }
+}
+
+/** Closes what still lives on a host that is gone. */
+export const closeOnHost: Consumer = async (scope, { payload }) => {
+  const { hostId } = HostDeleted.parse(payload)
+  const { db } = openDb(scope.env.DB, undefined)
+  await forEachLive(
+    (after) => liveShellsOnHost(db, hostId, { after, limit: PAGE_SHELLS }),
+    (id) => scope.env.SHELLS.getByName(id).endShell({ reason: 'Its host was removed.', actorId: null }),
+  )
+}
+
+/** Tells the live shells of an organisation how a member stands now, so the event may come late, twice or out of order. */
+export const applyMember: Consumer = async (scope, { payload }) => {
+  const { orgId, userId } = MemberChanged.parse(payload)
+  const { db } = openDb(scope.env.DB, undefined)
+  const role = await roleNow(scope, orgId, userId)
+  await forEachLive(
+    (after) => liveShellsInOrg(db, orgId, { after, limit: PAGE_SHELLS }),
+    (id) => scope.env.SHELLS.getByName(id).applyMember({ userId, role }),
+  )
+}
+
+async function roleNow(scope: Scope, orgId: OrgId, userId: UserId): Promise<OrgRole | null> {
+  const { db } = openDb(scope.env.DB, undefined)
+  const [standing] = await standingOf(db, { orgId, now: scope.now() }, [{ userId, sessionId: '' }])
+  return standing?.role ?? null
+}

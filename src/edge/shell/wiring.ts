@@ -1,0 +1,240 @@
+import { type ControlBody, CREDIT_INTERACTIVE_BYTES, DETACH_SECONDS_DEFAULT, type HostKeyPin, type Pty } from '../../contract/krp.ts'
+import { KrpError, type OffsetChunk } from '../../contract/krp-frame.ts'
+import { describeError } from '../platform/log.ts'
+import { endOf, finishShell, reportState } from './ending.ts'
+import { tell } from './hub.ts'
+import { changeRecord, isOver, type LiveShell, logOf, type Wire } from './live.ts'
+import { problemOfRefusal, redialAfterMs, relayUnavailable } from './policy.ts'
+import { reachRelay } from './reach.ts'
+import { planAlarm, UNLINKED_MAX_MS } from './schedule.ts'
+import { attachStream, OpenRefused, openStream, type RelayStream, type StreamEvents } from './stream.ts'
+import { deliver, paceOffset, roleOf, tellState } from './viewing.ts'
+
+/** Credit goes out in steps, not byte by byte. */
+const CREDIT_STEP_BYTES = 64 * 1024
+
+/** What opening needs beyond the record. */
+export interface Opening {
+  readonly user: string
+  readonly pins: readonly HostKeyPin[]
+  readonly credential: Uint8Array<ArrayBuffer>
+  readonly pty: Pty
+}
+
+/** Asks the relay for the shell of this record. A refusal ends the shell. @throws Problem what the caller is told; OpenRefused is its cause */
+export async function openShell(live: LiveShell, opening: Opening): Promise<void> {
+  live.isOpening = true
+  try {
+    const { relay, who, link } = await dialRelay(live)
+    const { target, traceparent } = live.record
+    const { user: username, pins, pty, credential } = opening
+    const request = {
+      kind: 'shell' as const,
+      host: target.address,
+      port: target.port,
+      username,
+      pins: [...pins],
+      env: {},
+      pty,
+      detachSeconds: DETACH_SECONDS_DEFAULT,
+    }
+    const grant = { relay, who, request, credential, creditBytes: CREDIT_INTERACTIVE_BYTES, traceparent }
+    const { events, wire } = wireUp(live, { fromOffset: 0, creditBytes: CREDIT_INTERACTIVE_BYTES })
+    takeUp(live, wire, await openStream(link, grant, events))
+  } catch (error) {
+    opening.credential.fill(0)
+    const problem = error instanceof OpenRefused ? problemOfRefusal(error.code) : relayUnavailable('The relay cannot be reached.', error)
+    finishShell(live, { state: 'failed', reason: problem.message })
+    problem.cause = error
+    throw problem
+  } finally {
+    live.isOpening = false
+    planAlarm(live)
+  }
+}
+
+/** Sees to it that a link is up, or is being made. Never rejects: what fails is tried again by the alarm. */
+export function connectShell(live: LiveShell): Promise<void> {
+  if (live.wire || live.isOpening || isOver(live)) return Promise.resolve()
+  live.dialing ??= attachShell(live).finally(() => {
+    live.dialing = undefined
+    planAlarm(live)
+  })
+  return live.dialing
+}
+
+async function attachShell(live: LiveShell): Promise<void> {
+  try {
+    const { link } = await dialRelay(live)
+    const fromOffset = live.tape.nextOffset()
+    const creditBytes = Math.max(1, Math.min(CREDIT_INTERACTIVE_BYTES, paceOffset(live) - fromOffset))
+    const { events, wire } = wireUp(live, { fromOffset, creditBytes })
+    const { shellId, traceparent } = live.record
+    takeUp(live, wire, await attachStream(link, { shellId, fromOffset, creditBytes, traceparent }, events))
+  } catch (error) {
+    attachFailed(live, error)
+  }
+}
+
+function attachFailed(live: LiveShell, error: unknown): void {
+  if (isOver(live)) return
+  const isGone = error instanceof OpenRefused && (error.code === 'shell-unknown' || error.code === 'offset-unknown')
+  const { unlinkedAt, ending } = live.record
+  const isTooLate = Date.now() - (unlinkedAt ?? Date.now()) > UNLINKED_MAX_MS
+  live.attempts += 1
+  live.retryAt = Date.now() + redialAfterMs(live.attempts)
+  logOf(live)('shell.attach-failed', {
+    attempts: live.attempts,
+    code: error instanceof OpenRefused ? error.code : undefined,
+    ...describeError(error),
+  })
+  if (ending && (isGone || isTooLate)) finishShell(live, { state: 'closed', reason: ending.reason })
+  else if (isGone) finishShell(live, isTooLate ? LEFT_ALONE : LOST)
+  else if (isTooLate) finishShell(live, UNREACHABLE)
+  else if (live.record.state === 'open') {
+    changeRecord(live, { state: 'connecting' })
+    tellState(live)
+    live.ctx.waitUntil(reportState(live))
+  }
+}
+
+const LEFT_ALONE = { state: 'closed', reason: 'Nobody came back in time, so it was ended.' } as const
+const LOST = {
+  state: 'failed',
+  reason: 'The relay does not have this shell any more: it was restarted, or the opening was cut off.',
+} as const
+const UNREACHABLE = { state: 'failed', reason: 'The relay could not be reached in time.' } as const
+
+/** Each dial is a new epoch, durable before the first byte leaves: the platform holds `connect` back until the write is. */
+async function dialRelay(live: LiveShell) {
+  changeRecord(live, { epoch: live.record.epoch + 1 })
+  const { shellId, orgId, epoch, target, traceparent } = live.record
+  const who = { shellId, orgId, epoch, target }
+  return { ...(await reachRelay({ ctx: live.ctx, config: live.config, who, traceparent, log: logOf(live) })), who }
+}
+
+/** What becomes of the relay's frames. The wire is the shell's as soon as the relay has answered, not a moment later. */
+function wireUp(live: LiveShell, at: { readonly fromOffset: number; readonly creditBytes: number }) {
+  const wire: Wire = { stream: undefined, grantedOffset: at.fromOffset + at.creditBytes, ackedOffset: at.fromOffset, isSettling: false }
+  const isMine = () => live.wire === wire
+  const begin = (input: { readonly inOffset: number; readonly creditBytes: number }) => {
+    live.wire = wire
+    live.typists.linkUp(input)
+  }
+  const events: StreamEvents = {
+    opened: ({ creditBytes }) => begin({ inOffset: 0, creditBytes }),
+    attached: begin,
+    output: (chunk) => isMine() && takeOutput(live, wire, chunk),
+    gap: (gap) => takeGap(live, wire, gap),
+    acked: (offset) => isMine() && takeAck(live, offset),
+    credit: (bytes) => isMine() && live.typists.addCredit(bytes),
+    exit: ({ code, signal }) => isMine() && changeRecord(live, { exit: { exitCode: code, signal } }),
+    closed: (reason) => isMine() && finishShell(live, endOf(live, reason)),
+    lost: (why) => isMine() && loseLink(live, why),
+  }
+  return { events, wire }
+}
+
+/** The relay has answered: everybody hears of it, and what waited goes on. */
+function takeUp(live: LiveShell, wire: Wire, stream: RelayStream): void {
+  wire.stream = stream
+  if (isOver(live) || live.wire !== wire) return stream.close()
+  live.attempts = 0
+  live.emptySince = Date.now()
+  const wasOpen = live.record.state === 'open'
+  changeRecord(live, { state: 'open', unlinkedAt: null })
+  logOf(live)('shell.linked', { epoch: live.record.epoch, fromOffset: wire.ackedOffset })
+  if (!wasOpen) tellState(live)
+  stream.resize({ cols: live.record.columns, rows: live.record.rows })
+  for (const socket of live.hub.attached()) tellResend(live, socket)
+  deliver(live)
+  if (live.record.ending) stream.close()
+  settleOutput(live, wire)
+  live.ctx.waitUntil(reportState(live))
+}
+
+/** Where a typist goes on after a link was made: what was on its way on the one before is lost. */
+function tellResend(live: LiveShell, socket: WebSocket): void {
+  const viewer = live.hub.viewerOf(socket)
+  if (roleOf(live, viewer) === 'opener') tell(socket, { type: 'resend', inputOffset: live.ledger.acceptedOf(viewer.client) })
+}
+
+function takeOutput(live: LiveShell, wire: Wire, chunk: OffsetChunk): void {
+  if (chunk.offset !== live.tape.nextOffset()) throw new KrpError('offset-range')
+  if (chunk.offset + chunk.bytes.length > wire.grantedOffset) throw new KrpError('credit-exceeded')
+  live.tape.append(chunk.bytes)
+  deliver(live, chunk)
+  settleOutput(live, wire)
+}
+
+/** The relay never drops what was not acknowledged, so this says that our own storage lost bytes. Everybody is told. */
+function takeGap(live: LiveShell, wire: Wire, { from, to }: ControlBody<'GAP'>): void {
+  logOf(live)('shell.gap', { from, to })
+  live.tape.skipTo(to)
+  wire.grantedOffset += to - from
+  wire.ackedOffset = to
+}
+
+function takeAck(live: LiveShell, offset: number): void {
+  const moved = live.typists.acked(offset)
+  for (const socket of live.hub.attached()) {
+    const { client } = live.hub.viewerOf(socket)
+    if (moved.includes(client)) tell(socket, { type: 'accepted', inputOffset: live.ledger.acceptedOf(client) })
+  }
+}
+
+/** Acknowledges what is durable and grants what is drawn: nothing that a crash could lose is ever forgotten by the relay. */
+export function settleOutput(live: LiveShell, wire: Wire): void {
+  if (wire.isSettling || !isSettlementDue(live, wire)) return
+  wire.isSettling = true
+  const keptOffset = live.tape.nextOffset()
+  live.ctx.storage.sync().then(
+    () => {
+      wire.isSettling = false
+      if (live.wire !== wire) return
+      if (keptOffset > wire.ackedOffset) wire.stream?.ack(keptOffset)
+      wire.ackedOffset = Math.max(wire.ackedOffset, keptOffset)
+      grant(live, wire)
+      settleOutput(live, wire)
+    },
+    () => loseLink(live, 'storage-failed'),
+  )
+}
+
+const creditTarget = (live: LiveShell): number => Math.min(live.tape.nextOffset() + CREDIT_INTERACTIVE_BYTES, paceOffset(live))
+
+function isCreditDue(live: LiveShell, wire: Wire): boolean {
+  const more = creditTarget(live) - wire.grantedOffset
+  const left = wire.grantedOffset - live.tape.nextOffset()
+  return more >= CREDIT_STEP_BYTES || (more > 0 && left < CREDIT_STEP_BYTES)
+}
+
+const isSettlementDue = (live: LiveShell, wire: Wire): boolean =>
+  wire.stream !== undefined && (live.tape.nextOffset() > wire.ackedOffset || isCreditDue(live, wire))
+
+function grant(live: LiveShell, wire: Wire): void {
+  if (!isCreditDue(live, wire)) return
+  const target = creditTarget(live)
+  wire.stream?.giveCredit(target - wire.grantedOffset)
+  wire.grantedOffset = target
+}
+
+/** The link broke; the shell waits in the relay. */
+export function loseLink(live: LiveShell, why: string): void {
+  const { wire } = live
+  if (!wire) return
+  live.wire = undefined
+  live.typists.linkDown()
+  live.retryAt = Date.now()
+  changeRecord(live, { unlinkedAt: Date.now() })
+  logOf(live)('shell.link-lost', { why })
+  wire.stream?.leave(why)
+  planAlarm(live)
+}
+
+/** Nobody watches: the link is let go, so that the object may hibernate while the remote program lives on in the relay. */
+export function detachShell(live: LiveShell): void {
+  loseLink(live, 'detached')
+  changeRecord(live, { state: 'detached' })
+  live.ctx.waitUntil(reportState(live))
+}
