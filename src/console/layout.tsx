@@ -112,3 +112,12 @@ export const NeedsScripts: FC = () => (
     <p class="notice">The console talks to the API from your browser, so it needs scripts.</p>
   </noscript>
 )
+
+/** The way back from a page that has nothing to show. */
+export const Lost: FC = () => (
+  <p class="lost" id="page-lost" hidden>
+    <a class="button quiet" href="/app">
+      To the dashboard
+    </a>
+  </p>
+)

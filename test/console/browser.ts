@@ -85,3 +85,23 @@ export async function openDoor() {
     },
   }
 }
+
+/** Runs in a page: what a reader of screens would meet without a name, or twice under the same id. */
+export function namelessParts(): string[] {
+  const faults: string[] = []
+  if (document.documentElement.lang !== 'en' || !document.title) faults.push('the document has no language or title')
+  if (document.querySelectorAll('h1').length !== 1) faults.push('not one h1')
+  const ids = [...document.querySelectorAll('[id]')].map(({ id }) => id)
+  faults.push(...ids.filter((id, at) => ids.indexOf(id) !== at).map((id) => `#${id} is there twice`))
+  for (const input of document.querySelectorAll<HTMLInputElement>('input, select, textarea')) {
+    if (!input.labels?.length && !input.getAttribute('aria-label')) faults.push(`#${input.id} has no label`)
+  }
+  for (const part of document.querySelectorAll('a, button')) {
+    if (!part.textContent?.trim() && !part.getAttribute('aria-label')) faults.push(`${part.outerHTML} has no name`)
+  }
+  for (const part of document.querySelectorAll('[aria-describedby], [aria-labelledby]')) {
+    const named = [part.getAttribute('aria-describedby'), part.getAttribute('aria-labelledby')].join(' ').split(/\s+/).filter(Boolean)
+    faults.push(...named.filter((id) => !document.getElementById(id)).map((id) => `#${id} is named and not there`))
+  }
+  return faults
+}

@@ -30,11 +30,12 @@ const PeerCursor = z.object({ head: z.looseObject({}) })
 /** Colours that hold on light and on dark paper. */
 const COLORS = ['#c2553d', '#b07d1e', '#5f8a2f', '#2a8f6d', '#2b86b0', '#5a6fd0', '#9257c2', '#c2497f'] as const
 
-/** The same colour for the same user everywhere. */
-export function colorOf(userId: string): string {
-  let sum = 0
-  for (const char of userId) sum = (sum * 31 + (char.codePointAt(0) ?? 0)) % 997
-  return COLORS[sum % COLORS.length] ?? COLORS[0]
+/** A colour that nobody else in the room has, as long as there are enough; the same for the same user where it is free. */
+export function freeColor(awareness: Awareness, userId: string): string {
+  const taken = new Set([...awareness.getStates().values()].map((state) => PeerUser.safeParse(state['user']).data?.color))
+  const preferred = [...userId].reduce((sum, char) => (sum * 31 + (char.codePointAt(0) ?? 0)) % 997, 0) % COLORS.length
+  const inOrder = [...COLORS.slice(preferred), ...COLORS.slice(0, preferred)]
+  return inOrder.find((color) => !taken.has(color)) ?? COLORS[0]
 }
 
 interface Peer {

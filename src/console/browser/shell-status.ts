@@ -8,7 +8,7 @@ const NEWS_MS = 6000
 type Tone = 'connecting' | 'open' | 'failed' | 'past'
 
 /** Tells how the shell stands. */
-export function tellShellStatus(tone: Tone, text: string): void {
+function tellShellStatus(tone: Tone, text: string): void {
   byId('shell-status').dataset['state'] = tone
   byId('shell-status').textContent = text
 }

@@ -1,6 +1,6 @@
 import { ContractError, NetworkError } from '../../client/client.ts'
 import { isProblem, PROBLEMS, type Problem } from '../../contract/problem.ts'
-import { show } from './dom.ts'
+import { byId, show } from './dom.ts'
 
 /** What a failure says to a person. */
 export interface Trouble {
@@ -47,4 +47,11 @@ export function tellTrouble(alert: HTMLElement, error: unknown): void {
 export function calm(alert: HTMLElement): void {
   show(alert, false)
   alert.replaceChildren()
+}
+
+/** Tells why a page has nothing to show, and puts the way back in its place. */
+export function tellLost(error: unknown): void {
+  tellTrouble(byId('page-alert'), error)
+  show(byId('page'), false)
+  show(byId('page-lost'), true)
 }

@@ -5,9 +5,9 @@ import { RoomId } from '../../contract/rooms.ts'
 import { client, openAccount } from '../browser/account.ts'
 import { byId, show } from '../browser/dom.ts'
 import { bindRename, ownName } from '../browser/own-name.ts'
-import { colorOf, followCaret, showPresence } from '../browser/presence.ts'
+import { followCaret, freeColor, showPresence } from '../browser/presence.ts'
 import { bindText } from '../browser/text-binding.ts'
-import { tellTrouble } from '../browser/trouble.ts'
+import { tellLost, tellTrouble } from '../browser/trouble.ts'
 
 /** Name of the shared text in a room's document. */
 const TEXT = 'text'
@@ -21,7 +21,7 @@ const STATUS = {
 
 function tellStatus(state: Room['status'], text: string): void {
   const status = byId('room-status')
-  status.dataset['state'] = state === 'open' && text !== STATUS.open ? 'open' : state
+  status.dataset['state'] = text === STATUS.open || state === 'waiting' ? 'connecting' : state
   status.textContent = text
 }
 
@@ -36,9 +36,10 @@ function followSaving(room: Room): void {
   const tell = () => {
     place.textContent = room.hasUnsaved ? (room.status === 'open' ? 'Saving…' : 'Not saved yet') : 'All changes saved'
   }
-  room.doc.on('update', () => room.isSynced && tell())
+  room.doc.on('update', tell)
   room.on('saved', tell)
-  room.on('status', (status) => status !== 'open' && room.hasUnsaved && tell())
+  room.on('status', tell)
+  tell()
   addEventListener('beforeunload', (event) => room.hasUnsaved && event.preventDefault())
 }
 
@@ -52,7 +53,8 @@ function followProblems(room: Room, area: HTMLTextAreaElement): void {
 }
 
 function showYourself(room: Room, me: Me): void {
-  const tell = (name: string) => room.awareness.setLocalStateField('user', { name, color: colorOf(me.id) })
+  const color = freeColor(room.awareness, me.id)
+  const tell = (name: string) => room.awareness.setLocalStateField('user', { name, color })
   tell(ownName(me))
   bindRename(me, tell)
 }
@@ -72,19 +74,16 @@ async function start(): Promise<void> {
   room.on('status', (status) => tellStatus(status, STATUS[status]))
   room.on('synced', () => tellStatus('open', 'Live'))
   followProblems(room, area)
-  showYourself(room, me)
   showPresence(room.awareness, text)
   await room.whenSynced()
+  showYourself(room, me)
   bindText(text, area)
   followCaret(room.awareness, text, area)
-  followSaving(room)
   const canWrite = role !== 'viewer'
+  if (canWrite) followSaving(room)
   area.readOnly = !canWrite
   area.placeholder = canWrite ? 'Write here. Everybody in the room sees it at once.' : 'Nothing is written yet.'
   if (canWrite) area.focus()
 }
 
-start().catch((error: unknown) => {
-  tellStatus('closed', STATUS.closed)
-  tellTrouble(byId('page-alert'), error)
-})
+start().catch(tellLost)

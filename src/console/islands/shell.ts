@@ -3,9 +3,9 @@ import { type Shell, ShellId } from '../../contract/shell.ts'
 import { client, openAccount } from '../browser/account.ts'
 import { bindDangerButton } from '../browser/button.ts'
 import { byId, show } from '../browser/dom.ts'
-import { followShell, tellShellStatus } from '../browser/shell-status.ts'
+import { followShell } from '../browser/shell-status.ts'
 import { connectTerminal } from '../browser/shell-terminal.ts'
-import { tellTrouble } from '../browser/trouble.ts'
+import { tellLost, tellTrouble } from '../browser/trouble.ts'
 
 /** A host that was forgotten has no name any more. */
 const hostName = ({ hostId }: Shell): Promise<string> =>
@@ -38,10 +38,8 @@ async function start(): Promise<void> {
   bindDangerButton(end, alert, view.end)
   show(end, await mayEnd(shell, me))
   view.on('problem', (error) => tellTrouble(alert, error))
-  await view.finished().finally(() => show(end, false))
+  const hideEnd = () => show(end, false)
+  view.finished().then(hideEnd, hideEnd)
 }
 
-start().catch((error: unknown) => {
-  tellShellStatus('failed', 'Disconnected')
-  tellTrouble(byId('page-alert'), error)
-})
+start().catch(tellLost)

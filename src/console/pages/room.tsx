@@ -1,6 +1,6 @@
 import type { FC } from 'hono/jsx'
 import { Dialog, Field, Form } from '../fields.tsx'
-import { AppPage } from '../layout.tsx'
+import { AppPage, Lost } from '../layout.tsx'
 
 /** UTF-16 units of one paste that still fit one frame of a room in UTF-8. */
 const PASTE_CHARS_MAX = 300_000
@@ -8,31 +8,34 @@ const PASTE_CHARS_MAX = 300_000
 /** A shared text and who is in it. */
 export const RoomPage: FC<{ readonly roomId: string }> = ({ roomId }) => (
   <AppPage title="Room" island="room" layout="full">
-    <div class="bar" id="room" data-room-id={roomId}>
-      <h1 id="room-name">Room</h1>
-      <span class="badge" id="room-role" hidden />
-      <p class="status" id="room-status" role="status" data-state="connecting">
-        Connecting…
-      </p>
-      <p class="soft" id="room-saved" />
-    </div>
-    <div class="room">
-      <textarea
-        id="text"
-        aria-label="Shared text"
-        maxlength={PASTE_CHARS_MAX}
-        spellcheck={false}
-        placeholder="Connecting…"
-        readonly
-        autocomplete="off"
-      />
-      <aside aria-labelledby="present-title">
-        <h2 id="present-title">In the room</h2>
-        <ul class="present" id="present" />
-        <button type="button" class="quiet small" id="rename" disabled>
-          Change your name
-        </button>
-      </aside>
+    <Lost />
+    <div class="page" id="page">
+      <div class="bar" id="room" data-room-id={roomId}>
+        <h1 id="room-name">Room</h1>
+        <span class="badge" id="room-role" hidden />
+        <p class="status" id="room-status" role="status" data-state="connecting">
+          Connecting…
+        </p>
+        <p class="soft" id="room-saved" />
+      </div>
+      <div class="room">
+        <textarea
+          id="text"
+          aria-label="Shared text"
+          maxlength={PASTE_CHARS_MAX}
+          spellcheck={false}
+          placeholder="Connecting…"
+          readonly
+          autocomplete="off"
+        />
+        <aside aria-labelledby="present-title">
+          <h2 id="present-title">In the room</h2>
+          <ul class="present" id="present" />
+          <button type="button" class="quiet small" id="rename" disabled>
+            Change your name
+          </button>
+        </aside>
+      </div>
     </div>
     <template id="present-row">
       <li>

@@ -1,19 +1,25 @@
 import type { FC } from 'hono/jsx'
-import { AppPage } from '../layout.tsx'
+import { AppPage, Lost } from '../layout.tsx'
 
 /** A terminal on a remote host. */
 export const ShellPage: FC<{ readonly shellId: string }> = ({ shellId }) => (
   <AppPage title="Shell" island="shell" layout="full">
-    <div class="bar" id="shell" data-shell-id={shellId}>
-      <h1 id="shell-name">Shell</h1>
-      <span class="badge" id="shell-seat" hidden />
-      <p class="status" id="shell-status" role="status" data-state="connecting">
-        Connecting…
-      </p>
-      <button type="button" class="quiet small danger" id="end" hidden>
-        End shell
-      </button>
+    <Lost />
+    <div class="page" id="page">
+      <div class="bar" id="shell" data-shell-id={shellId}>
+        <h1 id="shell-name">Shell</h1>
+        <span class="badge" id="shell-seat" hidden />
+        <p class="status" id="shell-status" role="status" data-state="connecting">
+          Connecting…
+        </p>
+        <p class="hint">
+          <kbd>Shift</kbd> <kbd>Esc</kbd> leaves the terminal
+        </p>
+        <button type="button" class="quiet small danger" id="end" hidden>
+          End shell
+        </button>
+      </div>
+      <div class="terminal" id="terminal" />
     </div>
-    <div class="terminal" id="terminal" />
   </AppPage>
 )
