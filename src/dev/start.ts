@@ -62,7 +62,10 @@ function prepareFolder(): void {
 
 function keepWarden(): Warden {
   const warden = startWarden()
-  undo.push(() => warden.close())
+  undo.push(() => {
+    warden.close()
+    return warden.gone
+  })
   void warden.gone.then(() => end(1, 'The process that guards against leftovers is gone, so everything stops.'))
   return warden
 }
