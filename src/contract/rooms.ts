@@ -16,6 +16,9 @@ export const ROOM_FRAME_BYTES_MAX = 1_048_576
 /** Largest presence state of one socket, in bytes: it must fit the socket's attachment. */
 export const PRESENCE_BYTES_MAX = 4096
 
+/** Largest shared document, in bytes as stored. A change that would pass it ends its socket with `payload-too-large`; deletions still pass. */
+export const ROOM_DOCUMENT_BYTES_MAX = 33_554_432
+
 /** Id of a room. */
 export const RoomId = prefixedId('rm', 'RoomId')
 /** Id of a room. */
@@ -134,7 +137,10 @@ export const roomEndpoints = {
   }),
 }
 
-/** The WebSocket doors of rooms. */
+/**
+ * The WebSocket doors of rooms. A viewer's change is not taken: the socket stays open and is told once, by the message
+ * `permission denied` (y-protocols type 2) with the reason `forbidden`. A close code is 4000 + a problem's status, the reason its slug.
+ */
 export const roomSockets = {
   joinRoomY: socketEndpoint({
     id: 'joinRoomY',
@@ -142,6 +148,6 @@ export const roomSockets = {
     tag: 'rooms',
     summary: 'Sync the shared document in y-websocket framing; the unmodified `y-websocket` provider joins with room name `y`.',
     params: RoomPath,
-    problems: ['unauthenticated', 'session-ended', 'ticket-invalid', 'origin-untrusted', 'not-found', 'upgrade-required'],
+    problems: ['unauthenticated', 'session-ended', 'ticket-invalid', 'origin-untrusted', 'not-found', 'limit-reached', 'upgrade-required'],
   }),
 }
