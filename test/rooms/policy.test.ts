@@ -1,8 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import { ROOM_MEMBERS_MAX, ROOM_SOCKETS_MAX, ROOMS_PER_OWNER_MAX } from '../../src/contract/rooms.ts'
+import { ROOM_DOCUMENT_BYTES_MAX, ROOM_MEMBERS_MAX, ROOM_SOCKETS_MAX, ROOMS_PER_OWNER_MAX } from '../../src/contract/rooms.ts'
 import {
   DELETION_BYTES_SPARE,
-  DOCUMENT_BYTES_MAX,
   expiryCheckAt,
   fullAllowance,
   hasPlace,
@@ -87,7 +86,7 @@ test('a document is compacted when its log has grown, a large one less often', (
 })
 
 test('a full document takes deletions a little further', () => {
-  const full = { baseBytes: DOCUMENT_BYTES_MAX, logBytes: 0, logRows: 0 }
+  const full = { baseBytes: ROOM_DOCUMENT_BYTES_MAX, logBytes: 0, logRows: 0 }
   expect(hasRoomFor(full, { bytes: 1, onlyDeletes: false })).toBe(false)
   expect(hasRoomFor(full, { bytes: DELETION_BYTES_SPARE, onlyDeletes: true })).toBe(true)
   expect(hasRoomFor(full, { bytes: DELETION_BYTES_SPARE + 1, onlyDeletes: true })).toBe(false)

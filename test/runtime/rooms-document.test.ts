@@ -2,8 +2,8 @@ import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { encode, writeVarUint8Array } from 'lib0/encoding'
 import { expect, test } from 'vitest'
 import * as Y from 'yjs'
+import { ROOM_DOCUMENT_BYTES_MAX } from '../../src/contract/rooms.ts'
 import { readFrame, step1Frame, updateFrame } from '../../src/edge/rooms/framing.ts'
-import { DOCUMENT_BYTES_MAX } from '../../src/edge/rooms/policy.ts'
 import { newRoom, type RawPeer, type Room, rawIn, seatOf } from './rooms-peer.ts'
 
 const MEGABYTE = 1_000_000
@@ -96,7 +96,7 @@ test.each([3, 10])('a document of %i MB survives eviction', async (megabytes) =>
 test('a document at its limit refuses growth with payload-too-large, keeps what it has, and can be emptied', async () => {
   const room = newRoom()
   const chunk = 1_000_000
-  const fits = Math.floor(DOCUMENT_BYTES_MAX / chunk)
+  const fits = Math.floor(ROOM_DOCUMENT_BYTES_MAX / chunk)
   let ada = await rawIn(room, seatOf('ada'))
   const doc = new Y.Doc()
   const updates: Uint8Array[] = []

@@ -87,9 +87,11 @@ function socketClass(room: Room, seat: () => Admission) {
   }
 }
 
+type Polyfill = NonNullable<NonNullable<ConstructorParameters<typeof WebsocketProvider>[3]>['WebSocketPolyfill']>
+
 /** The unmodified provider with a document of its own. */
 export function editorIn(room: Room, name: string, role: RoomRole = 'editor', { doc = new Y.Doc() } = {}) {
-  const polyfill = socketClass(room, () => seatOf(name, role)) as unknown as typeof globalThis.WebSocket
+  const polyfill = socketClass(room, () => seatOf(name, role)) as unknown as Polyfill
   const provider = new WebsocketProvider('wss://room', 'y', doc, { WebSocketPolyfill: polyfill, disableBc: true })
   return { doc, provider, text: doc.getText('t'), stop: () => provider.destroy() }
 }

@@ -10,8 +10,8 @@ import type { Allowance } from './policy.ts'
 export interface Gathering {
   /** The latest word on each client id. */
   readonly presences: Map<number, PresenceEntry>
-  /** The latest echo each socket asked for. */
-  readonly echoes: Map<WebSocket, Uint8Array>
+  /** Echoes that clients asked for. */
+  readonly echoes: { readonly socket: WebSocket; readonly frame: Uint8Array }[]
   /** Of the first change in it. */
   trace: Trace | undefined
 }
@@ -35,7 +35,7 @@ export interface LiveRoom {
 }
 
 /** An empty window. */
-export const newGathering = (): Gathering => ({ presences: new Map(), echoes: new Map(), trace: undefined })
+export const newGathering = (): Gathering => ({ presences: new Map(), echoes: [], trace: undefined })
 
 /** Opens what outlived the memory: the stored document and the sockets. */
 export const openLive = (ctx: DurableObjectState): LiveRoom => ({

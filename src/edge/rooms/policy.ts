@@ -1,9 +1,7 @@
 import type { ProblemSlug } from '../../contract/problem.ts'
-import { ROOM_MEMBERS_MAX, ROOM_SOCKETS_MAX, ROOMS_PER_OWNER_MAX, type RoomRole } from '../../contract/rooms.ts'
+import { ROOM_DOCUMENT_BYTES_MAX, ROOM_MEMBERS_MAX, ROOM_SOCKETS_MAX, ROOMS_PER_OWNER_MAX, type RoomRole } from '../../contract/rooms.ts'
 import type { SeatFacts } from './store.ts'
 
-/** Largest document, in bytes of its stored form: what one object can hold in memory and send as one frame. */
-export const DOCUMENT_BYTES_MAX = 32 * 1_048_576
 /** A full document can still be emptied: changes that only delete may go this much further. */
 export const DELETION_BYTES_SPARE = 1_048_576
 /** Open sockets of one user in one room: tabs and devices, not a flood. */
@@ -61,7 +59,7 @@ export const needsCompaction = (size: DocumentSize): boolean =>
 
 /** Whether the document may take a change of this size. */
 export const hasRoomFor = (size: DocumentSize, change: { readonly bytes: number; readonly onlyDeletes: boolean }): boolean =>
-  size.baseBytes + size.logBytes + change.bytes <= DOCUMENT_BYTES_MAX + (change.onlyDeletes ? DELETION_BYTES_SPARE : 0)
+  size.baseBytes + size.logBytes + change.bytes <= ROOM_DOCUMENT_BYTES_MAX + (change.onlyDeletes ? DELETION_BYTES_SPARE : 0)
 
 /** What a user may send to a room: bursts of a script or a paste pass, a flood does not. */
 export const TRAFFIC = {

@@ -30,7 +30,7 @@ export function gatherPresence(room: LiveRoom, presence: Presence): void {
 /** Sends an echo once all that came before it is stored: at once, or when the window ends. */
 export function gatherEcho(room: LiveRoom, socket: WebSocket, frame: Uint8Array): void {
   if (room.timer === undefined) send(socket, frame)
-  else room.gathering.echoes.set(socket, frame)
+  else room.gathering.echoes.push({ socket, frame })
 }
 
 function openWindow(room: LiveRoom): void {
@@ -49,7 +49,7 @@ export function endWindow(room: LiveRoom): void {
   const stored = store(room, trace)
   if (!stored) return
   broadcast(room, [...stored.updates.map(updateFrame), ...inFrames([...presences.values()]).map(awarenessFrame)])
-  for (const [socket, frame] of echoes) send(socket, frame)
+  for (const { socket, frame } of echoes) send(socket, frame)
 }
 
 /** A storage that fails ends every socket: the clients come back and bring what was not stored. */

@@ -1,0 +1,70 @@
+import { drizzle } from 'drizzle-orm/d1'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { UserId } from '../../src/contract/identity.ts'
+import { keyringOf } from '../../src/edge/platform/keyring.ts'
+import type { Scope } from '../../src/edge/platform/scope.ts'
+import { traceFrom } from '../../src/edge/platform/trace.ts'
+import { rooms } from '../../src/edge/rooms/feature.ts'
+import { step1Frame } from '../../src/edge/rooms/framing.ts'
+import { type Edge, startEdge } from '../harness.ts'
+import { bearer, closeOf, frameOf, knock, meet } from './person.ts'
+
+let edge: Edge
+beforeAll(async () => {
+  edge = await startEdge()
+})
+afterAll(() => edge.stop())
+
+/** What the feature may touch, over the Worker's own database and secrets. */
+function scopeOf(): Scope {
+  const [version, secret] = edge.settings.SECRET_KEYS.split(':') as [string, string]
+  let ids = 0
+  return {
+    db: drizzle(edge.db as unknown as Parameters<typeof drizzle>[0]),
+    config: { keyring: keyringOf([{ version: Number(version), bytes: new Uint8Array(Buffer.from(secret, 'base64url')) }]) },
+    now: Date.now,
+    newId: (prefix: string) => `${prefix}_0${String(++ids).padStart(25, '0')}`,
+    trace: traceFrom(undefined),
+    deliver: () => undefined,
+  } as unknown as Scope
+}
+
+test('export tells every room, erase takes every seat, closes its sockets and leaves the rooms to the others', async () => {
+  const [owner, guest] = [await meet(edge, 'owner'), await meet(edge, 'guest')]
+  const shared = await owner.openRoom()
+  await owner.seat(shared, guest, 'editor')
+  const own = await guest.openRoom()
+  await guest.seat(own, owner, 'viewer')
+  await edge.db.batch([
+    edge.db.prepare(
+      "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 51) INSERT INTO rooms (id, name, created_at) SELECT 'rm_0' || printf('%025d', i), 'many', 0 FROM n",
+    ),
+    edge.db
+      .prepare("INSERT INTO room_members (room_id, user_id, role, added_at) SELECT id, ?, 'viewer', 0 FROM rooms WHERE name = 'many'")
+      .bind(guest.userId),
+  ])
+  const { socket } = await knock(edge, `/v1/rooms/${shared}/y`, { protocols: bearer(guest) })
+  if (!socket) throw new Error('the guest could not join')
+  const answer = frameOf(socket, ([type, kind]) => type === 0 && kind === 1)
+  socket.send(step1Frame(new Uint8Array([0])))
+  await answer
+
+  const { personalData } = rooms
+  const told = (await personalData?.export(scopeOf(), guest.userId as UserId)) as { rooms: { id: string; role: string }[] }
+  expect(told.rooms).toHaveLength(53)
+  expect(told.rooms).toEqual(
+    expect.arrayContaining([expect.objectContaining({ id: shared, role: 'editor' }), expect.objectContaining({ id: own, role: 'owner' })]),
+  )
+
+  await personalData?.erase(scopeOf(), guest.userId as UserId)
+  const closed = closeOf(socket)
+  await edge.worker.scheduled({ cron: '* * * * *' })
+  expect(await closed).toEqual({ code: 4404, reason: 'not-found' })
+  const left = await edge.db
+    .prepare('SELECT (SELECT count(*) FROM room_members WHERE user_id = ?1) + (SELECT count(*) FROM rooms WHERE creator_id = ?1) AS n')
+    .bind(guest.userId)
+    .first('n')
+  expect(left).toBe(0)
+  expect((await owner.send('GET', `/v1/rooms/${own}`)).status).toBe(200)
+  await personalData?.erase(scopeOf(), guest.userId as UserId)
+})
