@@ -42,7 +42,8 @@ export interface ConnectionParts {
 export interface Ending {
   readonly code: number
   readonly reason: string
-  readonly hasOpened: boolean
+  /** How long it was open; nothing if it never was. */
+  readonly openMs: number | undefined
 }
 
 /** One WebSocket from its attempt to its end. */
@@ -68,7 +69,7 @@ export function connect(parts: ConnectionParts): Connection {
   const socket = new parts.Socket(parts.url, parts.protocols)
   const pulse = watchPulse(parts.probe, { send, lose: () => end() })
   const patience = setTimeout(() => end(), OPEN_TIMEOUT_MS)
-  let hasOpened = false
+  let openedAt: number | undefined
   let isOver = false
   let tell: (ending: Ending) => void
   const ended = new Promise<Ending>((resolve) => {
@@ -86,7 +87,7 @@ export function connect(parts: ConnectionParts): Connection {
     isOver = true
     clearTimeout(patience)
     pulse.stop()
-    tell({ code, reason, hasOpened })
+    tell({ code, reason, openMs: openedAt === undefined ? undefined : Date.now() - openedAt })
   }
 
   function end(code?: number): void {
@@ -98,7 +99,7 @@ export function connect(parts: ConnectionParts): Connection {
   socket.addEventListener('open', () => {
     if (isOver) return
     clearTimeout(patience)
-    hasOpened = true
+    openedAt = Date.now()
     pulse.start()
     parts.onOpen()
   })

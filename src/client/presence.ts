@@ -48,8 +48,11 @@ export function followPresence({ awareness, send }: PresenceParts): Presence {
   awareness.on('update', update)
   return {
     open() {
+      const wasShown = isShown
       isShown = false
-      show()
+      // Plain y-websocket servers ignore a state whose clock they have seen leave; setting it again moves the clock on.
+      if (wasShown) awareness.setLocalState(awareness.getLocalState())
+      else show()
     },
     show,
     hear: (bytes) => applyAwarenessUpdate(awareness, bytes, origin),

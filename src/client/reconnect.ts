@@ -21,6 +21,8 @@ export type Next =
 const CALM_MS = 5_000
 /** A credential is replaced once; a second refusal in a row is meant. */
 const REFUSALS_MAX = 1
+/** A connection that held this long shows that its credential was good. */
+const HELD_MS = 10_000
 
 function later(history: History, atLeastMs = 0): Next {
   const failures = history.failures + 1
@@ -41,11 +43,19 @@ function afterProblem(problem: Problem, history: History): Next {
   return status >= 500 ? later(history, askedMs) : { kind: 'end', cause: problem }
 }
 
+/** How a connection ended that had been open. */
+export interface Closing {
+  readonly code: number
+  readonly reason: string
+  readonly openMs: number
+}
+
 /** After a connection that had been open was closed. */
-export function afterClose({ code, reason }: { readonly code: number; readonly reason: string }, history: History): Next {
+export function afterClose({ code, reason, openMs }: Closing, history: History): Next {
   const problem = problemOfClose(code, reason)
   if (!problem) return later(history)
+  const refusals = openMs >= HELD_MS ? 0 : history.refusals
   const isCredential = problem.slug === 'unauthenticated' || problem.slug === 'ticket-invalid'
-  if (!isCredential || history.refusals >= REFUSALS_MAX) return afterProblem(problem, history)
-  return { kind: 'retry', history: { ...history, refusals: history.refusals + 1 }, delayMs: 0, isRefused: true }
+  if (!isCredential || refusals >= REFUSALS_MAX) return afterProblem(problem, history)
+  return { kind: 'retry', history: { ...history, refusals: refusals + 1 }, delayMs: 0, isRefused: true }
 }

@@ -10,7 +10,7 @@ export interface ShellInput {
   readonly accept: (offset: number) => void
   /** Nothing can be sent for now. */
   readonly hold: () => void
-  /** Drops what is kept and all that comes: nobody takes input. Answers whether there was any. */
+  /** It is over: drops what is kept and all that comes. Answers whether there was any. */
   readonly discard: (cause: Error) => boolean
   /** Resolves when the relay has all that was written so far. */
   readonly delivered: () => Promise<void>

@@ -16,8 +16,8 @@ export interface ShellOutputParts {
 export interface ShellOutput {
   /** Offset after the last byte received; nothing before the first `start`. */
   readonly since: () => number | undefined
-  /** The kept output begins here, for those who have none yet. */
-  readonly start: (firstOffset: number) => void
+  /** A connection begins; the shell has output in [firstOffset, nextOffset). */
+  readonly start: (kept: { readonly firstOffset: number; readonly nextOffset: number }) => void
   /** Takes a chunk in; answers false if bytes before it are missing. */
   readonly receive: (chunk: ViewChunk) => boolean
   /** Goes on at an offset; answers what is lost, if anything. */
@@ -39,6 +39,9 @@ interface Piece {
 
 interface State extends ShellOutputParts {
   since: number | undefined
+  drawnTo: number
+  /** What the shell has sent on this connection. It may know less than was drawn before, and takes no ack beyond that. */
+  heardTo: number
   ackedTo: number
   queue: (Piece | (() => void))[]
   isDraining: boolean
@@ -47,16 +50,18 @@ interface State extends ShellOutputParts {
 
 /** Starts with nothing received, or after an offset from which to go on. */
 export function createShellOutput(parts: ShellOutputParts, since: number | undefined): ShellOutput {
-  const s: State = { ...parts, since, ackedTo: since ?? 0, queue: [], isDraining: false, isStopped: false }
+  const s: State = { ...parts, since, drawnTo: 0, heardTo: 0, ackedTo: 0, queue: [], isDraining: false, isStopped: false }
   return {
     since: () => s.since,
-    start(firstOffset) {
+    start({ firstOffset, nextOffset }) {
       s.since ??= firstOffset
-      s.ackedTo = s.since
+      s.heardTo = Math.min(s.since, nextOffset)
+      s.ackedTo = s.heardTo
     },
     receive: (chunk) => receive(s, chunk),
     skip(to) {
       const from = s.since ?? to
+      s.heardTo = Math.max(s.heardTo, to)
       if (to <= from) return undefined
       s.since = to
       return { from, to }
@@ -73,7 +78,11 @@ function receive(s: State, { offset, bytes }: ViewChunk): boolean {
   const since = s.since ?? offset
   if (offset > since) return false
   const to = offset + bytes.length
-  if (to <= since) return true
+  s.heardTo = Math.max(s.heardTo, to)
+  if (to <= since) {
+    acknowledge(s)
+    return true
+  }
   s.since = to
   enqueue(s, { bytes: bytes.subarray(since - offset), to })
   return true
@@ -96,6 +105,12 @@ async function drain(s: State): Promise<void> {
 
 async function draw(s: State, { bytes, to }: Piece): Promise<void> {
   await s.take(bytes)
+  s.drawnTo = to
+  acknowledge(s)
+}
+
+function acknowledge(s: State): void {
+  const to = Math.min(s.drawnTo, s.heardTo)
   if (s.isStopped || to - s.ackedTo < ACK_STEP_BYTES) return
   s.ackedTo = to
   s.ack(to)

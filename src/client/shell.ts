@@ -98,12 +98,12 @@ export interface AttachParts extends AttachOptions {
 
 interface State {
   readonly events: Emitter<ShellEvents>
-  readonly input: ShellInput
   readonly output: ShellOutput
   readonly finished: Promise<ShellEnd>
   readonly settle: { readonly resolve: (end: ShellEnd) => void; readonly reject: (cause: Error) => void }
   /** Names this viewer's input across its sockets. */
-  readonly clientId: string
+  clientId: string
+  input: ShellInput
   status: SocketStatus
   role: ViewerRole | undefined
   /** The size that was asked for last. */
@@ -150,7 +150,7 @@ function createState({ output, since }: Pick<AttachOptions, 'output' | 'since'>)
   finished.catch(() => undefined)
   const s: State = {
     events: createEmitter(),
-    input: createShellInput((chunk) => s.socket?.send(encodeViewChunk(chunk)) ?? false),
+    input: beginInput(() => s),
     output: createShellOutput(
       { take: output, ack: (offset) => tellShell(s, { type: 'ack', offset }), fail: (cause) => s.socket?.fail(cause) },
       since,
@@ -168,6 +168,8 @@ function createState({ output, since }: Pick<AttachOptions, 'output' | 'since'>)
   return s
 }
 
+const beginInput = (state: () => State): ShellInput => createShellInput((chunk) => state().socket?.send(encodeViewChunk(chunk)) ?? false)
+
 function faceOf(id: string, s: State, closeShell: () => Promise<unknown>): ShellView {
   return {
     id,
@@ -179,7 +181,10 @@ function faceOf(id: string, s: State, closeShell: () => Promise<unknown>): Shell
     },
     on: s.events.on,
     write: (data) => write(s, typeof data === 'string' ? new TextEncoder().encode(data) : data),
-    delivered: s.input.delivered,
+    delivered: async () => {
+      if (s.role === 'watcher') throw new Problem('forbidden')
+      return s.input.delivered()
+    },
     resize: (columns, rows) => resize(s, { columns: sideOf(columns), rows: sideOf(rows) }),
     finished: () => s.finished,
     close: () => s.socket?.close(),
@@ -249,6 +254,7 @@ function obey(s: State, text: string): void {
       return gap && s.output.tell(() => s.events.emit('gap', gap))
     }
     case 'refused':
+      if (frame.what === 'input') beWatcher(s)
       return s.events.emit('refused', frame.what)
     case 'resized':
       return s.output.tell(() => s.events.emit('resized', { columns: frame.columns, rows: frame.rows }))
@@ -259,23 +265,34 @@ function obey(s: State, text: string): void {
   }
 }
 
+const isFinal = (state: ShellState): boolean => state === 'closed' || state === 'failed'
+
 function greet(s: State, hello: HelloFrame): void {
   const { role, columns, rows } = hello
   s.socket?.thrive()
-  s.role = role
   s.isAttached = true
-  s.output.start(hello.firstOffset)
+  s.output.start(hello)
   s.output.tell(() => {
     s.events.emit('attached', { role, columns, rows })
-    noteState(s, hello)
+    // A final one is told again, after the output that came before it.
+    if (!isFinal(hello.state)) noteState(s, hello)
   })
-  if (role === 'watcher') return watchOnly(s)
+  if (role === 'watcher') {
+    if (beWatcher(s)) s.events.emit('refused', 'input')
+    return
+  }
+  s.role = role
   if (s.size && (s.size.columns !== columns || s.size.rows !== rows)) resize(s, s.size)
   s.input.resume(hello.inputOffset)
 }
 
-function watchOnly(s: State): void {
-  if (s.input.discard(new Problem('forbidden'))) s.events.emit('refused', 'input')
+/** Drops what was typed and answers whether there was any. Who becomes opener again begins a new input: the old one has a hole. */
+function beWatcher(s: State): boolean {
+  const had = s.input.discard(new Problem('forbidden'))
+  s.role = 'watcher'
+  s.input = beginInput(() => s)
+  s.clientId = randomHex(16)
+  return had
 }
 
 function noteState(s: State, { state, reason }: { readonly state: ShellState; readonly reason?: string | undefined }): void {

@@ -73,7 +73,7 @@ export function keepSocket(parts: SocketParts): KeptSocket {
   return {
     send: (data) => s.connection?.send(data) ?? false,
     thrive: () => {
-      s.history = FRESH
+      s.history = { ...s.history, failures: 0 }
     },
     giveUp: () => s.connection?.end(),
     fail: end,
@@ -114,7 +114,7 @@ async function attempt(s: State): Promise<Next> {
     if (s.isClosed) return { kind: 'end', cause: undefined }
     const ending = await live(s, protocols)
     if (s.isClosed || ending.code === endCode) return { kind: 'end', cause: undefined }
-    if (ending.hasOpened) return lost(s, afterClose(ending, s.history))
+    if (ending.openMs !== undefined) return lost(s, afterClose({ ...ending, openMs: ending.openMs }, s.history))
     await door.explain()
     return afterFailure(new NetworkError('The WebSocket did not open.'), s.history)
   } catch (error) {

@@ -1,0 +1,377 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import * as Y from 'yjs'
+import { type Client, ClosedError, createClient, type JoinOptions, type Room } from '../../src/client/client.ts'
+import { type RoomPeer, startRoom } from './room-peer.ts'
+import { ROOM_ID, type Service, startService, troubleFor, troubleOf } from './service.ts'
+
+const LOGIN = { body: { email: 'ada@example.org', password: 'correct horse battery staple' } }
+
+let service: Service
+let peer: RoomPeer
+let client: Client
+beforeEach(async () => {
+  service = await startService()
+  peer = startRoom(service)
+  client = createClient({ origin: service.origin })
+  await client.login(LOGIN)
+})
+afterEach(async () => {
+  vi.useRealTimers()
+  client.close()
+  peer.stop()
+  await service.stop()
+})
+
+const join = (options?: JoinOptions) => client.rooms.join(ROOM_ID, options)
+const textOf = (doc: Y.Doc) => doc.getText('text').toString()
+const type = (room: Room, text: string) => room.doc.getText('text').insert(room.doc.getText('text').length, text)
+const failure = (call: Promise<unknown>) =>
+  call.then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+/** The next event of a room. */
+const next = <K extends 'synced' | 'saved' | 'problem'>(room: Room, name: K) =>
+  new Promise((resolve) => {
+    const off = room.on(name, (event) => {
+      off()
+      resolve(event)
+    })
+  })
+const closed = (room: Room) =>
+  new Promise<void>((resolve) => {
+    room.on('status', (status) => status === 'closed' && resolve())
+  })
+
+describe('a document', () => {
+  test('holds what the room has once it is synced, and the room what it has', async () => {
+    peer.doc.getText('text').insert(0, 'hello ')
+    const doc = new Y.Doc()
+    doc.getMap('meta').set('title', 'Plans')
+    const room = await join({ doc })
+    await room.whenSynced()
+    expect(room.isSynced).toBe(true)
+    expect(textOf(doc)).toBe('hello ')
+    await room.saved()
+    expect(peer.doc.getMap('meta').get('title')).toBe('Plans')
+  })
+
+  test('follows the others live', async () => {
+    const [a, b] = await Promise.all([join(), join()])
+    await Promise.all([a.whenSynced(), b.whenSynced()])
+    type(a, 'both ')
+    await expect.poll(() => textOf(b.doc)).toBe('both ')
+  })
+
+  test('edited offline on both sides is merged on reconnect', async () => {
+    const room = await join()
+    await room.whenSynced()
+    peer.state.refuse = 503
+    peer.cut()
+    await expect.poll(() => room.isSynced).toBe(false)
+    type(room, 'mine')
+    peer.doc.getText('text').insert(0, 'theirs ')
+    type(room, '!')
+    peer.state.refuse = undefined
+    await next(room, 'synced')
+    await room.saved()
+    expect(textOf(room.doc)).toContain('theirs ')
+    expect(textOf(room.doc)).toContain('mine!')
+    expect(textOf(peer.doc)).toBe(textOf(room.doc))
+  })
+
+  test('converges while connections are cut at random under eight writers', { timeout: 60_000 }, async () => {
+    const rooms = await Promise.all(Array.from({ length: 8 }, () => join()))
+    await Promise.all(rooms.map((room) => room.whenSynced()))
+    for (let i = 0; i < 300; i++) {
+      type(rooms[i % 8]!, `${i};`)
+      if (i % 20 === 0) [...peer.sockets][i % 7]?.terminate()
+      if (i % 10 === 0) await new Promise((resolve) => setImmediate(resolve))
+    }
+    await Promise.all(rooms.map((room) => room.saved()))
+    const written = textOf(peer.doc).split(';').filter(Boolean).map(Number)
+    expect(written.toSorted((a, b) => a - b)).toEqual(Array.from({ length: 300 }, (_, i) => i))
+    await expect.poll(() => rooms.map((room) => textOf(room.doc) === textOf(peer.doc))).toEqual(Array(8).fill(true))
+  })
+})
+
+describe('saved', () => {
+  test('resolves when the room has stored the change, not before', async () => {
+    const room = await join()
+    await room.whenSynced()
+    peer.state.holdsEchoes = true
+    type(room, 'x')
+    expect(room.hasUnsaved).toBe(true)
+    let isSaved = false
+    const saved = room.saved().then(() => {
+      isSaved = true
+    })
+    await expect.poll(() => textOf(peer.doc)).toBe('x')
+    expect(isSaved).toBe(false)
+    peer.releaseEchoes()
+    await saved
+    expect(room.hasUnsaved).toBe(false)
+  })
+
+  test('waits through a disconnect that swallowed the echo', async () => {
+    const room = await join()
+    await room.whenSynced()
+    peer.state.holdsEchoes = true
+    type(room, 'x')
+    const saved = room.saved()
+    await expect.poll(() => peer.heard.some((h) => h.type === 102)).toBe(true)
+    peer.state.holdsEchoes = false
+    peer.cut()
+    await saved
+    expect(textOf(peer.doc)).toBe('x')
+  })
+
+  test('is told without being asked for, once for a burst of changes', async () => {
+    const room = await join()
+    await room.whenSynced()
+    const told = next(room, 'saved')
+    for (const letter of 'abcdef') type(room, letter)
+    await told
+    expect(peer.heard.filter((h) => h.type === 102)).toHaveLength(1)
+    expect(room.hasUnsaved).toBe(false)
+  })
+
+  test('covers what the document held before it was joined', async () => {
+    const doc = new Y.Doc()
+    doc.getText('text').insert(0, 'from the disk')
+    const room = await join({ doc })
+    await next(room, 'saved')
+    expect(textOf(peer.doc)).toBe('from the disk')
+  })
+
+  test('rejects for a reader, and holds again once the reader may write', async () => {
+    peer.state.isReader = true
+    const room = await join()
+    await room.whenSynced()
+    await room.saved()
+    const refused = next(room, 'problem')
+    type(room, 'mine')
+    expect(await failure(room.saved())).toMatchObject({ slug: 'forbidden' })
+    expect(await refused).toMatchObject({ slug: 'forbidden' })
+    expect(room.status).toBe('open')
+    expect(room.hasUnsaved).toBe(true)
+    peer.doc.getText('text').insert(0, 'still reading ')
+    await expect.poll(() => textOf(room.doc)).toContain('still reading ')
+    const saved = next(room, 'saved')
+    peer.promote()
+    await saved
+    expect(textOf(peer.doc)).toContain('mine')
+  })
+
+  test('rejects when the room is closed here', async () => {
+    const room = await join()
+    await room.whenSynced()
+    peer.state.holdsEchoes = true
+    const saved = failure(room.saved())
+    room.close()
+    expect(await saved).toBeInstanceOf(ClosedError)
+    expect(await failure(room.whenSynced())).toBeInstanceOf(ClosedError)
+  })
+})
+
+describe('presence', () => {
+  test('is shown to others and gone with its client', async () => {
+    const [a, b] = await Promise.all([join(), join()])
+    a.awareness.setLocalStateField('user', { name: 'Ada' })
+    await expect.poll(() => b.awareness.getStates().get(a.doc.clientID)).toEqual({ user: { name: 'Ada' } })
+    a.close()
+    await expect.poll(() => b.awareness.getStates().has(a.doc.clientID)).toBe(false)
+  })
+
+  test('comes back after a disconnect, although the room has seen it end', async () => {
+    const [a, b] = await Promise.all([join(), join()])
+    a.awareness.setLocalState({ name: 'Ada' })
+    await expect.poll(() => b.awareness.getStates().has(a.doc.clientID)).toBe(true)
+    peer.cut()
+    await expect.poll(() => b.awareness.getStates().has(a.doc.clientID)).toBe(false)
+    await expect.poll(() => b.awareness.getStates().get(a.doc.clientID), { timeout: 5_000 }).toEqual({ name: 'Ada' })
+  })
+
+  test('of others is never sent back, and an empty one not at all', async () => {
+    const rooms = await Promise.all(Array.from({ length: 5 }, () => join()))
+    await Promise.all(rooms.map((room) => room.whenSynced()))
+    expect(peer.heard.filter((h) => h.type === 1)).toEqual([])
+    rooms[0]!.awareness.setLocalState({ name: 'Ada' })
+    await Promise.all(rooms.map((room) => expect.poll(() => room.awareness.getStates().get(rooms[0]!.doc.clientID)).toBeDefined()))
+    await Promise.all(rooms.map((room) => room.saved()))
+    expect(peer.heard.filter((h) => h.type === 1)).toHaveLength(1)
+  })
+})
+
+describe('a connection', () => {
+  test('shows the bearer token in a subprotocol and never in the URL', async () => {
+    const room = await join()
+    await room.whenSynced()
+    expect(peer.offers[0]).toEqual(['parvis', `bearer.${await client.accessToken()}`])
+  })
+
+  test('uses a fresh ticket each time when asked to', async () => {
+    const room = await join({ ticket: true })
+    await room.whenSynced()
+    peer.cut()
+    await next(room, 'synced')
+    const tickets = peer.offers.map(([, ticket]) => ticket)
+    expect(tickets).toEqual([expect.stringMatching(/^ticket\./), expect.stringMatching(/^ticket\./)])
+    expect(new Set(tickets).size).toBe(2)
+  })
+
+  test('whose token expired returns at once with a fresh one, and nobody seems to leave', async () => {
+    const [a, b] = await Promise.all([join(), join()])
+    b.awareness.setLocalState({ name: 'Bob' })
+    await expect.poll(() => a.awareness.getStates().has(b.doc.clientID)).toBe(true)
+    const statuses: string[] = []
+    a.on('status', (status) => statuses.push(status))
+    service.expireTokens()
+    const [socketOfA] = [...peer.sockets]
+    socketOfA?.close(4401, 'unauthenticated')
+    await next(a, 'synced')
+    expect(statuses).toEqual(['connecting', 'open'])
+    expect(service.to('/v1/auth/refresh')).toHaveLength(1)
+    expect(a.awareness.getStates().has(b.doc.clientID)).toBe(true)
+  })
+
+  test('whose fresh token is refused too is over', async () => {
+    const room = await join()
+    await room.whenSynced()
+    const problem = next(room, 'problem')
+    service.server.prependListener('upgrade', () => setTimeout(() => peer.close(4401, 'unauthenticated'), 20))
+    peer.state.isDead = true
+    peer.close(4401, 'unauthenticated')
+    expect(await problem).toMatchObject({ slug: 'unauthenticated' })
+    expect(room.status).toBe('closed')
+  })
+
+  test.each([
+    [4403, 'forbidden'],
+    [4404, 'not-found'],
+    [4413, 'payload-too-large'],
+    [4400, 'invalid-request'],
+    [4418, 'invalid-request'],
+  ])('closed with %i is over: %s', async (code, slug) => {
+    const room = await join()
+    await room.whenSynced()
+    const problem = next(room, 'problem')
+    peer.close(code, slug)
+    expect(await problem).toMatchObject({ slug })
+    expect(room.status).toBe('closed')
+    expect(await failure(room.saved())).toMatchObject({ slug })
+  })
+
+  test('whose session ended signs the client out', async () => {
+    const room = await join()
+    await room.whenSynced()
+    const out = new Promise((resolve) => client.on('signedOut', resolve))
+    peer.close(4401, 'session-ended')
+    expect(await out).toMatchObject({ cause: 'session-ended' })
+    expect(room.status).toBe('closed')
+    expect(await client.session()).toBeUndefined()
+  })
+
+  test('ends when its client signs out', async () => {
+    const room = await join()
+    await room.whenSynced()
+    const over = closed(room)
+    await client.logout()
+    await over
+    expect(await failure(room.whenSynced())).toMatchObject({ slug: 'session-ended' })
+  })
+
+  test('to a room without a seat is over, although a browser hides why the upgrade failed', async () => {
+    service.state.seats = false
+    const room = await join()
+    expect(await failure(room.whenSynced())).toMatchObject({ slug: 'not-found' })
+  })
+
+  test('of nobody is over', async () => {
+    await client.logout()
+    const room = await join()
+    expect(await failure(room.whenSynced())).toMatchObject({ slug: 'unauthenticated' })
+  })
+
+  test('that cannot be made is tried again, one attempt at a time', async () => {
+    peer.state.refuse = 503
+    const room = await join()
+    await expect.poll(() => room.status, { timeout: 5_000 }).toBe('waiting')
+    expect(peer.sockets.size).toBe(0)
+    peer.state.refuse = undefined
+    await room.whenSynced()
+    expect(peer.sockets.size).toBe(1)
+  })
+
+  test('waits for the network while a ticket cannot be had', async () => {
+    service.state.trouble = troubleFor(`/v1/rooms/${ROOM_ID}/tickets`, ['cut-before', troubleOf('unavailable')])
+    const room = await join({ ticket: true })
+    await room.whenSynced()
+    expect(service.to(`/v1/rooms/${ROOM_ID}/tickets`)).toHaveLength(3)
+  })
+
+  test('is left alone for a while by a client that sent too much', async () => {
+    const room = await join()
+    await room.whenSynced()
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    peer.close(4429, 'rate-limited')
+    await vi.waitUntil(() => room.status === 'waiting')
+    await vi.advanceTimersByTimeAsync(4_900)
+    expect(room.status).toBe('waiting')
+    await vi.advanceTimersByTimeAsync(1_100)
+    vi.useRealTimers()
+    await expect.poll(() => room.isSynced).toBe(true)
+  })
+
+  test('that fell silent is found out by a probe and replaced', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'] })
+    const room = await join()
+    await room.whenSynced()
+    peer.state.isDead = true
+    await vi.advanceTimersByTimeAsync(29_000)
+    expect(peer.heard.filter((h) => h.type === 102)).toEqual([])
+    await vi.advanceTimersByTimeAsync(6_000)
+    await vi.waitUntil(() => peer.heard.some((h) => h.type === 102))
+    const synced = next(room, 'synced')
+    await vi.advanceTimersByTimeAsync(15_000)
+    peer.state.isDead = false
+    vi.useRealTimers()
+    await synced
+  })
+
+  test('on which nonsense arrives is replaced', async () => {
+    const room = await join()
+    await room.whenSynced()
+    const problem = next(room, 'problem')
+    const synced = next(room, 'synced')
+    peer.sendRaw(new Uint8Array([77, 1, 2, 3]))
+    expect(await problem).toMatchObject({ name: 'ContractError' })
+    await synced
+  })
+
+  test('of a room closed before it opened leaves nothing behind', async () => {
+    peer.state.isDeaf = true
+    const room = await join()
+    await expect.poll(() => peer.offers.length).toBe(1)
+    room.close()
+    expect(room.status).toBe('closed')
+    await new Promise((resolve) => setImmediate(resolve))
+    expect(peer.offers).toHaveLength(1)
+  })
+})
+
+test('an observer that throws is told, and the room goes on', async () => {
+  const room = await join()
+  await room.whenSynced()
+  const told = next(room, 'problem')
+  const blunder = () => {
+    throw new Error('in an observer')
+  }
+  room.doc.getText('text').observe(blunder)
+  peer.doc.getText('text').insert(0, 'a')
+  expect(await told).toMatchObject({ message: 'in an observer' })
+  room.doc.getText('text').unobserve(blunder)
+  peer.doc.getText('text').insert(1, 'b')
+  await expect.poll(() => textOf(room.doc)).toBe('ab')
+  expect(room.status).toBe('open')
+})
