@@ -3,19 +3,12 @@ import { expect, test } from 'vitest'
 import { type Edge, PASSWORD, startEdge } from '../harness.ts'
 import { post } from '../identity/raw.ts'
 import { startMailbox } from '../mailbox.ts'
+import { until } from '../until.ts'
 
 const ask = (edge: Edge, email: string) => post(edge, '/v1/auth/register', { email, password: PASSWORD })
 const events = async (edge: Edge) => (await edge.db.prepare('SELECT * FROM outbox_events').all()).results
 const makeDue = (edge: Edge) => edge.db.prepare('UPDATE outbox_events SET next_attempt_at = 0').run()
 const cron = (edge: Edge) => edge.worker.scheduled({ cron: '* * * * *' })
-
-async function until<T>(look: () => Promise<T | undefined>): Promise<T> {
-  for (;;) {
-    const seen = await look()
-    if (seen !== undefined) return seen
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
 
 /** The processes that run the Worker: the last started is the user Worker, the first the proxy in front of it. */
 function workerdPids(): number[] {
