@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { WebSocket } from 'ws'
 import * as Y from 'yjs'
 import { type Client, ClosedError, createClient, type JoinOptions, type Room } from '../../src/client/client.ts'
 import { type RoomPeer, startRoom } from './room-peer.ts'
@@ -208,6 +209,16 @@ describe('a connection', () => {
     const room = await join()
     await room.whenSynced()
     expect(peer.offers[0]).toEqual(['parvis', `bearer.${await client.accessToken()}`])
+  })
+
+  test('is made with the WebSocket that is given, where the platform has none', async () => {
+    const other = createClient({ origin: service.origin, WebSocket })
+    await other.login(LOGIN)
+    const room = await other.rooms.join(ROOM_ID)
+    type(room, 'through ws')
+    await room.saved()
+    expect(textOf(peer.doc)).toBe('through ws')
+    other.close()
   })
 
   test('uses a fresh ticket each time when asked to', async () => {
