@@ -6,6 +6,8 @@ import { startRelay } from './server.ts'
 async function main(): Promise<void> {
   const config = parseConfig(process.env)
   const log = createLog({ service: 'relay', relay: config.id })
+  // The log's reader may die before the relay. Unheard, each failed line would be an exception that writes the next one, without end.
+  process.stdout.on('error', () => undefined)
   // One shell's bug must not end the shells of everyone else.
   process.on('uncaughtException', (error) => log.error('bug', errorFields(error)))
   process.on('unhandledRejection', (error) => log.error('bug', errorFields(error)))

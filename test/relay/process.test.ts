@@ -126,6 +126,23 @@ describe('the process', () => {
     expect(said).toBe('Bad configuration: set RELAY_SEALING_KEY.\n')
   })
 
+  test('it goes on quietly when the reader of its log dies', async () => {
+    const relay = await startProcess(env)
+    relay.child.stdout.destroy()
+    const link = await openLink(options(relay.port))
+    for (const _ of [1, 2, 3]) {
+      const stream = await link.open(execRequest(target, 'true'), password)
+      await stream.exit()
+    }
+    const ticks = () => Number(readFileSync(`/proc/${relay.child.pid}/stat`, 'utf8').split(' ')[13])
+    const before = ticks()
+    const health = await Promise.all(Array.from({ length: 20 }, () => fetch(`http://127.0.0.1:${relay.healthPort}/health/live`)))
+    expect(health.map((answer) => answer.status)).toEqual(Array(20).fill(200))
+    await new Promise((resolve) => setTimeout(resolve, 1_000))
+    // A relay that spins spends a hundred ticks a second.
+    expect(ticks() - before).toBeLessThan(40)
+  })
+
   test('its log is one JSON object per line, carries the trace, and tells no secret, command or output', async () => {
     const relay = await startProcess(env)
     const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
