@@ -121,6 +121,24 @@ test('an editor that reconnects is seen again at once', async () => {
   await sees(ada, 'ada', 'bob')
 }, 10_000)
 
+test('a client that comes back at a clock that others saw end is told so, even after a wake', async () => {
+  const room = newRoom()
+  const listener = await rawIn(room, seatOf('lea'))
+  const first = await rawIn(room, seatOf('ada'))
+  first.send(awarenessFrame([entry(7, 5, { name: 'ada' })]))
+  await first.settled()
+  first.close()
+  await hears(listener, '7@5 {"name":"ada"}', '7@6 null')
+  await hibernate(room)
+  const second = await rawIn(room, seatOf('ada'))
+  second.send(awarenessFrame([entry(7, 5, { name: 'ada' })]))
+  await hears(second, '7@6 null')
+  second.send(awarenessFrame([entry(7, 7, { name: 'ada' })]))
+  await hears(listener, '7@5 {"name":"ada"}', '7@6 null', '7@7 {"name":"ada"}')
+  second.close()
+  listener.close()
+})
+
 test('only what changed is told at once; a renewal waits for company', async () => {
   const room = newRoom()
   const [ada, bob, cleo, listener] = await Promise.all(['ada', 'bob', 'cleo', 'lea'].map((name) => rawIn(room, seatOf(name))))
@@ -129,6 +147,7 @@ test('only what changed is told at once; a renewal waits for company', async () 
     peer.send(awarenessFrame([entry(i, 1, { i })]))
     await peer.settled()
   }
+  await hibernate(room)
   ada?.send(awarenessFrame([entry(0, 2, { i: 0 })]))
   await ada?.settled()
   ada?.send(awarenessFrame([entry(0, 3, { i: 'moved' })]))

@@ -10,6 +10,8 @@ export interface Presence {
   readonly json: string | null
   /** When its client last spoke of it, Unix milliseconds. */
   readonly heardAt: number
+  /** When the others last heard of it. */
+  readonly toldAt: number
 }
 
 /** Who may speak for a client id besides the socket that just did. */
@@ -58,14 +60,20 @@ function readState(json: Uint8Array): string | null {
  *
  * @throws Problem `payload-too-large` or `invalid-request` for a state of its own that cannot be shown
  */
-export function judgeEntry(own: Presence | undefined, entry: PresenceEntry, at: { readonly claim: Claim; readonly now: number }): Verdict {
+export function judgeEntry(
+  own: Presence | undefined,
+  entry: PresenceEntry,
+  at: { readonly claim: () => Claim; readonly now: number },
+): Verdict {
   if (own && own.clientId === entry.clientId) return judgeOwn(own, entry, at.now)
   if (own && own.json !== null) return IGNORE
-  const { held, isOurs, leftAtClock } = at.claim
+  const { held, isOurs, leftAtClock } = at.claim()
   if (held && !(isOurs && entry.clock > held.clock)) return IGNORE
   if (!held && leftAtClock !== undefined && entry.clock <= leftAtClock) return { kind: 'challenge', clock: leftAtClock }
   const json = readState(entry.json)
-  return json === null ? IGNORE : { kind: 'show', presence: { clientId: entry.clientId, clock: entry.clock, json, heardAt: at.now } }
+  return json === null
+    ? IGNORE
+    : { kind: 'show', presence: { clientId: entry.clientId, clock: entry.clock, json, heardAt: at.now, toldAt: at.now } }
 }
 
 /** y-protocols: a state counts when its clock is higher, or equal and the state is gone. */
@@ -73,8 +81,9 @@ function judgeOwn(own: Presence, entry: PresenceEntry, now: number): Verdict {
   if (entry.clock < own.clock) return IGNORE
   const json = readState(entry.json)
   if (entry.clock === own.clock && (json !== null || own.json === null)) return IGNORE
-  const presence = { clientId: own.clientId, clock: entry.clock, json, heardAt: now }
-  return { kind: json !== null && json === own.json ? 'renew' : 'show', presence }
+  const presence = { clientId: own.clientId, clock: entry.clock, json, heardAt: now, toldAt: now }
+  const isRenewal = json !== null && json === own.json
+  return isRenewal ? { kind: 'renew', presence: { ...presence, toldAt: own.toldAt } } : { kind: 'show', presence }
 }
 
 /** A presence as an entry for others. */
@@ -86,44 +95,38 @@ export const endOf = (p: Presence): Presence => ({ ...p, clock: p.clock + 1, jso
 /** Whether those who join should see it. */
 export const isShown = (p: Presence, now: number): boolean => p.json !== null && now - p.heardAt < HEARD_MS_MAX
 
-/** A presence and when the others last heard of it. */
-export interface Pulse {
-  readonly presence: Presence
-  readonly toldAt: number
-}
-
 /** Providers look every 3 seconds whether 15 have passed, so they renew within this. */
 const RENEWAL_MS = 18_500
 /** Providers drop a presence, and a socket, that was silent for 30 seconds; this leaves the network its share. */
 const SILENCE_MS_MAX = 27_500
-/** Of the next renewals that are due, this many may fail to come. */
-const LOST_RENEWALS = 2
+/** This many of the renewals that are due next may fail to come. */
+const LOST_RENEWALS = 1
 
 /**
  * Whether a renewal may wait for a later one to share its frame. There is no timer to send it, so it waits only if a
  * renewal that is due soon will come before anybody's silence grows too long.
  */
-export function mayHoldRenewals(pulses: readonly Pulse[], now: number): boolean {
-  const due = pulses
-    .map(({ presence }) => presence.heardAt + RENEWAL_MS)
+export function mayHoldRenewals(presences: readonly Presence[], now: number): boolean {
+  const due = presences
+    .map(({ heardAt }) => heardAt + RENEWAL_MS)
     .filter((at) => at > now)
     .sort((a, b) => a - b)
   const nextAt = due[Math.min(LOST_RENEWALS, due.length - 1)] ?? Number.POSITIVE_INFINITY
-  return pulses.filter(isHeld).every(({ toldAt }) => nextAt - toldAt < SILENCE_MS_MAX) && !canCatchUp(pulses, now)
+  return presences.filter(isHeld).every(({ toldAt }) => nextAt - toldAt < SILENCE_MS_MAX) && !canCatchUp(presences, now)
 }
 
 /**
  * Whether a frame now would bring stragglers into step with those told a moment ago: from then on all share one frame
  * in 27 seconds, where two groups would need one in 13.
  */
-function canCatchUp(pulses: readonly Pulse[], now: number): boolean {
-  const isRecent = ({ toldAt }: Pulse) => now - toldAt < 6_000
-  const isLate = (pulse: Pulse) => isHeld(pulse) && now - pulse.toldAt > 15_000
-  return pulses.some(isLate) && pulses.some(isRecent) && pulses.every((pulse) => isHeld(pulse) || isRecent(pulse))
+function canCatchUp(presences: readonly Presence[], now: number): boolean {
+  const isRecent = ({ toldAt }: Presence) => now - toldAt < 6_000
+  const isLate = (p: Presence) => isHeld(p) && now - p.toldAt > 15_000
+  return presences.some(isLate) && presences.some(isRecent) && presences.every((p) => isHeld(p) || isRecent(p))
 }
 
 /** Whether others have yet to hear of its last renewal. */
-export const isHeld = ({ presence, toldAt }: Pulse): boolean => presence.heardAt > toldAt
+export const isHeld = ({ heardAt, toldAt }: Presence): boolean => heardAt > toldAt
 
 /** Splits entries so that no frame grows large: a provider sends back each frame it gets. */
 export function inFrames(entries: readonly PresenceEntry[]): readonly (readonly PresenceEntry[])[] {

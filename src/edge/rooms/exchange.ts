@@ -2,7 +2,7 @@ import { closeCodeOf, isProblem, Problem, type ProblemSlug } from '../../contrac
 import { ROOM_FRAME_BYTES_MAX } from '../../contract/rooms.ts'
 import { describeError } from '../platform/log.ts'
 import { closeWith } from '../platform/socket.ts'
-import { inFrames } from './awareness.ts'
+import { entryOf, inFrames, isShown } from './awareness.ts'
 import { holds, isEmptyUpdate, missingFrom, stateVectorOf } from './document.ts'
 import { awarenessFrame, deniedFrame, type Message, readFrame, step1Frame, step2Frame } from './framing.ts'
 import type { Place } from './hub.ts'
@@ -20,7 +20,11 @@ export function greetingOf(room: LiveRoom): readonly Uint8Array[] {
   return [step1Frame(stateVectorOf(room.document)), ...presenceFrames(room)]
 }
 
-const presenceFrames = (room: LiveRoom): readonly Uint8Array[] => inFrames(room.hub.presences(Date.now())).map(awarenessFrame)
+function presenceFrames(room: LiveRoom): readonly Uint8Array[] {
+  const now = Date.now()
+  const shown = room.hub.presences().filter(({ presence }) => isShown(presence, now))
+  return inFrames(shown.map(({ presence }) => entryOf(presence))).map(awarenessFrame)
+}
 
 /** Takes in one frame of a client. Whatever is wrong with it ends that client's socket and nothing else. */
 export function receive(room: LiveRoom, socket: WebSocket, data: ArrayBuffer | string): void {

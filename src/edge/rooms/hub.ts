@@ -1,7 +1,6 @@
 import type { UserId } from '../../contract/identity.ts'
 import type { Trace } from '../platform/trace.ts'
-import { entryOf, isShown, type Presence } from './awareness.ts'
-import type { PresenceEntry } from './framing.ts'
+import type { Presence } from './awareness.ts'
 import type { Seat } from './seat.ts'
 
 /** All that is known of a socket. Kept in its attachment (16 KiB at most), so hibernation forgets none of it. */
@@ -25,8 +24,8 @@ export interface Hub {
   readonly count: () => number
   /** The socket that speaks for a client id. */
   readonly holderOf: (clientId: number) => WebSocket | undefined
-  /** Everybody's presence, for those who join. */
-  readonly presences: (now: number) => readonly PresenceEntry[]
+  /** Every presence that is shown, and where. */
+  readonly presences: () => readonly { readonly socket: WebSocket; readonly presence: Presence }[]
 }
 
 /** Tags by which the runtime finds sockets; they can only be set when a socket is accepted. */
@@ -76,10 +75,10 @@ export function openHub(ctx: DurableObjectState): Hub {
     open,
     count: () => ctx.getWebSockets().length,
     holderOf: (clientId) => holders.get(clientId),
-    presences: (now) =>
-      open()
-        .map((socket) => placeOf(socket).presence)
-        .filter((presence) => presence !== null && isShown(presence, now))
-        .map((presence) => entryOf(presence as Presence)),
+    presences: () =>
+      open().flatMap((socket) => {
+        const { presence } = placeOf(socket)
+        return presence !== null && presence.json !== null ? [{ socket, presence }] : []
+      }),
   }
 }

@@ -1,6 +1,6 @@
 import { type Log, logFor } from '../platform/log.ts'
 import type { Trace } from '../platform/trace.ts'
-import type { Pulse } from './awareness.ts'
+import { type Departures, openDepartures } from './departures.ts'
 import { openDocument, type RoomDocument } from './document.ts'
 import type { PresenceEntry } from './framing.ts'
 import { type Hub, openHub, type Place } from './hub.ts'
@@ -24,10 +24,7 @@ export interface LiveRoom {
   gathering: Gathering
   /** Runs while a window is open; nothing else keeps the object from hibernating. */
   timer: ReturnType<typeof setTimeout> | undefined
-  /** Clocks at which client ids left the room. */
-  readonly leftAt: Map<number, number>
-  /** When the others last heard of each client id. */
-  readonly pulses: Map<number, Pulse>
+  readonly departures: Departures
   /** What each user may still send. */
   readonly allowances: Map<string, Allowance>
   /** Sockets that had their free answer of the whole document. */
@@ -44,8 +41,7 @@ export const openLive = (ctx: DurableObjectState): LiveRoom => ({
   hub: openHub(ctx),
   gathering: newGathering(),
   timer: undefined,
-  leftAt: new Map(),
-  pulses: new Map(),
+  departures: openDepartures(ctx.storage.sql),
   allowances: new Map(),
   served: new WeakSet(),
 })

@@ -81,6 +81,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
   override async alarm(): Promise<void> {
     const now = Date.now()
     this.#door.forgetTickets(now)
+    this.#room.departures.prune(now)
     const next = expelExpired(this.#room, now)
     if (next !== undefined) await this.ctx.storage.setAlarm(expiryCheckAt(next))
   }
