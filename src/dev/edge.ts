@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { type Part, type PartOptions, type Startup, startPart } from './child.ts'
 import { Complaint } from './complaint.ts'
 import type { Warden } from './warden.ts'
-import { createErrorReader } from './wrangler-log.ts'
+import { createErrorReader, type WorkerError } from './wrangler-log.ts'
 
 const STATE = '.wrangler/state'
 
@@ -21,8 +21,7 @@ export interface EdgeSettings {
   readonly port: number
   /** Values that go before those of .dev.vars; they are seen in the list of processes. */
   readonly addresses: Readonly<Record<string, string>>
-  /** Errors after it was ready. */
-  onError(text: string): void
+  onError(error: WorkerError): void
 }
 
 /** No statistics, no news, no prompts, nothing of the person's own account: the local stack talks to this machine only. */
@@ -52,7 +51,7 @@ function wranglerPath(): string {
 
 interface Wrangling extends Pick<PartOptions, 'name' | 'failure' | 'args' | 'onMessage'> {
   readonly log: string
-  onError(error: string, startup: Startup): void
+  onError(error: WorkerError, startup: Startup): void
 }
 
 function startWrangler({ root, logs, warden }: EdgeOptions, { log, onError, ...own }: Wrangling): Part {
@@ -79,7 +78,7 @@ export function startMigration(options: EdgeOptions): Part | undefined {
     name: 'The migration',
     failure: 'The local database cannot be migrated',
     args: ['d1', 'migrations', 'apply', 'DB', '--local'],
-    onError: (error, { fail }) => fail(error),
+    onError: ({ text }, { fail }) => fail(text),
   })
   const ready = part.ended.then(async (how) => {
     if (how !== 0) return part.ready
@@ -99,17 +98,14 @@ function hashOf(root: string, paths: readonly string[]): string {
 export function startEdge(options: EdgeOptions, { port, addresses, onError }: EdgeSettings): Part {
   const vars = Object.entries(addresses).flatMap(([key, value]) => ['--var', `${key}:${value}`])
   const where = ['--ip', '127.0.0.1', '--port', String(port), '--inspector-port', '0']
-  let isReady = false
   return startWrangler(options, {
     log: 'worker.log',
     name: 'The Worker',
     failure: 'The Worker does not start',
     args: ['dev', '--local', '--show-interactive-dev-session=false', ...where, ...vars],
-    onError: (error, { fail }) => (isReady ? onError(error) : fail(error)),
+    onError,
     onMessage(message, { ready }) {
-      if (!String(message).includes('DEV_SERVER_READY')) return
-      isReady = true
-      ready()
+      if (String(message).includes('DEV_SERVER_READY')) ready()
     },
   })
 }

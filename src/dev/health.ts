@@ -5,6 +5,8 @@ import { Complaint } from './complaint.ts'
 /** The Worker keeps an answer about its health for five seconds; this leaves room for a second and third opinion. */
 const READY_MS_MAX = 15_000
 const POLL_MS = 250
+/** Above the budgets of all dependencies together; without a limit a Worker that cannot start holds the request for good. */
+const ANSWER_MS_MAX = 5_000
 /** As the cron of wrangler.toml, which the local runtime has nobody to ring. */
 const SWEEP_MS = 60_000
 
@@ -30,7 +32,8 @@ async function askReadiness(origin: string): Promise<Readiness | undefined> {
   return Readiness.safeParse(body).data
 }
 
-const ask = (origin: string, path: string): Promise<Response | undefined> => fetch(new URL(path, origin)).catch(() => undefined)
+const ask = (origin: string, path: string): Promise<Response | undefined> =>
+  fetch(new URL(path, origin), { signal: AbortSignal.timeout(ANSWER_MS_MAX) }).catch(() => undefined)
 
 /** Rings the Worker's cron now, for what a kill left half done, and once a minute. @returns how to stop */
 export function startSweeps(origin: string): () => void {

@@ -11,10 +11,12 @@ import { takeLock } from './lock.ts'
 import { startMailCatcher } from './mail-catcher.ts'
 import { mustBeNode } from './node-version.ts'
 import { mustBeFree, readPorts } from './ports.ts'
+import { commandOf } from './processes.ts'
 import { startLocalRelay } from './relay.ts'
 import { prepareSecrets } from './secrets.ts'
 import { startWarden, type Warden } from './warden.ts'
 import { welcome } from './welcome.ts'
+import type { WorkerError } from './wrangler-log.ts'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 const FOLDER = join(ROOT, '.parvis')
@@ -53,6 +55,11 @@ async function keep(part: Part): Promise<void> {
   void part.ended.then((how) => end(1, `${part.name} ended unexpectedly (${how}), so everything stops; what it said is in .parvis/logs.`))
 }
 
+/** What goes wrong while everything runs. */
+function tell(name: string, text: string): void {
+  if (!ending.signal.aborted) console.error(`${name}: ${text}`)
+}
+
 /** Everything a stack writes is under .parvis and .wrangler, and for its owner only. */
 function prepareFolder(): void {
   mkdirSync(LOGS, { recursive: true, mode: 0o700 })
@@ -83,15 +90,18 @@ async function start(): Promise<void> {
   undo.push(() => mail.close())
   const demoHost = await startDemoHost({ port: ports.DEMO_HOST_PORT, password: secrets.demoPassword, hostKey: secrets.demoHostKey })
   undo.push(() => demoHost.close())
-  const onError = (name: string) => (text: string) => ending.signal.aborted || console.error(`${name}: ${text}`)
   const migration = startMigration(context)
   await Promise.all([
     migration && finish(migration),
-    keep(startLocalRelay({ ...context, ports, secrets, vars, onError: onError('relay') })),
+    keep(startLocalRelay({ ...context, ports, secrets, vars, onError: (text) => tell('relay', text) })),
   ])
-  await keep(startEdge(context, { port: ports.PORT, addresses, onError: onError('worker') }))
+  let isUp = false
+  const onError = ({ text, isFatal }: WorkerError) =>
+    isUp || !isFatal ? tell('worker', text) : void end(1, `The Worker does not start: ${text}.`)
+  await keep(startEdge(context, { port: ports.PORT, addresses, onError }))
   const origin = `http://127.0.0.1:${ports.PORT}`
   const degraded = await untilReady(origin, ending.signal)
+  isUp = true
   undo.push(startSweeps(origin))
   const publicOrigin = addresses['PUBLIC_ORIGIN'] ?? vars['PUBLIC_ORIGIN'] ?? origin
   console.log(welcome({ ports, publicOrigin, demoHost, demoPassword: secrets.demoPassword, degraded, seconds: performance.now() / 1000 }))
@@ -104,9 +114,10 @@ function listenToSignals(): void {
   }
 }
 
-/** A parent that is killed cannot pass anything on. */
+/** A parent that is killed cannot pass the signal on. Somebody's own shell may well go before its children. */
 function watchParent(): void {
   const parent = process.ppid
+  if (!commandOf(parent)?.includes('run.mjs')) return
   setInterval(
     () => process.ppid === parent || end(1, 'The process that started Parvis is gone, so everything stops.'),
     PARENT_POLL_MS,

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { Client } from 'ssh2'
@@ -130,6 +130,16 @@ describe('npm start', () => {
     )
     expect(await survivorsOf(family, 0)).toEqual([])
   })
+
+  test('stops when the command that started it was killed and could not say so', { timeout: STARTING_MS }, async () => {
+    const run = startStack(folder, ports)
+    await run.ready
+    const family = familyOf(run.child.pid!)
+    run.child.kill('SIGKILL')
+    expect(await run.ended).toBe('SIGKILL')
+    expect(run.output().split('\n').at(-2)).toBe('The process that started Parvis is gone, so everything stops.')
+    expect(await survivorsOf(family, 0)).toEqual([])
+  })
 })
 
 /** What a start says that cannot succeed. */
@@ -178,6 +188,21 @@ describe('one sentence says what is wrong, and nothing runs', () => {
     const clone = makeOwnClone()
     writeFileSync(join(clone, 'src/edge/worker.ts'), "import { nothing } from './nowhere.ts'\nexport default nothing\n")
     expect(await complaintOf(clone, await freePorts())).toMatch(/^Starting Parvis…\nThe Worker does not start: .*nowhere.*\n$/)
+  })
+
+  test('when the Worker fails as it starts', { timeout: STARTING_MS }, async () => {
+    const clone = makeOwnClone()
+    appendFileSync(join(clone, 'src/edge/worker.ts'), "throw new Error('this is the reason')\n")
+    expect(await complaintOf(clone, await freePorts())).toMatch(/^Starting Parvis…\nThe Worker does not start: .*this is the reason\.\n$/)
+  })
+
+  test('when the Worker refuses its configuration: the key', { timeout: STARTING_MS }, async () => {
+    const clone = makeOwnClone()
+    const settings = readFileSync(join(clone, 'wrangler.toml'), 'utf8')
+    writeFileSync(join(clone, 'wrangler.toml'), settings.replace(/^ACCESS_TTL_SECONDS = .*$/m, 'ACCESS_TTL_SECONDS = "forever"'))
+    expect(await complaintOf(clone, await freePorts())).toMatch(
+      /^Starting Parvis…\nThe Worker does not start: config\.refused: refused configuration: ACCESS_TTL_SECONDS \(trace \w+\)\.\n$/,
+    )
   })
 
   test('when wrangler is not there', async () => {
