@@ -26,6 +26,8 @@ export async function openVisitor(
   origin: string,
 ): Promise<{ page: Page; context: BrowserContext; complaints: Complaints }> {
   const context = await browser.newContext({ baseURL: origin })
+  // Shorter than a test may take, so that what was waited for is named.
+  context.setDefaultTimeout(10_000)
   const complaints: Complaints = { all: [] }
   const page = await context.newPage()
   page.on('console', (message) => {

@@ -77,10 +77,21 @@ function bindOrg(org: Org, { root, slot }: Piece, me: Me & { readonly changed: (
 
 /** The user's organisations and their hosts. */
 export function startOrgs(me: Me): void {
-  function row(org: Org): HTMLElement {
+  /** Rows live through a reload, so that what is unfolded stays so and open dialogs still know their row. */
+  const rows = new Map<string, HTMLElement>()
+  const changed = () => void reload()
+
+  function draw(org: Org): HTMLElement {
     const piece = filled('org-row', { name: org.name, role: org.role })
-    bindOrg(org, piece, { ...me, changed: () => void reload() })
+    bindOrg(org, piece, { ...me, changed })
     return piece.root
+  }
+
+  function row(org: Org): HTMLElement {
+    const key = JSON.stringify(org)
+    const root = rows.get(key) ?? draw(org)
+    rows.set(key, root)
+    return root
   }
 
   const places = placesOf('orgs')

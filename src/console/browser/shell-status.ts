@@ -1,4 +1,5 @@
 import type { ShellEnd, ShellView } from '../../client/client.ts'
+import type { ViewerRole } from '../../contract/viewer.ts'
 import { byId, show } from './dom.ts'
 
 /** How long a good piece of news stays. */
@@ -30,7 +31,7 @@ export function followShell(view: ShellView): void {
     clearTimeout(news)
     tellShellStatus(tone, text)
   }
-  const settled = () => tell('open', view.role === 'watcher' ? 'Connected, watching only' : 'Connected')
+  const settled = (role: ViewerRole) => tell('open', role === 'watcher' ? 'Connected, watching only' : 'Connected')
 
   view.on('status', (status) => {
     if (status === 'connecting' && !wasAttached) tell('connecting', 'Connecting…')
@@ -43,11 +44,11 @@ export function followShell(view: ShellView): void {
   view.on('attached', ({ role }) => {
     show(byId('shell-seat'), role === 'watcher')
     byId('shell-seat').textContent = 'read-only'
-    if (!wasAttached) settled()
+    if (!wasAttached) settled(role)
     else if (lostBytes > 0) tell('open', `Resumed. ${lostBytes} bytes of output are gone for good.`)
     else {
       tell('open', 'Resumed, nothing lost')
-      news = setTimeout(settled, NEWS_MS)
+      news = setTimeout(() => settled(role), NEWS_MS)
     }
     wasAttached = true
     lostBytes = 0

@@ -19,7 +19,7 @@ export const ShellPage: FC<{ readonly shellId: string }> = ({ shellId }) => (
           End shell
         </button>
       </div>
-      <div class="terminal" id="terminal" />
+      <div class="tty" id="terminal" />
     </div>
   </AppPage>
 )
