@@ -177,13 +177,26 @@ describe('a write', () => {
 describe('an abort signal', () => {
   beforeEach(() => client.login(LOGIN))
 
-  test('ends a call that hangs, with its own reason', async () => {
+  test('ends a call that hangs, with its own reason, and its request', async () => {
     service.state.trouble = troubleFor('/v1/me', ['hang'])
     const reason = new Error('navigated away')
     const aborter = new AbortController()
     const call = failure(client.getMe({}, { signal: aborter.signal }))
+    const cancelled = new Promise((resolve) => service.server.once('request', (_, response) => response.once('close', resolve)))
     service.server.once('request', () => setImmediate(() => aborter.abort(reason)))
     expect(await call).toBe(reason)
+    await cancelled
+  })
+
+  test('ends a call that waits for a refresh that hangs', async () => {
+    service.expireTokens()
+    const aborter = new AbortController()
+    service.state.trouble = ({ path }) => {
+      if (path !== '/v1/auth/refresh') return undefined
+      setImmediate(() => aborter.abort('enough'))
+      return 'hang'
+    }
+    expect(await failure(client.getMe({}, { signal: aborter.signal }))).toBe('enough')
   })
 
   test('that is aborted already sends nothing', async () => {

@@ -89,6 +89,46 @@ describe('one refresh', () => {
     expect(new Set(sent).size).toBe(1)
   })
 
+  test('that fails fails all who wait for it, and is not made again for each', async () => {
+    const client = clientOf()
+    await client.login(LOGIN)
+    service.expireTokens()
+    service.state.trouble = ({ path }) => (path === REFRESH ? 'cut-before' : undefined)
+    const slugs = await Promise.all(Array.from({ length: 20 }, () => slugOf(client.getMe())))
+    expect(new Set(slugs)).toEqual(new Set(['NetworkError']))
+    expect(service.to(REFRESH)).toHaveLength(4)
+  })
+
+  test('that cannot be made yet leaves a token in use that is still good', async () => {
+    service.state.tokenSeconds = 29
+    await clientOf().login(LOGIN)
+    service.state.trouble = ({ path }) => (path === REFRESH ? troubleOf('unavailable') : undefined)
+    expect(await slugOf(clientOf().getMe())).toBe('fine')
+    expect(service.to(REFRESH)).toHaveLength(4)
+  })
+
+  test('that brings tokens already refused is followed by another', async () => {
+    const inner = memoryTokens()
+    let release = () => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const other = clientOf({ read: inner.read, write: inner.write })
+    const client = clientOf({ read: inner.read, write: inner.write, lock: async (work) => held.then(work) })
+    await other.login(LOGIN)
+    service.expireTokens()
+    const first = slugOf(client.getMe())
+    await expect.poll(() => service.to('/v1/me')).toHaveLength(1)
+    // While the first waits for the lock, another client refreshes; those tokens expire too, and a second call meets that.
+    await other.refresh()
+    service.expireTokens()
+    const second = slugOf(client.getMe())
+    await expect.poll(() => service.to('/v1/me')).toHaveLength(2)
+    release()
+    expect(await second).toBe('fine')
+    await first
+  })
+
   test('that a stalled client still holds back is not sent when others have made it', async () => {
     const store = plainTokens()
     const [a, b] = [clientOf(store), clientOf(store)]
@@ -201,6 +241,52 @@ describe('a session', () => {
     expect(await late).toBe('session-ended')
     expect((await client.session())?.sessionId).toBe(sessionId)
     expect(ends).toEqual(['replaced'])
+  })
+})
+
+describe('tokens that arrive late', () => {
+  /** A client whose refresh answers wait until they are released. */
+  function slowClient(store: TokenStore) {
+    let release = () => {}
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    const client = createClient({
+      origin: service.origin,
+      tokens: store,
+      fetch: async (url, init) => {
+        const answer = await fetch(url, init)
+        if (url.pathname === REFRESH) await held
+        return answer
+      },
+    })
+    return { client, release }
+  }
+
+  test('do not replace those of a session that began meanwhile', async () => {
+    const store = plainTokens()
+    const other = clientOf(store)
+    await other.login(LOGIN)
+    const { client, release } = slowClient(store)
+    const late = client.refresh()
+    await expect.poll(() => service.to(REFRESH)).toHaveLength(1)
+    const { sessionId } = await other.login(LOGIN)
+    release()
+    expect((await late).sessionId).toBe(sessionId)
+    expect((await store.read())?.sessionId).toBe(sessionId)
+  })
+
+  test('do not bring back a session that was signed out meanwhile', async () => {
+    const store = plainTokens()
+    const other = clientOf(store)
+    await other.login(LOGIN)
+    const { client, release } = slowClient(store)
+    const late = slugOf(client.refresh())
+    await expect.poll(() => service.to(REFRESH)).toHaveLength(1)
+    await other.logout()
+    release()
+    expect(await late).toBe('unauthenticated')
+    expect(await store.read()).toBeUndefined()
   })
 })
 
