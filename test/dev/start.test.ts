@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { Client } from 'ssh2'
@@ -142,11 +142,18 @@ describe('npm start', () => {
   })
 })
 
-/** What a start says that cannot succeed. */
-async function complaintOf(clone: string, its: Partial<StackPorts>, more: Readonly<Record<string, string>> = {}): Promise<string> {
-  const run = startStack(clone, its, more)
+/** What a start in `clone` says that cannot succeed. */
+async function complaintOf(clone: string, its: Partial<StackPorts> = ports): Promise<string> {
+  const run = startStack(clone, its)
   expect(await run.ended).toBe(1)
   return run.output()
+}
+
+/** Another text in a file of the shared clone, for one test. */
+function edit(path: string, change: (text: string) => string): void {
+  const before = existsSync(join(folder, path)) ? readFileSync(join(folder, path), 'utf8') : ''
+  writeFileSync(join(folder, path), change(before))
+  onTestFinished(() => writeFileSync(join(folder, path), before))
 }
 
 describe('one sentence says what is wrong, and nothing runs', () => {
@@ -155,52 +162,40 @@ describe('one sentence says what is wrong, and nothing runs', () => {
     await once(server, 'listening')
     onTestFinished(() => void server.close())
     const { port } = server.address() as { readonly port: number }
-    expect(await complaintOf(makeOwnClone(), { ...(await freePorts()), MAIL_CATCHER_PORT: port })).toBe(
+    expect(await complaintOf(folder, { ...ports, MAIL_CATCHER_PORT: port })).toBe(
       `Port ${port} for the mail catcher is taken by node, process ${process.pid}: end it, or choose another port with \`MAIL_CATCHER_PORT=… npm start\`.\n`,
     )
   })
 
-  test.each([
-    ['a word', { PORT: 'http' }, 'PORT is not a port: set it to a number from 1 to 65535.\n'],
-    ['too large', { RELAY_PORT: '65536' }, 'RELAY_PORT is not a port: set it to a number from 1 to 65535.\n'],
-    ['given twice', { PORT: '9000', DEMO_HOST_PORT: '9000' }, 'PORT and DEMO_HOST_PORT are both 9000: give each its own port.\n'],
-  ])('when a port is %s', async (_, env, sentence) => {
-    expect(await complaintOf(makeOwnClone(), {}, env)).toBe(sentence)
-  })
-
   test('when .dev.vars holds what cannot be used: the key, never the value', async () => {
-    const clone = makeOwnClone()
-    writeFileSync(join(clone, '.dev.vars'), 'SECRET_KEYS=1:dG9vLXNob3J0\nACCESS_TTL_SECONDS=forever\n')
-    const output = await complaintOf(clone, await freePorts())
-    expect(output).toBe(
+    edit('.dev.vars', (text) => `${text.replace(/^SECRET_KEYS=.*$/m, '')}SECRET_KEYS=1:dG9vLXNob3J0\nACCESS_TTL_SECONDS=forever\n`)
+    expect(await complaintOf(folder)).toBe(
       '.dev.vars has values that cannot be used (SECRET_KEYS, ACCESS_TTL_SECONDS): correct them, or remove their lines and start again.\n',
     )
   })
 
   test('when a migration does not fit the database', { timeout: STARTING_MS }, async () => {
-    const clone = makeOwnClone()
-    writeFileSync(join(clone, 'migrations/9999_broken.sql'), 'INSERT INTO nowhere VALUES (1);\n')
-    const output = await complaintOf(clone, await freePorts())
-    expect(output).toMatch(/^Starting Parvis…\nThe local database cannot be migrated: .*nowhere.*\n$/)
+    const path = join(folder, 'migrations/9999_broken.sql')
+    writeFileSync(path, 'INSERT INTO nowhere VALUES (1);\n')
+    onTestFinished(() => rmSync(path))
+    expect(await complaintOf(folder)).toMatch(/^Starting Parvis…\nThe local database cannot be migrated: .*nowhere.*\n$/)
   })
 
-  test('when the Worker does not compile: which line', { timeout: STARTING_MS }, async () => {
-    const clone = makeOwnClone()
-    writeFileSync(join(clone, 'src/edge/worker.ts'), "import { nothing } from './nowhere.ts'\nexport default nothing\n")
-    expect(await complaintOf(clone, await freePorts())).toMatch(/^Starting Parvis…\nThe Worker does not start: .*nowhere.*\n$/)
+  test('when the Worker does not compile: what and where', { timeout: STARTING_MS }, async () => {
+    edit('src/edge/worker.ts', (text) => `${text}import { nothing } from './nowhere.ts'\nconsole.log(nothing)\n`)
+    expect(await complaintOf(folder)).toMatch(
+      /^Starting Parvis…\nThe Worker does not start: Could not resolve "\.\/nowhere\.ts" \(src\/edge\/worker\.ts:\d+:\d+\)\.\n$/,
+    )
   })
 
   test('when the Worker fails as it starts', { timeout: STARTING_MS }, async () => {
-    const clone = makeOwnClone()
-    appendFileSync(join(clone, 'src/edge/worker.ts'), "throw new Error('this is the reason')\n")
-    expect(await complaintOf(clone, await freePorts())).toMatch(/^Starting Parvis…\nThe Worker does not start: .*this is the reason\.\n$/)
+    edit('src/edge/worker.ts', (text) => `${text}throw new Error('this is the reason')\n`)
+    expect(await complaintOf(folder)).toMatch(/^Starting Parvis…\nThe Worker does not start: .*this is the reason\.\n$/)
   })
 
   test('when the Worker refuses its configuration: the key', { timeout: STARTING_MS }, async () => {
-    const clone = makeOwnClone()
-    const settings = readFileSync(join(clone, 'wrangler.toml'), 'utf8')
-    writeFileSync(join(clone, 'wrangler.toml'), settings.replace(/^ACCESS_TTL_SECONDS = .*$/m, 'ACCESS_TTL_SECONDS = "forever"'))
-    expect(await complaintOf(clone, await freePorts())).toMatch(
+    edit('wrangler.toml', (text) => text.replace(/^ACCESS_TTL_SECONDS = .*$/m, 'ACCESS_TTL_SECONDS = "forever"'))
+    expect(await complaintOf(folder)).toMatch(
       /^Starting Parvis…\nThe Worker does not start: config\.refused: refused configuration: ACCESS_TTL_SECONDS \(trace \w+\)\.\n$/,
     )
   })
@@ -208,12 +203,6 @@ describe('one sentence says what is wrong, and nothing runs', () => {
   test('when wrangler is not there', async () => {
     const clone = makeClone({ without: ['wrangler'] })
     onTestFinished(() => removeClone(clone))
-    expect(await complaintOf(clone, await freePorts())).toBe('Starting Parvis…\nwrangler is not installed: run `npm ci`.\n')
+    expect(await complaintOf(clone)).toBe('Starting Parvis…\nwrangler is not installed: run `npm ci`.\n')
   })
 })
-
-function makeOwnClone(): string {
-  const clone = makeClone()
-  onTestFinished(() => removeClone(clone))
-  return clone
-}
