@@ -13,4 +13,7 @@ export const pagePolicy = (styles: Styles): string =>
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",
+    // No script of ours turns text into markup or code, so nobody else's may.
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
   ].join('; ')

@@ -21,7 +21,8 @@ const Document: FC<DocumentProps> = ({ title, island, layout = 'reading', header
       <title>{title}</title>
       <link rel="icon" href="/assets/icon.svg" type="image/svg+xml" />
       <link rel="stylesheet" href="/assets/console.css" />
-      {island && <script type="module" src={`/assets/console/${island}.js`} />}
+      {/* Modules run in the order of the document. */}
+      {island && ['strict', island].map((name) => <script type="module" src={`/assets/console/${name}.js`} />)}
     </head>
     <body class={layout}>
       <a class="skip" href="#main">

@@ -29,6 +29,12 @@ export async function openVisitor(
   // Shorter than a test may take, so that what was waited for is named.
   context.setDefaultTimeout(10_000)
   const complaints: Complaints = { all: [] }
+  await context.addInitScript(() => {
+    addEventListener('securitypolicyviolation', (event) => {
+      // biome-ignore lint/suspicious/noConsole: the console is what the test listens to.
+      console.error(`policy ${event.effectiveDirective} broken by ${event.blockedURI || event.sample}`)
+    })
+  })
   const page = await context.newPage()
   page.on('console', (message) => {
     if (['error', 'warning'].includes(message.type())) complaints.all.push(`${message.type()}: ${message.text()}`)
