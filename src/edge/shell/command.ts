@@ -4,7 +4,7 @@ import { EXEC_OUTPUT_BYTES_MAX, type ExecResult } from '../../contract/shell.ts'
 import { type Capture, createCapture } from './capture.ts'
 import { type Reach, reachRelay } from './reach.ts'
 import type { ExecOrder } from './rpc.ts'
-import { attachStream, OpenRefused, openStream, type RelayStream, type StreamEvents } from './stream.ts'
+import { attachStream, LinkLost, OpenRefused, openStream, type RelayStream, type StreamEvents } from './stream.ts'
 
 /** How a command went. */
 export interface CommandRun {
@@ -101,7 +101,13 @@ async function open(run: Run, credential: Uint8Array<ArrayBuffer>): Promise<Begu
   }
   const { relay, link, who } = await dial(run)
   const { events, over } = listen(run)
-  run.stream = await openStream(link, { relay, who, request, credential, creditBytes: CREDIT_EXEC_BYTES, traceparent }, events)
+  try {
+    run.stream = await openStream(link, { relay, who, request, credential, creditBytes: CREDIT_EXEC_BYTES, traceparent }, events)
+  } catch (error) {
+    // The answer was lost, not the command: it may have begun.
+    if (error instanceof LinkLost) throw new CommandLost('no answer', { cause: error })
+    throw error
+  }
   run.stream.endInput(0)
   settle(run)
   return { over }

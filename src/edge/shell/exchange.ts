@@ -98,9 +98,17 @@ function takeBytes(live: LiveShell, socket: WebSocket, data: ArrayBuffer): Probl
   if (taken === 'ahead') return 'payload-too-large'
   // Whoever repeats what is known has missed the word on it.
   if (taken === 'known') tell(socket, { type: 'accepted', inputOffset: live.ledger.acceptedOf(client) })
+  if (taken === 'hole') tellHole(live, socket, live.ledger.acceptedOf(client))
   // The link comes back with a word on where to go on; until then the viewer keeps what it sent.
   if (taken === 'waiting') live.ctx.waitUntil(connectShell(live))
   return undefined
+}
+
+/** Input is missing: said once per position, or all that was sent behind the hole would ask again. */
+function tellHole(live: LiveShell, socket: WebSocket, inputOffset: number): void {
+  if (live.holesTold.get(socket) === inputOffset) return
+  live.holesTold.set(socket, inputOffset)
+  tell(socket, { type: 'resend', inputOffset })
 }
 
 /** What a watcher sends is dropped, and said so once. */

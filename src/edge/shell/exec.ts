@@ -1,11 +1,13 @@
 import { isProblem } from '../../contract/problem.ts'
 import { type ExecCommand, type ExecResult, type HostId, ShellId } from '../../contract/shell.ts'
 import { auditIfChanged } from '../audit/service.ts'
+import { isOutage } from '../platform/db.ts'
 import { commit } from '../platform/outbox/outbox.ts'
 import { open } from '../platform/rpc.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { traceparentOf } from '../platform/trace.ts'
 import { hostFor, targetOf } from './hosts.ts'
+import { commandLost } from './policy.ts'
 import { startRefused } from './service.ts'
 import { endCommand, insertCommand } from './store.ts'
 
@@ -32,7 +34,8 @@ export async function execCommand(scope: Scope, actor: Actor, at: { readonly hos
     return await open(scope.env.SHELLS.getByName(shellId).runCommand(order))
   } catch (error) {
     // A problem was written down by the object itself; anything else means that the object is gone.
-    if (!isProblem(error)) await endCommand(scope.db, shellId, { state: 'unknown', problem: 'internal', endedAt: scope.now() })
-    throw error
+    if (isProblem(error)) throw error
+    await endCommand(scope.db, shellId, { state: 'unknown', problem: 'internal', endedAt: scope.now() })
+    throw isOutage(error) ? commandLost(error) : error
   }
 }

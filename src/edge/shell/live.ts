@@ -50,6 +50,8 @@ export interface LiveShell {
   /** When the object will be woken, as far as this memory knows. */
   alarmAt: number | undefined
   readonly onEnded: Set<() => void>
+  /** From where each typist was asked to send again. */
+  readonly holesTold: WeakMap<WebSocket, number>
 }
 
 /** Opens what outlived the memory; nothing when no shell was ever opened here. */
@@ -78,6 +80,7 @@ export function openLive(ctx: DurableObjectState, env: Env): LiveShell | undefin
     reportAt: 0,
     alarmAt: undefined,
     onEnded: new Set(),
+    holesTold: new WeakMap(),
   }
   // A memory that begins has no link, whatever the one before it had.
   if (record.unlinkedAt === null && !isOver(live)) changeRecord(live, { unlinkedAt: Date.now() })

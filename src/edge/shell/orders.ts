@@ -9,20 +9,17 @@ import { unwrapCredential } from './credential.ts'
 import { finishShell } from './ending.ts'
 import { readHostKey } from './host-key.ts'
 import { type LiveShell, openLive } from './live.ts'
-import { problemOfRefusal, relayUnavailable } from './policy.ts'
+import { commandLost, problemOfRefusal, relayUnavailable } from './policy.ts'
 import { reachRelay } from './reach.ts'
 import { createRecord } from './record.ts'
 import type { ExecOrder, HostTarget, OpenOrder, Order, ScanOrder } from './rpc.ts'
 import { type CommandEnd, endCommand } from './store.ts'
-import { OpenRefused, scanKey } from './stream.ts'
+import { LinkLost, OpenRefused, scanKey } from './stream.ts'
 import { openShell } from './wiring.ts'
 
 /** D1 may be out for a moment just when a command ends; beyond that the sweep says `unknown`. */
 const END_TRIES = 5
 const END_PAUSE_MS = 1_000
-
-/** The words for a command whose end nobody saw. */
-const COMMAND_LOST = 'The connection broke while the command ran; whether it ended is not known.'
 
 /** Asks a host for its key, whose fingerprint we compute ourselves. @throws Problem */
 export async function scanHost(scope: Scope, ctx: DurableObjectState, order: ScanOrder): Promise<HostKey[]> {
@@ -154,8 +151,8 @@ function refusalIn(error: unknown): OpenRefused | undefined {
 /** What the caller meets; a bug stays one. */
 function asProblem(error: unknown): unknown {
   if (error instanceof OpenRefused) return problemOfRefusal(error.code)
-  if (error instanceof CommandLost) return new Problem('host-unreachable', { detail: COMMAND_LOST }, { cause: error })
-  if (error instanceof Error && error.name === 'LinkLost') return relayUnavailable('The relay broke off.', error)
+  if (error instanceof CommandLost) return commandLost(error)
+  if (error instanceof LinkLost) return relayUnavailable('The relay broke off.', error)
   return error
 }
 

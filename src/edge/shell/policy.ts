@@ -53,5 +53,9 @@ export function problemOfRefusal(code: OpenProblem): Problem {
 export const relayUnavailable = (detail: string, cause?: unknown): Problem =>
   new Problem('unavailable', { detail, retryAfterSeconds: RELAY_RETRY_SECONDS }, { cause })
 
+/** A command whose end nobody saw. Not `unavailable`, for that invites to try again, and it may have run. */
+export const commandLost = (cause: unknown): Problem =>
+  new Problem('host-unreachable', { detail: 'The connection broke while the command ran; whether it ended is not known.' }, { cause })
+
 /** Doubling waits, so a relay that is down is not hammered and one that is back is found soon. */
 export const redialAfterMs = (attempts: number): number => Math.min(15_000, 500 * 2 ** Math.min(attempts, 5))

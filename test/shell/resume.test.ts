@@ -1,0 +1,166 @@
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { ShellView } from '../../src/client/client.ts'
+import { describeWith } from '../requires.ts'
+import { problemOf, type Rig, screenOf, startRig, until } from './rig.ts'
+
+/** The processes that run the Worker: the last started is the user Worker, the first the proxy in front of it. */
+function workerdPids(): number[] {
+  const list = execFileSync('ps', ['-o', 'pid=,ppid=,args=', '-e'], { encoding: 'utf8' })
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/))
+  return list.filter(([, ppid, command]) => Number(ppid) === process.pid && command?.includes('workerd')).map(([pid]) => Number(pid))
+}
+
+/** Numbered lines between two marks: enough that no buffer on the way holds them all. */
+const ROWS = 400_000
+const flood = `stty -echo; printf 'BE''GIN\\n'; seq 1 ${ROWS}; printf 'E''ND\\n'\n`
+const expected = Array.from({ length: ROWS }, (_, i) => `${i + 1}\r\n`).join('')
+const sha = (text: string) => createHash('sha256').update(text).digest('hex')
+const between = (text: string) => text.slice(text.indexOf('BEGIN\r\n') + 7, text.indexOf('END\r\n'))
+
+describeWith('sshd', 'a shell whose way is cut', () => {
+  let rig: Rig
+  beforeEach(async () => {
+    rig = await startRig()
+  })
+  afterEach(() => rig.stop())
+
+  async function open(output?: (chunk: Uint8Array) => Promise<void> | void) {
+    const screen = screenOf()
+    const gaps: unknown[] = []
+    const view = await rig.owner.client.shells.open(
+      { body: { hostId: rig.host.id } },
+      {
+        async output(chunk) {
+          screen.output(chunk)
+          await output?.(chunk)
+        },
+      },
+    )
+    view.on('gap', (gap) => gaps.push(gap))
+    await screen.until('$ ')
+    return { view, screen, gaps }
+  }
+  const exec = (command: string) => rig.owner.client.execCommand({ params: { hostId: rig.host.id }, body: { command, timeoutSeconds: 20 } })
+  async function end(view: ShellView) {
+    view.write('exit\n')
+    await view.finished()
+  }
+
+  test('between the object and the relay loses and doubles no byte of output', async () => {
+    const { view, screen, gaps } = await open()
+    view.write(flood)
+    for (const mark of [200_000, 700_000, 1_200_000, 1_800_000]) {
+      await until(() => screen.bytes() > mark)
+      rig.network.cut()
+    }
+    await screen.until('END\r\n', 30_000)
+    expect(sha(between(screen.text()))).toBe(sha(expected))
+    expect(gaps).toEqual([])
+    expect(rig.relay().events('shell-attached').length).toBeGreaterThanOrEqual(4)
+    await end(view)
+  })
+
+  test('between the object and the relay loses and doubles no keystroke', async () => {
+    const { view, screen } = await open()
+    view.write('stty -echo; cat > typed; wc -c < typed; sha256sum < typed\n')
+    await until(() => rig.network.links() === 1)
+    let typed = ''
+    for (let i = 0; i < 300; i++) {
+      const line = `line ${i} of what is typed\n`
+      typed += line
+      view.write(line)
+      if (i % 60 === 30) rig.network.cut()
+      if (i % 10 === 0) await new Promise((resolve) => setTimeout(resolve, 5))
+    }
+    await view.delivered()
+    view.write('\x04')
+    await screen.until(sha(typed))
+    await end(view)
+  })
+
+  test('by the death of the runtime loses and doubles no byte either way', async () => {
+    const { view, screen, gaps } = await open()
+    view.write(`stty -echo; cat > typed; sha256sum < typed; ${flood}`)
+    let typed = ''
+    const kill = async () => {
+      process.kill(workerdPids().at(-1)!, 'SIGKILL')
+      await until(async () => (await rig.edge.request('/health/live').catch(() => undefined))?.ok)
+    }
+    for (let i = 0; i < 90; i++) {
+      const line = `line ${i} of what is typed\n`
+      typed += line
+      view.write(line)
+      if (i % 30 === 15) await kill()
+    }
+    await view.delivered()
+    view.write('\x04')
+    await screen.until(sha(typed), 30_000)
+    for (const mark of [300_000, 1_200_000]) {
+      await until(() => screen.bytes() > mark, 30_000)
+      await kill()
+    }
+    await screen.until('END\r\n', 60_000)
+    expect(sha(between(screen.text()))).toBe(sha(expected))
+    expect(gaps).toEqual([])
+    await end(view)
+  }, 120_000)
+
+  test('by its viewer detaches, lives on, and goes on where it was', async () => {
+    const { view, screen } = await open()
+    view.write('echo fi""rst; (sleep 1; echo sec""ond; touch done) &\n')
+    await screen.until('first')
+    const seen = screen.bytes()
+    view.close()
+    await until(async () => (await rig.owner.client.getShell({ params: { shellId: view.id } })).state === 'detached')
+    expect(rig.network.links()).toBe(0)
+    expect((await exec('until test -e done; do sleep 0.1; done; echo it ran on')).stdout).toBe('it ran on\n')
+    const again = screenOf()
+    const back = rig.owner.client.shells.attach(view.id, { output: again.output, since: seen })
+    await again.until('second')
+    expect(again.text()).not.toContain('first')
+    back.write('echo thi""rd\n')
+    await again.until('third')
+    expect(await rig.owner.client.getShell({ params: { shellId: view.id } })).toMatchObject({ state: 'open' })
+    await end(back)
+  })
+
+  test('at the relay itself fails with a reason, since its program is gone', async () => {
+    const { view } = await open()
+    await rig.relay().kill()
+    await rig.restartRelay()
+    expect(await view.finished()).toMatchObject({ state: 'failed', reason: expect.stringContaining('it was restarted') })
+    await until(async () => (await rig.owner.client.getShell({ params: { shellId: view.id } })).state === 'failed')
+  })
+
+  test('while a command is awaited costs the command nothing', async () => {
+    const running = exec('echo a; touch begun; sleep 3; echo b')
+    await exec('until test -e begun; do sleep 0.1; done')
+    rig.network.cut()
+    expect(await running).toMatchObject({ exitCode: 0, stdout: 'a\nb\n' })
+  })
+
+  test('while a command is awaited, for good, says that nobody knows how it ended and never runs it again', async () => {
+    const running = problemOf(exec('echo x >> ran; sleep 5'))
+    await exec('until test -e ran; do sleep 0.1; done')
+    await rig.relay().kill()
+    await rig.restartRelay()
+    expect(await running).toMatchObject({ slug: 'host-unreachable', detail: expect.stringContaining('not known') })
+    const { results } = await rig.edge.db.prepare('SELECT state, problem, ended_at FROM shell_commands ORDER BY id LIMIT 1').all()
+    expect(results).toEqual([{ state: 'unknown', problem: 'host-unreachable', ended_at: expect.any(Number) }])
+    expect((await exec('cat ran')).stdout).toBe('x\n')
+  })
+
+  test('while the relay cannot be reached: calls say so and when to come back, and the shell goes on afterwards', async () => {
+    const { view, screen } = await open()
+    rig.network.block(true)
+    expect(await problemOf(rig.owner.client.openShell({ body: { hostId: rig.host.id } }))).toMatchObject({ slug: 'unavailable' })
+    view.write('echo still he""re\n')
+    await until(async () => (await rig.owner.client.getShell({ params: { shellId: view.id } })).state === 'connecting')
+    rig.network.block(false)
+    await screen.until('still here', 30_000)
+    await end(view)
+  })
+})
