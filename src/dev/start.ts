@@ -43,6 +43,13 @@ async function end(exitCode: number, sentence: string): Promise<void> {
   process.exit(exitCode)
 }
 
+/** Waits, and goes no further when everything has been told to stop meanwhile: what starts now nobody would undo. */
+async function still<T>(work: Promise<T>): Promise<T> {
+  const result = await work
+  ending.signal.throwIfAborted()
+  return result
+}
+
 /** Waits for a part that has its own end. */
 async function finish(part: Part): Promise<void> {
   undo.push(() => part.stop())
@@ -81,26 +88,24 @@ async function start(): Promise<void> {
   mustBeNode(process.versions.node)
   const ports = readPorts(process.env)
   prepareFolder()
-  await mustBeFree(ports)
+  await still(mustBeFree(ports))
   const secrets = prepareSecrets(FOLDER)
   const { vars, addresses } = prepareDevVars({ path: join(ROOT, '.dev.vars'), ports, secrets })
   console.log('Starting Parvis…')
   const context = { root: ROOT, logs: LOGS, warden: keepWarden() }
-  const mail = await startMailCatcher({ port: ports.MAIL_CATCHER_PORT, file: join(FOLDER, 'mail.jsonl') })
+  const mail = await still(startMailCatcher({ port: ports.MAIL_CATCHER_PORT, file: join(FOLDER, 'mail.jsonl') }))
   undo.push(() => mail.close())
-  const demoHost = await startDemoHost({ port: ports.DEMO_HOST_PORT, password: secrets.demoPassword, hostKey: secrets.demoHostKey })
+  const demoHost = await still(startDemoHost({ port: ports.DEMO_HOST_PORT, password: secrets.demoPassword, hostKey: secrets.demoHostKey }))
   undo.push(() => demoHost.close())
   const migration = startMigration(context)
-  await Promise.all([
-    migration && finish(migration),
-    keep(startLocalRelay({ ...context, ports, secrets, vars, onError: (text) => tell('relay', text) })),
-  ])
+  const relay = startLocalRelay({ ...context, ports, secrets, vars, onError: (text) => tell('relay', text) })
+  await still(Promise.all([migration && finish(migration), keep(relay)]))
   let isUp = false
   const onError = ({ text, isFatal }: WorkerError) =>
     isUp || !isFatal ? tell('worker', text) : void end(1, `The Worker does not start: ${text}.`)
-  await keep(startEdge(context, { port: ports.PORT, addresses, onError }))
+  await still(keep(startEdge(context, { port: ports.PORT, addresses, onError })))
   const origin = `http://127.0.0.1:${ports.PORT}`
-  const degraded = await untilReady(origin, ending.signal)
+  const degraded = await still(untilReady(origin, ending.signal))
   isUp = true
   undo.push(startSweeps(origin))
   const publicOrigin = addresses['PUBLIC_ORIGIN'] ?? vars['PUBLIC_ORIGIN'] ?? origin
