@@ -10,6 +10,9 @@ export const ORIGIN = 'https://parvis.test'
 /** A passphrase that every test user may share. */
 export const PASSWORD = 'correct horse battery staple'
 
+/** Every test user is of one address; tests of the limits themselves set their own, or none for those that ship. */
+const ROOMY = 'register=100000/60 code=100000/60 login-place=100000/60'
+
 /** One `SECRET_KEYS` entry of a version. */
 export const rootSecret = (version = 1) => `${version}:${randomBytes(32).toString('base64url')}`
 
@@ -31,6 +34,7 @@ export async function startEdge({ vars = {}, mail = {} }: { readonly vars?: Reco
     SMTP_HOST: '127.0.0.1',
     SMTP_PORT: String(mailbox.port),
     SMTP_TLS: 'none',
+    LIMITS: ROOMY,
     SECRET_KEYS: rootSecret(),
     RELAY_TRANSPORT: 'tcp',
     ...vars,

@@ -6,6 +6,12 @@ type Schema = z.ZodType
 /** Who may call: anybody, or a signed-in user. */
 export type Access = 'public' | 'user'
 
+/**
+ * What calls of an operation draw on: mails that strangers can cause (`register`), codes and other things that strangers can try,
+ * sign-ins, refreshes, changes by one user, or nothing. How much each grants is the server's to configure.
+ */
+export type LimitName = 'register' | 'code' | 'login' | 'refresh' | 'write' | 'none'
+
 /** One HTTP operation, as data: the server implements it, the client calls it, OpenAPI prints it. */
 export interface Endpoint<P extends Schema = Schema, Q extends Schema = Schema, B extends Schema = Schema, R extends Schema = Schema> {
   readonly id: string
@@ -24,7 +30,13 @@ export interface Endpoint<P extends Schema = Schema, Q extends Schema = Schema, 
   readonly problems: readonly ProblemSlug[]
   /** The answer is the same for everybody and may be kept by shared caches for this many seconds; absent means `no-store`. */
   readonly publicSeconds?: number
+  /** Absent where {@link limitOf} tells it from the shape. */
+  readonly limit?: LimitName
 }
+
+/** What calls draw on: what the operation names, else `write` for a user's change, `code` for a stranger's and nothing for a look. */
+export const limitOf = (e: Pick<Endpoint, 'access' | 'method' | 'limit'>): LimitName =>
+  e.limit ?? (e.method === 'GET' ? 'none' : e.access === 'public' ? 'code' : 'write')
 
 /** Keeps literal types while checking the shape. */
 export function endpoint<

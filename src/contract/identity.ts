@@ -143,6 +143,7 @@ export const identityEndpoints = {
     body: Register,
     success: 202,
     response: Registration,
+    limit: 'register',
     problems: [],
   }),
   verifyEmail: endpoint({
@@ -155,6 +156,7 @@ export const identityEndpoints = {
     body: VerifyEmail,
     success: 204,
     response: z.undefined(),
+    limit: 'code',
     problems: ['code-invalid'],
   }),
   login: endpoint({
@@ -167,6 +169,7 @@ export const identityEndpoints = {
     body: Login,
     success: 200,
     response: Tokens,
+    limit: 'login',
     problems: ['credentials-invalid', 'origin-untrusted'],
   }),
   refresh: endpoint({
@@ -179,6 +182,7 @@ export const identityEndpoints = {
     body: RefreshRequest,
     success: 200,
     response: Tokens,
+    limit: 'refresh',
     problems: ['unauthenticated', 'session-ended', 'refresh-reused', 'origin-untrusted'],
   }),
   logout: endpoint({
@@ -191,6 +195,7 @@ export const identityEndpoints = {
     body: RefreshRequest,
     success: 204,
     response: z.undefined(),
+    limit: 'refresh',
     problems: ['unauthenticated', 'origin-untrusted'],
   }),
   getSession: endpoint({

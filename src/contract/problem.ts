@@ -50,12 +50,28 @@ export const ProblemBody = z
 /** The body of every non-2xx answer. */
 export type ProblemBody = z.infer<typeof ProblemBody>
 
+/** How a budget stands, for the fields `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-11). */
+export interface LimitState {
+  /** Name of the budget. */
+  readonly policy: string
+  /** Units it grants. */
+  readonly quota: number
+  /** For how long, in seconds. */
+  readonly windowSeconds: number
+  /** Units left. */
+  readonly remaining: number
+  /** Whole seconds for which no more than those are left; absent when no clock brings more. */
+  readonly resetSeconds?: number | undefined
+}
+
 /** What a problem may tell beyond its title. */
 export interface ProblemExtras {
   readonly detail?: string | undefined
   readonly errors?: readonly Fault[] | undefined
   /** Whole seconds a caller must wait. */
   readonly retryAfterSeconds?: number | undefined
+  /** Budgets that the call drew on or that refused it. */
+  readonly limits?: readonly LimitState[] | undefined
   /** The trace the failure belongs to, when it came over the wire. */
   readonly traceId?: string | undefined
 }

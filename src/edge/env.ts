@@ -1,3 +1,4 @@
+import type { LimiterRpc } from './platform/limiter/rpc.ts'
 import type { RoomRpc } from './rooms/rpc.ts'
 import type { ShellRpc } from './shell/rpc.ts'
 
@@ -6,6 +7,9 @@ export interface Env {
   readonly DB: D1Database
   readonly ROOMS: DurableObjectNamespace<RoomRpc>
   readonly SHELLS: DurableObjectNamespace<ShellRpc>
+  readonly LIMITERS: DurableObjectNamespace<LimiterRpc>
+  /** Cloudflare's approximate counters, one per location: they shed floods, they do not count. */
+  readonly SHED?: RateLimit
   /** Nudges for outbox events: `{ eventId }`. */
   readonly OUTBOX: Queue<{ readonly eventId: string }>
   readonly ASSETS: Fetcher

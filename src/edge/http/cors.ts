@@ -3,7 +3,7 @@ import type { EdgeEnv } from './implement.ts'
 
 const METHODS = 'GET, POST, PUT, PATCH, DELETE'
 const REQUEST_HEADERS = 'authorization, content-type, traceparent, if-match, idempotency-key, parvis-bookmark'
-const EXPOSED_HEADERS = 'traceparent, retry-after, etag, ratelimit, parvis-bookmark'
+const EXPOSED_HEADERS = 'traceparent, retry-after, etag, ratelimit, ratelimit-policy, parvis-bookmark'
 /** Chromium keeps a preflight answer for two hours at most; ten minutes keep a change of the list quick. */
 const PREFLIGHT_SECONDS = '600'
 

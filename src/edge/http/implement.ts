@@ -1,12 +1,13 @@
 import type { Context, Hono } from 'hono'
 import type * as z from 'zod'
-import { type Endpoint, problemsOf, type SocketEndpoint } from '../../contract/endpoint.ts'
+import { type Endpoint, limitOf, problemsOf, type SocketEndpoint } from '../../contract/endpoint.ts'
 import { isProblem, Problem, type ProblemSlug } from '../../contract/problem.ts'
 import type { Env } from '../env.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import type { Trace } from '../platform/trace.ts'
 import { faultsOfText, readJson } from './body.ts'
 import { apiHeaders } from './headers.ts'
+import { chargeCall, setLimitHeaders, shed } from './limits.ts'
 import { type Authenticate, accessTokenOf } from './session.ts'
 
 /** What a request carries through the middleware. */
@@ -109,15 +110,18 @@ export function implement<P extends z.ZodType, Q extends z.ZodType, B extends z.
   handle: (call: Call<P, Q, B>) => Promise<z.input<R>>,
 ): void {
   const e = endpoint as unknown as Endpoint
+  const limit = limitOf(e)
   app.on(e.method, e.path, (c) => {
     c.set('route', e.path)
     return holdToContract(e, c.get('scope'), async () => {
       const scope = c.get('scope')
+      await shed(scope, limit, c.req.raw)
       const actor = e.access === 'public' ? undefined : await identify(c)
       const params = paramsOf(c, e.params)
       const query = check(e.query, e.query && queryOf(c.req.url), 'query')
       const body = check(e.body, e.body && (await readJson(c.req.raw)), 'body')
       const reply: Reply = { headers: apiHeaders(), status: e.success }
+      setLimitHeaders(reply.headers, await chargeCall(scope, limit, { request: c.req.raw, actor }))
       const result = await handle({ params, query, body, scope, actor, request: c.req.raw, reply } as Call<P, Q, B>)
       return answer(e, { result, reply })
     })

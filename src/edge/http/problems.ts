@@ -5,6 +5,7 @@ import { isOutage } from '../platform/db.ts'
 import { describeError, logFor } from '../platform/log.ts'
 import { apiHeaders } from './headers.ts'
 import type { EdgeEnv } from './implement.ts'
+import { setLimitHeaders } from './limits.ts'
 
 /** A moment is usually enough for D1 or an object to come back. */
 const OUTAGE_RETRY_SECONDS = 2
@@ -32,6 +33,7 @@ export function problemResponse(problem: Problem, traceId: string): Response {
   headers.set('content-type', 'application/problem+json; charset=utf-8')
   if (status === 401) headers.set('www-authenticate', 'Bearer realm="parvis"')
   if (extras.retryAfterSeconds !== undefined) headers.set('retry-after', String(extras.retryAfterSeconds))
+  setLimitHeaders(headers, extras.limits ?? [])
   return new Response(JSON.stringify(body), { status, headers })
 }
 

@@ -2,6 +2,7 @@ import { identityEndpoints as api } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
 import { type EdgeApp, implement } from '../http/implement.ts'
 import { isLoginOriginAllowed } from '../http/session.ts'
+import { placeOf } from '../platform/limiter/place.ts'
 import { dropCookies, intoCookies, presentedRefresh } from './cookies.ts'
 import { login } from './login.ts'
 import { logout, refresh } from './refresh.ts'
@@ -15,7 +16,7 @@ export function mountIdentity(app: EdgeApp): void {
   implement(app, api.verifyEmail, ({ scope, body }) => verifyEmail(scope, body).then(() => undefined))
   implement(app, api.login, async ({ scope, body, request, reply }) => {
     if (!isLoginOriginAllowed(request.headers, scope.config)) throw new Problem('origin-untrusted')
-    const tokens = await login(scope, body)
+    const tokens = await login(scope, body, { place: placeOf(request.headers) })
     return body.mode === 'cookie' ? intoCookies(scope, reply.headers, tokens) : tokens
   })
   implement(app, api.refresh, async ({ scope, body, request, reply }) => {

@@ -3,6 +3,8 @@ import type { Me, SessionInfo, UserId } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { authenticate as authenticateToken } from './access-token.ts'
+import { accountCharge } from './attempt.ts'
+import { erasePlaces, reopenPassword } from './place-store.ts'
 import { eraseUser, sessionsOf, userById } from './store.ts'
 
 /** Who an access token speaks for. @throws Problem `unauthenticated` or `session-ended` */
@@ -35,6 +37,7 @@ export async function exportIdentity(scope: Scope, userId: UserId): Promise<obje
 
 /** Forgets a user; the audit keeps the id, which then names nobody. */
 export async function eraseIdentity(scope: Scope, userId: UserId): Promise<void> {
-  const [first, ...rest] = eraseUser(scope.db, userId)
-  await scope.db.batch([first, ...rest])
+  const [user] = await userById(scope.db, userId)
+  const failures = user ? [reopenPassword(scope.db, (await accountCharge(scope, user.email)).key)] : []
+  await scope.db.batch([erasePlaces(scope.db, userId), ...failures, ...eraseUser(scope.db, userId)])
 }

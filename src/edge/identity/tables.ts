@@ -1,4 +1,4 @@
-import { integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import type { Locale, SessionId, TokenMode, UserId } from '../../contract/identity.ts'
 
 export const users = sqliteTable('users', {
@@ -43,3 +43,13 @@ export const signingKeys = sqliteTable('signing_keys', {
   createdAt: integer('created_at').notNull(),
   retiredAt: integer('retired_at'),
 })
+
+export const signInPlaces = sqliteTable(
+  'sign_in_places',
+  {
+    userId: text('user_id').$type<UserId>().notNull(),
+    place: text('place').notNull(),
+    signedInAt: integer('signed_in_at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.userId, t.place] })],
+)

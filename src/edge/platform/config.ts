@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { lineOf } from '../../contract/id.ts'
 import { fromBase64Url } from './base64.ts'
 import { type Keyring, keyringOf, type RootSecret } from './keyring.ts'
+import { type Limits, parseLimits } from './limiter/limits.ts'
 
 /** 256 bits: the key size of everything derived from a root secret. */
 const ROOT_BYTES_MIN = 32
@@ -31,6 +32,16 @@ const rootSecrets = z
   .pipe(z.tuple([rootSecret], rootSecret))
   .refine((list) => new Set(list.map((r) => r.version)).size === list.length, 'versions are unique')
 
+const limits = z
+  .string()
+  .default('')
+  .transform((s, ctx) => {
+    const parsed = parseLimits(s)
+    if (parsed) return parsed
+    ctx.addIssue({ code: 'custom', message: 'name=count/seconds, apart by spaces' })
+    return z.NEVER
+  })
+
 const jwk = (shape: z.ZodRawShape) =>
   z
     .string()
@@ -53,6 +64,7 @@ const Vars = z.object({
   SESSION_IDLE_SECONDS: z.coerce.number().int().min(3600).default(604_800),
   SESSION_MAX_SECONDS: z.coerce.number().int().min(3600).default(2_592_000),
   REFRESH_RACE_SECONDS: z.coerce.number().int().min(0).max(60).default(30),
+  LIMITS: limits,
   PRODUCT_NAME: lineOf(60).default('Parvis'),
   MAIL_FROM: z.email(),
   MAIL_TRANSPORT: z.enum(['cloudflare', 'smtp', 'catcher']),
@@ -111,6 +123,7 @@ export interface Config {
   readonly sessionIdleSeconds: number
   readonly sessionMaxSeconds: number
   readonly refreshRaceSeconds: number
+  readonly limits: Limits
   readonly mail: { readonly from: string; readonly fromName: string; readonly transport: MailTransportConfig }
   /** Absent when no relay is configured: shells then answer `unavailable`. */
   readonly relay: RelayConfig | undefined
@@ -189,6 +202,7 @@ export function parseConfig(env: object): Config {
     sessionIdleSeconds: v.SESSION_IDLE_SECONDS,
     sessionMaxSeconds: v.SESSION_MAX_SECONDS,
     refreshRaceSeconds: v.REFRESH_RACE_SECONDS,
+    limits: v.LIMITS,
     mail: { from: v.MAIL_FROM, fromName: v.PRODUCT_NAME, transport: mailTransportOf(v) },
     relay: relayOf(v),
   }

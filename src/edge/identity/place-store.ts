@@ -1,0 +1,32 @@
+import { and, eq, lt, sql } from 'drizzle-orm'
+import type { SessionId, UserId } from '../../contract/identity.ts'
+import type { Db } from '../platform/db.ts'
+import { limits } from '../platform/limiter/tables.ts'
+import { signInPlaces, users } from './tables.ts'
+
+/** A user, and when they last signed in from a place: `null` when they never did, or when nobody knows the place. */
+export const userAtDoor = (db: Db, email: string, place: string | null) =>
+  db
+    .select({ user: users, lastSignInAt: signInPlaces.signedInAt })
+    .from(users)
+    .leftJoin(signInPlaces, and(eq(signInPlaces.userId, users.id), eq(signInPlaces.place, place ?? '')))
+    .where(eq(users.email, email))
+    .limit(1)
+
+/** Makes the place of a session that this very batch has started known to its user. */
+export const noteSignIn = (db: Db, sessionId: SessionId, place: string) =>
+  db
+    .insert(signInPlaces)
+    .select(sql`SELECT user_id, ${place} AS place, created_at AS signed_in_at FROM sessions WHERE id = ${sessionId}`)
+    .onConflictDoUpdate({ target: [signInPlaces.userId, signInPlaces.place], set: { signedInAt: sql`excluded.signed_in_at` } })
+
+/** Ends an account's count of failures, when this very batch has started a session of it. */
+export const resetFailures = (db: Db, accountKey: string, sessionId: SessionId) =>
+  db.delete(limits).where(and(eq(limits.key, accountKey), sql`EXISTS (SELECT 1 FROM sessions WHERE id = ${sessionId})`))
+
+/** Ends an account's count of failures, for whoever has proven to own it by other means. */
+export const reopenPassword = (db: Db, accountKey: string) => db.delete(limits).where(eq(limits.key, accountKey))
+
+export const deletePlaces = (db: Db, before: number) => db.delete(signInPlaces).where(lt(signInPlaces.signedInAt, before))
+
+export const erasePlaces = (db: Db, userId: UserId) => db.delete(signInPlaces).where(eq(signInPlaces.userId, userId))
