@@ -1,6 +1,3 @@
-import type { MiddlewareHandler } from 'hono'
-import type { EdgeEnv } from './implement.ts'
-
 /** Two years, the preload list's recommendation. */
 const HSTS = 'max-age=63072000; includeSubDomains'
 /** An API answer is not a page: it loads nothing and nobody frames it. Pages set their own. */
@@ -21,7 +18,8 @@ export const pageCsp = (styles: 'self' | 'inline' = 'self'): string =>
     "frame-ancestors 'none'",
   ].join('; ')
 
-const EVERYWHERE = {
+/** Headers of every answer. */
+export const EVERYWHERE = {
   'strict-transport-security': HSTS,
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
@@ -29,19 +27,10 @@ const EVERYWHERE = {
   'permissions-policy': 'camera=(), geolocation=(), microphone=(), payment=()',
   'cross-origin-opener-policy': 'same-origin',
 }
-const UNLESS_SET = { 'cross-origin-resource-policy': 'same-origin', 'content-security-policy': API_CSP, 'cache-control': 'no-store' }
+/** Headers of every answer whose maker says nothing else. */
+export const UNLESS_SET = { 'cross-origin-resource-policy': 'same-origin', 'content-security-policy': API_CSP, 'cache-control': 'no-store' }
 
 const API_BASE = new Headers({ ...EVERYWHERE, ...UNLESS_SET, 'content-type': 'application/json; charset=utf-8', vary: 'Origin' })
 
 /** Headers of a JSON answer, whole: one copy costs a fraction of a dozen calls of `set`. */
 export const apiHeaders = (): Headers => new Headers(API_BASE)
-
-/** Puts the security headers on pages, files and whatever else was not made from {@link apiHeaders}; what a handler set stays. */
-export const securityHeaders: MiddlewareHandler<EdgeEnv> = async (c, next) => {
-  await next()
-  const { status, headers } = c.res
-  if (status === 101 || headers.has('strict-transport-security')) return
-  for (const [name, value] of Object.entries(EVERYWHERE)) headers.set(name, value)
-  for (const [name, value] of Object.entries(UNLESS_SET)) if (!headers.has(name)) headers.set(name, value)
-  headers.append('vary', 'Origin')
-}
