@@ -22,9 +22,9 @@ describeWith('chromium', 'the console in a browser', (executablePath) => {
     browser = await openBrowser(executablePath)
   })
   afterAll(async () => {
-    await browser.close()
-    await edge.stop()
-    await door.close()
+    await browser?.close()
+    await edge?.stop()
+    await door?.close()
   })
 
   async function visit(): Promise<Visitor> {

@@ -6,7 +6,8 @@ const sample = (origin: string) => `import { createClient } from 'parvis/client'
 
 const parvis = createClient({ origin: '${origin}' })
 await parvis.login({ body: { email, password } })
-const room = await parvis.createRoom({ body: { name: 'Minutes' } })`
+const { id } = await parvis.createRoom({ body: { name: 'Minutes' } })
+const { doc } = await parvis.rooms.join(id) // a Yjs document, live`
 
 /** What Parvis is, in a few lines, and where to go from here. */
 export const LandingPage: FC<{ readonly origin: string }> = ({ origin }) => (
