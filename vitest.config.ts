@@ -2,6 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
 
+// The local runtime would ask the network where the request comes from.
+process.env['CLOUDFLARE_CF_FETCH_ENABLED'] = 'false'
+process.env['WRANGLER_SEND_METRICS'] = 'false'
+
 const shared = { testTimeout: 30_000, hookTimeout: 60_000 }
 
 /** What the Worker of wrangler.toml needs to boot, and the schema for `applyD1Migrations(env.DB, env.TEST_MIGRATIONS)`. */

@@ -26,8 +26,7 @@ function environment({ ports, secrets, vars }: LocalRelayOptions): NodeJS.Proces
     RELAY_SIGNING_KEY_FILE: secrets.relaySigning.path,
     RELAY_SEALING_KEY_FILE: secrets.relaySealing.path,
     RELAY_DIALER_KEYS: JSON.stringify([publicHalf(vars['RELAY_DIALER_KEY'] ?? '', 'RELAY_DIALER_KEY in .dev.vars')]),
-    RELAY_ALLOW_CIDRS: '127.0.0.1/32',
-    RELAY_ALLOW_PORTS: `22,${ports.DEMO_HOST_PORT}`,
+    RELAY_ALLOW_TARGETS: `127.0.0.1:${ports.DEMO_HOST_PORT}`,
     // Nobody else's shells wait here, so a stop need not either.
     RELAY_DRAIN_SECONDS: '1',
   }

@@ -1,5 +1,6 @@
 import { createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 import * as z from 'zod'
 import { SealingPublicJwk, TargetPort } from '../contract/krp.ts'
@@ -55,6 +56,15 @@ const json = z.string().transform((text, context): unknown => {
   }
 })
 const cidrs = list.pipe(z.array(z.string().refine((text) => ipaddr.isValidCIDR(text), 'not a CIDR')))
+const target = z.string().transform((text, ctx) => {
+  const [, six, four, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([0-9.]+)):(\d{1,5})$/.exec(text) ?? []
+  const address = six ?? four ?? ''
+  const number = TargetPort.safeParse(Number(port))
+  if (isIP(address) !== 0 && number.success) return { address, port: number.data }
+  ctx.addIssue({ code: 'custom', message: 'not an address with a port' })
+  return z.NEVER
+})
+const targets = list.pipe(z.array(target))
 const ed25519 = z.looseObject({
   kty: z.literal('OKP'),
   crv: z.literal('Ed25519'),
@@ -78,6 +88,7 @@ const Environment = z.object({
   RELAY_TLS_CERT: z.string().optional(),
   RELAY_TLS_KEY: z.string().optional(),
   RELAY_TRUST_NETWORK: z.enum(['0', '1']).default('0'),
+  RELAY_ALLOW_TARGETS: targets.default([]),
   RELAY_ALLOW_CIDRS: cidrs.default([]),
   RELAY_DENY_CIDRS: cidrs.default([]),
   RELAY_ALLOW_PORTS: list
@@ -126,7 +137,12 @@ export function parseConfig(env: Readonly<Record<string, string | undefined>>): 
     },
     sealing: vars.RELAY_SEALING_KEY,
     dialers: { issuer: vars.RELAY_DIALER_ISSUER, keys: readDialerKeys(vars.RELAY_DIALER_KEYS) },
-    egress: { allowCidrs: vars.RELAY_ALLOW_CIDRS, denyCidrs: vars.RELAY_DENY_CIDRS, allowPorts: vars.RELAY_ALLOW_PORTS },
+    egress: {
+      allowTargets: vars.RELAY_ALLOW_TARGETS,
+      allowCidrs: vars.RELAY_ALLOW_CIDRS,
+      denyCidrs: vars.RELAY_DENY_CIDRS,
+      allowPorts: vars.RELAY_ALLOW_PORTS,
+    },
     dnsServers: vars.RELAY_DNS_SERVERS,
     limits: readLimits(vars),
   }

@@ -4,8 +4,16 @@ import { networkInterfaces } from 'node:os'
 import ipaddr from 'ipaddr.js'
 import { Refusal } from './refusal.ts'
 
+/** One address and port, as in `127.0.0.1:2222` or `[fd00::7]:22`. */
+export interface ExactTarget {
+  readonly address: string
+  readonly port: number
+}
+
 /** Where the relay may connect: public unicast on the allowed ports, plus what operators allow, minus what they deny. */
 export interface EgressPolicy {
+  /** Allowed as they are, whatever their range and port; an address that is denied stays so. */
+  readonly allowTargets: readonly ExactTarget[]
   readonly allowCidrs: readonly string[]
   readonly denyCidrs: readonly string[]
   readonly allowPorts: readonly number[]
@@ -28,14 +36,23 @@ export async function resolveTarget(
   policy: EgressPolicy,
   resolve: ResolveAddresses,
 ): Promise<readonly string[]> {
-  if (!policy.allowPorts.includes(target.port)) throw new Refusal('target-forbidden')
+  const isPortAllowed = policy.allowPorts.includes(target.port)
+  if (!isPortAllowed && !policy.allowTargets.some(({ port }) => port === target.port)) throw new Refusal('target-forbidden')
   if (isIP(target.host) === 0 && looksNumeric(target.host)) throw new Refusal('target-forbidden')
   const addresses = isIP(target.host) === 0 ? await resolve(target.host) : [target.host]
   if (addresses.length === 0) throw new Refusal('target-unresolved')
   const own = ownAddresses()
-  if (addresses.length > ADDRESSES_MAX || !addresses.every((address) => isAddressAllowed(address, policy, own)))
-    throw new Refusal('target-forbidden')
+  const isAllowed = (address: string): boolean =>
+    isExactlyAllowed({ address, port: target.port }, policy) || (isPortAllowed && isAddressAllowed(address, policy, own))
+  if (addresses.length > ADDRESSES_MAX || !addresses.every(isAllowed)) throw new Refusal('target-forbidden')
   return addresses
+}
+
+function isExactlyAllowed({ address, port }: ExactTarget, policy: EgressPolicy): boolean {
+  if (isIP(address) === 0 || address.includes('%')) return false
+  const ip = ipaddr.process(address)
+  if (isInside(ip, policy.denyCidrs)) return false
+  return policy.allowTargets.some((named) => named.port === port && ipaddr.process(named.address).toString() === ip.toString())
 }
 
 /** Whether one resolved address may be dialled. A mapped IPv4 address is judged as the IPv4 address it reaches. */

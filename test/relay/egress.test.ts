@@ -5,7 +5,7 @@ import { createResolver, type EgressPolicy, isAddressAllowed, ownAddresses, reso
 import { Refusal } from '../../src/relay/refusal.ts'
 import { execRequest, startTestRelay, type Target } from './harness.ts'
 
-const policy: EgressPolicy = { allowCidrs: [], denyCidrs: [], allowPorts: [22] }
+const policy: EgressPolicy = { allowTargets: [], allowCidrs: [], denyCidrs: [], allowPorts: [22] }
 const none: ReadonlySet<string> = new Set()
 const isAllowed = (address: string, more: Partial<EgressPolicy> = {}): boolean => isAddressAllowed(address, { ...policy, ...more }, none)
 const outcome = async (host: string, answers: string[] | undefined, port = 22): Promise<string> => {
@@ -90,6 +90,28 @@ describe('targets', () => {
   test('ports are an allow-list', async () => {
     expect(await outcome('web.example', ['8.8.8.8'], 25)).toBe('target-forbidden')
     expect(await outcome('web.example', ['8.8.8.8'], 6379)).toBe('target-forbidden')
+  })
+
+  test('an exact target opens its own address and port and nothing beside them', async () => {
+    const allowTargets = [
+      { address: '127.0.0.1', port: 2222 },
+      { address: 'fd00::7', port: 22 },
+    ]
+    const to = async (host: string, port: number, more: Partial<EgressPolicy> = {}) => {
+      try {
+        return await resolveTarget({ host, port }, { ...policy, allowTargets, ...more }, async () => [])
+      } catch (error) {
+        return error instanceof Refusal ? error.code : error
+      }
+    }
+    expect(await to('127.0.0.1', 2222)).toEqual(['127.0.0.1'])
+    expect(await to('::ffff:127.0.0.1', 2222)).toEqual(['::ffff:127.0.0.1'])
+    expect(await to('fd00:0:0:0:0:0:0:7', 22)).toEqual(['fd00:0:0:0:0:0:0:7'])
+    expect(await to('127.0.0.1', 22)).toBe('target-forbidden')
+    expect(await to('127.0.0.2', 2222)).toBe('target-forbidden')
+    expect(await to('8.8.8.8', 2222)).toBe('target-forbidden')
+    expect(await to('8.8.8.8', 22)).toEqual(['8.8.8.8'])
+    expect(await to('127.0.0.1', 2222, { denyCidrs: ['127.0.0.0/8'] })).toBe('target-forbidden')
   })
 
   test('loopback is refused through the whole relay, and no packet is sent', async () => {

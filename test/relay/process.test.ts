@@ -27,7 +27,14 @@ describe('configuration', () => {
   test('what is missing or wrong is named, never shown', () => {
     expect(sentence({})).toBe('fine')
     expect(sentence({ RELAY_SIGNING_KEY: undefined, RELAY_PORT: 'x' })).toBe('Bad configuration: set RELAY_PORT, RELAY_SIGNING_KEY.')
-    for (const key of ['RELAY_SIGNING_KEY', 'RELAY_SEALING_KEY', 'RELAY_DIALER_KEYS', 'RELAY_ALLOW_CIDRS', 'RELAY_ALLOW_PORTS']) {
+    for (const key of [
+      'RELAY_SIGNING_KEY',
+      'RELAY_SEALING_KEY',
+      'RELAY_DIALER_KEYS',
+      'RELAY_ALLOW_CIDRS',
+      'RELAY_ALLOW_PORTS',
+      'RELAY_ALLOW_TARGETS',
+    ]) {
       expect(sentence({ [key]: SECRET })).toBe(`Bad configuration: set ${key}.`)
     }
     expect(sentence({ RELAY_SIGNING_KEY: env['RELAY_SEALING_KEY'] })).toBe('Bad configuration: set RELAY_SIGNING_KEY.')
