@@ -30,7 +30,7 @@ const COMMON: BuildOptions & { readonly write: false } = {
   minify: true,
   write: false,
   metafile: true,
-  legalComments: 'none',
+  legalComments: 'eof',
   logLevel: 'silent',
   // What the console's CSS needs as well: nesting, light-dark() and dynamic viewport units.
   target: ['chrome123', 'firefox120', 'safari17.5'],

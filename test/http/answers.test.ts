@@ -172,3 +172,12 @@ test('a Worker whose configuration is refused says so to the log by key, and not
     await bad.stop()
   }
 })
+
+test('an asset whose name says nothing of its content is asked for anew, and told unchanged', async () => {
+  const first = await edge.request('/assets/console.css')
+  const etag = first.headers.get('etag') ?? ''
+  expect([first.status, first.headers.get('cache-control'), etag.length > 0]).toEqual([200, 'no-cache', true])
+  expect((await edge.request('/assets/console.css', { headers: { 'if-none-match': etag } })).status).toBe(304)
+  expect((await read(await edge.request('/assets/../wrangler.toml'))).slug).toBe('not-found')
+  expect((await read(await edge.request('/assets/none.js'))).slug).toBe('not-found')
+})

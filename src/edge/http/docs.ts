@@ -24,6 +24,10 @@ const PAGE = `<!doctype html>
 /** An hour: the document changes with a deployment only. */
 const CACHE = 'public, max-age=3600'
 
+/** A file whose name changes with its content. */
+const HASHED = /-[A-Z0-9]{8}\.js$/
+const FOREVER = 'public, max-age=31536000, immutable'
+
 /** Serves the OpenAPI document and a reference page whose assets are our own. */
 export function mountDocs(app: EdgeApp): void {
   let document: string | undefined
@@ -45,10 +49,12 @@ export function mountDocs(app: EdgeApp): void {
   })
   app.get('/assets/*', async (c) => {
     c.set('route', '/assets/*')
-    const found = await c.env.ASSETS.fetch(new URL(new URL(c.req.url).pathname.replace(/^\/assets/, ''), 'https://assets.local'))
-    if (found.status !== 200) return c.notFound()
+    const path = new URL(c.req.url).pathname.replace(/^\/assets/, '')
+    const known = c.req.header('if-none-match')
+    const found = await c.env.ASSETS.fetch(new Request(`https://assets.local${path}`, { headers: known ? { 'if-none-match': known } : {} }))
+    if (found.status !== 200 && found.status !== 304) return c.notFound()
     const headers = new Headers(found.headers)
-    headers.set('cache-control', CACHE)
-    return new Response(found.body, { status: 200, headers })
+    headers.set('cache-control', HASHED.test(path) ? FOREVER : 'no-cache')
+    return new Response(found.body, { status: found.status, headers })
   })
 }
