@@ -232,6 +232,16 @@ export async function until<T>(look: () => Promise<T | undefined | false> | T | 
   }
 }
 
+/** Whether no process has this id any more. */
+export function isGone(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return false
+  } catch {
+    return true
+  }
+}
+
 /** The problem a call meets. */
 export async function problemOf(call: Promise<unknown>): Promise<{ readonly slug: string; readonly detail: string | undefined }> {
   try {

@@ -3,7 +3,7 @@ import { VIEW_INPUT_BYTES_MAX, VIEW_WINDOW_BYTES } from '../../src/contract/view
 import { PASSWORD, type TestUser } from '../harness.ts'
 import { describeWith } from '../requires.ts'
 import { bearer, openRawViewer } from './raw-viewer.ts'
-import { problemOf, type Rig, screenOf, startRig, until } from './rig.ts'
+import { isGone, problemOf, type Rig, screenOf, startRig, until } from './rig.ts'
 
 describeWith('sshd', 'an interactive shell', () => {
   let rig: Rig
@@ -118,7 +118,7 @@ describeWith('sshd', 'an interactive shell', () => {
     expect(await problemOf(reader.client.closeShell({ params: { shellId: view.id } }))).toMatchObject({ slug: 'forbidden' })
     await rig.owner.client.closeShell({ params: { shellId: view.id } })
     expect(await view.finished()).toMatchObject({ state: 'closed', reason: 'An owner of the organisation closed it.' })
-    expect(() => process.kill(pid, 0)).toThrow('ESRCH')
+    await until(() => isGone(pid))
     const shell = await operator.client.getShell({ params: { shellId: view.id } })
     expect(shell).toMatchObject({ state: 'closed', reason: 'An owner of the organisation closed it.', closedAt: expect.any(String) })
     await rig.owner.client.closeShell({ params: { shellId: view.id } })
