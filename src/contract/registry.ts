@@ -1,3 +1,4 @@
+import { auditEndpoints } from './audit.ts'
 import { healthEndpoints } from './health.ts'
 import { identityEndpoints } from './identity.ts'
 import { orgEndpoints } from './orgs.ts'
@@ -5,7 +6,14 @@ import { roomEndpoints, roomSockets } from './rooms.ts'
 import { shellEndpoints, shellSockets } from './shell.ts'
 
 /** Every HTTP operation of the product. The only place that lists them all. */
-export const endpoints = { ...identityEndpoints, ...orgEndpoints, ...roomEndpoints, ...shellEndpoints, ...healthEndpoints }
+export const endpoints = {
+  ...identityEndpoints,
+  ...orgEndpoints,
+  ...auditEndpoints,
+  ...roomEndpoints,
+  ...shellEndpoints,
+  ...healthEndpoints,
+}
 
 /** Every WebSocket door of the product. */
 export const sockets = { ...roomSockets, ...shellSockets }

@@ -1,42 +1,55 @@
 import { sql } from 'drizzle-orm'
-import type { Scope } from '../platform/scope.ts'
-import { auditEntries } from './tables.ts'
-
-/** One thing to put on record. */
-export interface Act {
-  readonly action: `${string}.${string}`
-  readonly subject: string
-  readonly orgId?: string
-  readonly cause?: string
-  /** Who acted, when the scope does not know yet: at sign-in, or in a sweep. */
-  readonly actorId?: string
-}
-
-const rowOf = (scope: Scope, act: Act) => ({
-  at: scope.now(),
-  orgId: act.orgId ?? null,
-  actorId: act.actorId ?? scope.actor?.userId ?? 'system',
-  action: act.action,
-  subject: act.subject,
-  cause: act.cause ?? null,
-  traceId: scope.trace.traceId,
-})
+import type { AuditQuery, CreateAuditExport, VerifyQuery } from '../../contract/audit.ts'
+import type { PageQuery } from '../../contract/id.ts'
+import type { OrgId } from '../../contract/orgs.ts'
+import type { Actor, Scope } from '../platform/scope.ts'
+import { type Act, rowOf } from './act.ts'
+import { checkpointPage } from './checkpoint.ts'
+import { checkExport, grantExport, streamExport } from './export.ts'
+import type { Chain } from './link.ts'
+import { entryPage } from './listing.ts'
+import { sealSoon } from './seal.ts'
+import { insertEntry, insertEntryIf } from './store.ts'
+import { verify } from './verify.ts'
 
 /**
  * A statement, not a write: put it in the same batch as the change it records, so a change
- * without its trace cannot be committed.
+ * without its trace cannot be committed. It is sealed about a second later.
  */
-export const auditEntry = (scope: Scope, act: Act) => scope.db.insert(auditEntries).values(rowOf(scope, act))
+export function auditEntry(scope: Scope, act: Act) {
+  sealSoon(scope)
+  return insertEntry(scope.db, rowOf(scope, act))
+}
 
 /**
  * As {@link auditEntry}, written only if the statement right before it in the batch changed a row:
  * a conditional change that did not happen leaves no entry. Any statement between the two breaks the link.
  */
 export function auditIfChanged(scope: Scope, act: Act) {
-  const r = rowOf(scope, act)
-  return scope.db
-    .insert(auditEntries)
-    .select(
-      sql`SELECT NULL AS id, ${r.at} AS at, ${r.orgId} AS org_id, ${r.actorId} AS actor_id, ${r.action} AS action, ${r.subject} AS subject, ${r.cause} AS cause, ${r.traceId} AS trace_id WHERE changes() > 0`,
-    )
+  sealSoon(scope)
+  return insertEntryIf(scope.db, rowOf(scope, act), sql`changes() > 0`)
+}
+
+/** What happened in a chain, newest first. Who may ask is for the caller to decide, here and below. @throws Problem `invalid-request` */
+export const listEntries = (scope: Scope, chain: Chain, query: AuditQuery) => entryPage(scope, chain, query)
+
+/** Walks a chain, or the next part of it, and names the first broken link. @throws Problem `invalid-request` */
+export const verifyChain = (scope: Pick<Scope, 'config' | 'env'>, chain: Chain, query: VerifyQuery) => verify(scope, chain, query)
+
+/** The signed checkpoints of a chain, newest first. @throws Problem `invalid-request` */
+export const listCheckpoints = (scope: Scope, chain: Chain, query: PageQuery) => checkpointPage(scope, chain, query)
+
+/** A path that streams an organisation's entries once. @throws Problem `invalid-request` when it selects too many */
+export const createExport = (scope: Scope, actor: Actor, of: { readonly orgId: OrgId; readonly wanted: CreateAuditExport }) =>
+  grantExport(scope, actor, of)
+
+/** The file behind such a path. `authorise` decides again, since roles change. @throws Problem `ticket-invalid` or what `authorise` throws */
+export async function openExport(
+  scope: Scope,
+  at: { readonly orgId: string; readonly url: string },
+  authorise: (actor: Actor, orgId: OrgId) => Promise<void>,
+): Promise<Response> {
+  const granted = await checkExport(scope, at)
+  await authorise(granted.actor, granted.orgId)
+  return streamExport(scope, granted)
 }

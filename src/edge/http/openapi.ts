@@ -6,6 +6,7 @@ import { PROBLEMS, ProblemBody, type ProblemSlug } from '../../contract/problem.
 const TAGS = {
   identity: 'Accounts, sessions and tokens.',
   orgs: 'Organisations and their members.',
+  audit: 'What happened, by whom, and the proof that the record of it is whole.',
   rooms: 'Shared documents and who may enter.',
   shells: 'SSH hosts, commands and interactive shells.',
   health: 'Whether the service and what it needs are well.',

@@ -1,0 +1,37 @@
+import type { AuditQuery, CreateAuditExport, VerifyQuery } from '../../contract/audit.ts'
+import type { PageQuery } from '../../contract/id.ts'
+import type { OrgId } from '../../contract/orgs.ts'
+import { createExport, listCheckpoints, listEntries, openExport, verifyChain } from '../audit/service.ts'
+import type { Actor, Scope } from '../platform/scope.ts'
+import { requireOrgRole } from './service.ts'
+
+/** The record tells what every member did, so it is for those who answer for them. @throws Problem `not-found` or `forbidden` */
+const requireOwner = (scope: Scope, actor: Actor, orgId: OrgId) => requireOrgRole(scope, actor, { orgId, roles: ['owner'] })
+
+/** What happened in the organisation, for its owners. @throws Problem `not-found`, `forbidden` or `invalid-request` */
+export async function listOrgAudit(scope: Scope, actor: Actor, at: { readonly orgId: OrgId; readonly query: AuditQuery }) {
+  await requireOwner(scope, actor, at.orgId)
+  return listEntries(scope, at.orgId, at.query)
+}
+
+/** Checks the organisation's chain, for its owners. @throws Problem `not-found`, `forbidden` or `invalid-request` */
+export async function verifyOrgAudit(scope: Scope, actor: Actor, at: { readonly orgId: OrgId; readonly query: VerifyQuery }) {
+  await requireOwner(scope, actor, at.orgId)
+  return verifyChain(scope, at.orgId, at.query)
+}
+
+/** The signed checkpoints, for owners. @throws Problem `not-found`, `forbidden` or `invalid-request` */
+export async function listOrgCheckpoints(scope: Scope, actor: Actor, at: { readonly orgId: OrgId; readonly query: PageQuery }) {
+  await requireOwner(scope, actor, at.orgId)
+  return listCheckpoints(scope, at.orgId, at.query)
+}
+
+/** A path to the record as a file, for owners. @throws Problem `not-found`, `forbidden` or `invalid-request` */
+export async function createOrgAuditExport(scope: Scope, actor: Actor, at: { readonly orgId: OrgId; readonly wanted: CreateAuditExport }) {
+  await requireOwner(scope, actor, at.orgId)
+  return createExport(scope, actor, at)
+}
+
+/** The file itself, if whoever got the path is an owner still. @throws Problem `ticket-invalid`, `not-found` or `forbidden` */
+export const openOrgAuditFile = (scope: Scope, at: { readonly orgId: string; readonly url: string }): Promise<Response> =>
+  openExport(scope, at, (actor, orgId) => requireOwner(scope, actor, orgId))
