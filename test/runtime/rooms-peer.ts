@@ -139,7 +139,10 @@ export async function rawIn(room: Room, seat: Admission): Promise<RawPeer> {
   const waiting = new Set<() => void>()
   let echoes = 0
   socket.addEventListener('message', ({ data }) => {
-    frames.push(new Uint8Array(data as ArrayBuffer))
+    const frame = new Uint8Array(data as ArrayBuffer)
+    frames.push(frame)
+    // Asked what it knows, a client answers; this one has nothing to add.
+    if (frame[0] === 0 && frame[1] === 0 && socket.readyState === WebSocket.OPEN) socket.send(Uint8Array.from([0, 1, 2, 0, 0]))
     for (const look of waiting) look()
   })
   const closed = new Promise<{ code: number; reason: string }>((resolve) => {

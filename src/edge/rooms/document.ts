@@ -8,8 +8,8 @@ import { type DocumentSize, hasRoomFor, needsCompaction } from './policy.ts'
 const PART_BYTES = 1_048_576
 /** A window's changes in one row; more than this, and the whole state is written instead. */
 const ROW_BYTES_MAX = 1_900_000
-/** Changes that wait for others they build on; a client that lets more pile up is not an editor. */
-const WAITING_BYTES_MAX = 1_048_576
+/** A stored change that cannot be read any more is left out; with more of them than this the document is lost. */
+const DAMAGES_MAX = 10
 /** `Y.mergeUpdates` is quadratic: 64 take 0.3 ms, 4,000 half a second. */
 const MERGED_MAX = 64
 
@@ -41,7 +41,7 @@ export interface RoomDocument {
   readonly storage: DurableObjectStorage
   doc: Y.Doc | undefined
   size: DocumentSize
-  /** Taken in and not stored yet. */
+  /** Taken in and not stored yet, as the document said it learnt it: our own encoding, never the sender's. */
   unsettled: Uint8Array[]
   unsettledBytes: number
   /** What the document said it learnt while it took a change in. */
@@ -53,7 +53,15 @@ export interface RoomDocument {
 /** Opens the stored document. */
 export function openDocument(storage: DurableObjectStorage): RoomDocument {
   storage.sql.exec(SCHEMA)
-  return { storage, doc: undefined, size: readSize(storage.sql), unsettled: [], unsettledBytes: 0, learnt: [], isCompactable: true }
+  return {
+    storage,
+    doc: undefined,
+    size: readSize(storage.sql),
+    unsettled: [],
+    unsettledBytes: 0,
+    learnt: [],
+    isCompactable: true,
+  }
 }
 
 /** What the document knows, by client. */
@@ -71,19 +79,28 @@ export function holds(d: RoomDocument, update: Uint8Array): boolean {
   return reading(() => Y.snapshotContainsUpdate(snapshot, update))
 }
 
-/** Takes a change in; what is known already counts for nothing. @throws Problem `invalid-request` or `payload-too-large` */
-export function takeIn(d: RoomDocument, update: Uint8Array): void {
+/**
+ * Takes a change in; what is known already counts for nothing. Answers whether part of it builds on changes that are
+ * not here. That part is left out, since nobody vouches for it: who sent it has all of it and is to be asked.
+ *
+ * @throws Problem `invalid-request` or `payload-too-large`
+ */
+export function takeIn(d: RoomDocument, update: Uint8Array): boolean {
   const { structs, ds } = reading(() => Y.decodeUpdate(update))
-  if (structs.length === 0 && ds.clients.size === 0) return
+  if (structs.length === 0 && ds.clients.size === 0) return false
   makeRoom(d, { bytes: update.byteLength, onlyDeletes: structs.length === 0 })
-  const waitedBefore = waitingBytes(load(d))
-  const news = integrate(d, update)
-  if (news) {
-    d.unsettled.push(news)
-    d.unsettledBytes += news.byteLength
+  const doc = load(d)
+  d.learnt = []
+  try {
+    Y.applyUpdate(doc, update)
+  } catch (cause) {
+    // It was integrated half-way, which nobody should see; the next reader gets the document anew.
+    d.doc = undefined
+    throw new Problem('invalid-request', {}, { cause })
   }
-  const waits = waitingBytes(load(d))
-  if (waits > WAITING_BYTES_MAX && waits > waitedBefore) throw new Problem('invalid-request')
+  d.unsettled.push(...d.learnt)
+  d.unsettledBytes += d.learnt.reduce((sum, { byteLength }) => sum + byteLength, 0)
+  return dropWaiting(doc)
 }
 
 /** Stores what was taken in, as one row; compacts when it is time to. */
@@ -102,18 +119,10 @@ export const forget = (d: RoomDocument): void => void Object.assign(d, openDocum
 /** An update without structs and deletions: the answer of a peer that has nothing new. */
 export const isEmptyUpdate = (update: Uint8Array): boolean => update.byteLength === 2 && update[0] === 0 && update[1] === 0
 
-/** Merges what a window gathered into as few updates as can be merged cheaply. */
+/** Merges what a window gathered into as few updates as can be merged cheaply; all of them are of our own encoding. */
 function mergeLive(updates: readonly Uint8Array[]): readonly Uint8Array[] {
   const merged: Uint8Array[] = []
-  for (let i = 0; i < updates.length; i += MERGED_MAX) {
-    const some = updates.slice(i, i + MERGED_MAX)
-    try {
-      merged.push(Y.mergeUpdates(some))
-    } catch {
-      // Hostile bytes may be integrated and yet not merged; they must not cost the others theirs.
-      merged.push(...some)
-    }
-  }
+  for (let i = 0; i < updates.length; i += MERGED_MAX) merged.push(Y.mergeUpdates(updates.slice(i, i + MERGED_MAX)))
   return merged
 }
 
@@ -147,40 +156,38 @@ function concat(parts: readonly Uint8Array[]): Uint8Array {
   return whole
 }
 
-/** Bytes of changes that wait for others they build on. */
-const waitingBytes = ({ store }: Y.Doc): number => (store.pendingStructs?.update.byteLength ?? 0) + (store.pendingDs?.byteLength ?? 0)
+/** Forgets changes that wait for others; answers whether there were any. */
+function dropWaiting({ store }: Y.Doc): boolean {
+  const isWaiting = store.pendingStructs !== null || store.pendingDs !== null
+  store.pendingStructs = null
+  store.pendingDs = null
+  return isWaiting
+}
 
 function load(d: RoomDocument): Y.Doc {
   if (d.doc) return d.doc
   const { sql } = d.storage
-  const doc = new Y.Doc()
   const base = concat(readRows(sql, 'SELECT bytes FROM document_parts ORDER BY part'))
   const log = readRows(sql, 'SELECT bytes FROM document_log ORDER BY seq').flatMap((row) => [...unpack(row)])
-  doc.transact(() => {
-    if (base.byteLength > 0) Y.applyUpdate(doc, base)
-    for (const update of [...log, ...d.unsettled]) Y.applyUpdate(doc, update)
-  })
+  const doc = replay([...(base.byteLength > 0 ? [base] : []), ...log, ...d.unsettled])
   doc.on('update', (update: Uint8Array) => void d.learnt.push(update))
   d.doc = doc
   return doc
 }
 
-/** Integrates a readable update. One that fails half-way leaves a document nobody should see, so it is read anew. */
-function integrate(d: RoomDocument, update: Uint8Array): Uint8Array | undefined {
-  const doc = load(d)
-  const waitedBefore = waitingBytes(doc)
-  d.learnt = []
-  try {
-    Y.applyUpdate(doc, update)
-  } catch (cause) {
-    d.doc = undefined
-    throw new Problem('invalid-request', {}, { cause })
+/** Reads updates into a new document. One that cannot be integrated is left out rather than closing the room for good. */
+function replay(updates: readonly Uint8Array[], damages = 0): Y.Doc {
+  const doc = new Y.Doc()
+  for (const [i, update] of updates.entries()) {
+    try {
+      Y.applyUpdate(doc, update)
+    } catch (cause) {
+      if (damages === DAMAGES_MAX) throw cause
+      return replay(updates.toSpliced(i, 1), damages + 1)
+    }
   }
-  const waits = waitingBytes(doc)
-  const { learnt } = d
-  // What waits is in no announcement of the document, so the update itself must be kept.
-  if (waits > 0 && (learnt.length > 0 || waits !== waitedBefore)) return update
-  return learnt.length > 1 ? Y.mergeUpdates(learnt) : learnt[0]
+  dropWaiting(doc)
+  return doc
 }
 
 function makeRoom(d: RoomDocument, change: { readonly bytes: number; readonly onlyDeletes: boolean }): void {

@@ -123,12 +123,35 @@ function reply(room: LiveRoom, socket: WebSocket, frames: readonly Uint8Array[])
 
 function write(room: LiveRoom, socket: WebSocket, message: { readonly kind: 'step2' | 'update'; readonly update: Uint8Array }): void {
   const place = room.hub.placeOf(socket)
-  if (isEmptyUpdate(message.update)) return
-  if (mayWrite(place.role)) return gatherChange(room, message.update, place.trace)
-  if (place.isDenied || (message.kind === 'step2' && holds(room.document, message.update))) return
+  if (mayWrite(place.role)) return take(room, socket, message)
+  if (place.isDenied || isEmptyUpdate(message.update) || (message.kind === 'step2' && isOldNews(room, socket, message.update))) return
   room.hub.change(socket, { isDenied: true })
   send(socket, deniedFrame('forbidden'))
   logOf(room, place)('room.write-refused', { role: place.role })
+}
+
+/** Takes a change. What it builds on and is not here, the sender has: it is asked once, and its answer is taken as it is. */
+function take(
+  room: LiveRoom,
+  socket: WebSocket,
+  { kind, update }: { readonly kind: 'step2' | 'update'; readonly update: Uint8Array },
+): void {
+  const isLacking = gatherChange(room, update, room.hub.placeOf(socket).trace)
+  if (kind === 'step2') {
+    const echoes = room.asked.get(socket) ?? []
+    room.asked.delete(socket)
+    for (const frame of echoes) gatherEcho(room, socket, frame)
+  } else if (isLacking && !room.asked.has(socket)) {
+    room.asked.set(socket, [])
+    send(socket, step1Frame(stateVectorOf(room.document)))
+  }
+}
+
+/** Whether a viewer's answer holds nothing new. To know costs a look at the whole document, so it is asked once. */
+function isOldNews(room: LiveRoom, socket: WebSocket, update: Uint8Array): boolean {
+  if (room.checked.has(socket)) return false
+  room.checked.add(socket)
+  return holds(room.document, update)
 }
 
 /** Takes traffic off its user's allowance; all their sockets share it. @throws Problem `rate-limited` */

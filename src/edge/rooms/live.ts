@@ -29,6 +29,10 @@ export interface LiveRoom {
   readonly allowances: Map<string, Allowance>
   /** Sockets that had their free answer of the whole document. */
   readonly served: WeakSet<WebSocket>
+  /** Sockets that were asked for what their change builds on, and the echoes that wait for the answer. */
+  readonly asked: WeakMap<WebSocket, Uint8Array[]>
+  /** Viewers' sockets whose first answer was compared with the document. */
+  readonly checked: WeakSet<WebSocket>
 }
 
 /** An empty window. */
@@ -44,6 +48,8 @@ export const openLive = (ctx: DurableObjectState): LiveRoom => ({
   departures: openDepartures(ctx.storage.sql),
   allowances: new Map(),
   served: new WeakSet(),
+  asked: new WeakMap(),
+  checked: new WeakSet(),
 })
 
 /** A logger for what happens to one socket. */

@@ -10,15 +10,16 @@ import { windowMs } from './policy.ts'
 /** A window that has gathered this much ends early: it must fit one row. */
 const WINDOW_BYTES_MAX = 524_288
 
-/** Gathers a change of the document. @throws Problem `invalid-request` or `payload-too-large` */
-export function gatherChange(room: LiveRoom, update: Uint8Array, trace: Trace): void {
+/** Gathers a change of the document; answers as `takeIn`. @throws Problem `invalid-request` or `payload-too-large` */
+export function gatherChange(room: LiveRoom, update: Uint8Array, trace: Trace): boolean {
   try {
-    takeIn(room.document, update)
+    return takeIn(room.document, update)
   } finally {
-    if (room.document.unsettledBytes > 0) openWindow(room)
+    const { unsettledBytes } = room.document
+    if (unsettledBytes > 0) openWindow(room)
     room.gathering.trace ??= trace
+    if (unsettledBytes > WINDOW_BYTES_MAX) endWindow(room)
   }
-  if (room.document.unsettledBytes > WINDOW_BYTES_MAX) endWindow(room)
 }
 
 /** Gathers a presence; only the latest of each client is sent. */
@@ -27,9 +28,11 @@ export function gatherPresence(room: LiveRoom, presence: Presence): void {
   openWindow(room)
 }
 
-/** Sends an echo once all that came before it is stored: at once, or when the window ends. */
+/** Sends an echo once all that came before it is stored: at once, when the window ends, or when the client has answered. */
 export function gatherEcho(room: LiveRoom, socket: WebSocket, frame: Uint8Array): void {
-  if (room.timer === undefined) send(socket, frame)
+  const asked = room.asked.get(socket)
+  if (asked) asked.push(frame)
+  else if (room.timer === undefined) send(socket, frame)
   else room.gathering.echoes.push({ socket, frame })
 }
 
