@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { endpoint } from './endpoint.ts'
-import { Moment, prefixedId } from './id.ts'
+import { lineOf, Moment, prefixedId } from './id.ts'
 
 /** NIST SP 800-63B-4 minimum for a password that is the only factor. */
 export const PASSWORD_CHARS_MIN = 15
@@ -14,6 +14,8 @@ export const CODE_DIGITS = 6
 export const CODE_TRIES_MAX = 5
 /** Life of a mailed code; NIST allows 10 minutes at most. */
 export const CODE_TTL_SECONDS = 600
+/** Longest name of a device. */
+export const DEVICE_NAME_CHARS_MAX = 60
 /** Life of a ticket that opens one WebSocket. */
 export const TICKET_TTL_SECONDS = 30
 
@@ -53,7 +55,7 @@ export const NewPassword = z
   .refine((s) => s.length <= PASSWORD_CHARS_MAX, `takes ${PASSWORD_CHARS_MAX} characters at most`)
   .meta({
     id: 'NewPassword',
-    description: `At least ${PASSWORD_CHARS_MIN} characters; any characters, spaces included.`,
+    description: `At least ${PASSWORD_CHARS_MIN} characters; any characters, spaces included. Common, leaked and telling ones are refused with the reason.`,
     example: 'correct horse battery staple',
   })
 
@@ -72,16 +74,25 @@ export const Registration = z.object({ registrationId: RegistrationId, expiresAt
 /** What `register` answers. */
 export type Registration = z.infer<typeof Registration>
 
+/** A code as it was mailed; leading zeros count. */
+export const MailedCode = z.string().regex(new RegExp(`^\\d{${CODE_DIGITS}}$`))
+
 /** What `verifyEmail` takes: the registration and the code that was mailed. */
-export const VerifyEmail = z
-  .strictObject({ registrationId: RegistrationId, code: z.string().regex(new RegExp(`^\\d{${CODE_DIGITS}}$`)) })
-  .meta({ id: 'VerifyEmail' })
+export const VerifyEmail = z.strictObject({ registrationId: RegistrationId, code: MailedCode }).meta({ id: 'VerifyEmail' })
 /** What `verifyEmail` takes. */
 export type VerifyEmail = z.output<typeof VerifyEmail>
 
+/** A name for a signed-in device, as its list of sessions shows it. */
+export const DeviceName = lineOf(DEVICE_NAME_CHARS_MAX).meta({ id: 'DeviceName', example: 'Kitchen tablet' })
+
 /** What `login` takes. */
 export const Login = z
-  .strictObject({ email: Email, password: z.string().min(1).max(PASSWORD_CHARS_MAX), mode: TokenMode.default('bearer') })
+  .strictObject({
+    email: Email,
+    password: z.string().min(1).max(PASSWORD_CHARS_MAX),
+    mode: TokenMode.default('bearer'),
+    deviceName: DeviceName.optional(),
+  })
   .meta({ id: 'Login' })
 /** What `login` takes. */
 export type Login = z.output<typeof Login>

@@ -2,12 +2,16 @@ import { auditEndpoints } from './audit.ts'
 import { healthEndpoints } from './health.ts'
 import { identityEndpoints } from './identity.ts'
 import { orgEndpoints } from './orgs.ts'
+import { passwordEndpoints } from './passwords.ts'
 import { roomEndpoints, roomSockets } from './rooms.ts'
+import { sessionEndpoints } from './sessions.ts'
 import { shellEndpoints, shellSockets } from './shell.ts'
 
 /** Every HTTP operation of the product. The only place that lists them all. */
 export const endpoints = {
   ...identityEndpoints,
+  ...sessionEndpoints,
+  ...passwordEndpoints,
   ...orgEndpoints,
   ...auditEndpoints,
   ...roomEndpoints,

@@ -115,8 +115,8 @@ test('known and unknown addresses are told apart by nothing at sign-in', async (
 })
 
 test('neither the database nor the log holds a password, a code or a token in the clear', async () => {
-  const email = 'canary@example.net'
-  const password = 'canary-password-0451-in-the-mine'
+  const email = 'miner@example.net'
+  const password = 'canary-password-0451-in-the-shaft'
   const { body } = await ask(email, { password })
   const code = await edge.mailbox.codeTo(email)
   await verify(body['registrationId'], code)

@@ -2,18 +2,19 @@ import { jwtVerify, SignJWT } from 'jose'
 import * as z from 'zod'
 import { SessionId, UserId } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
+import { REVOCATION_SECONDS_MAX } from '../../contract/sessions.ts'
 import { fromBase64Url } from '../platform/base64.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { jitteredTtlSeconds } from './policy.ts'
+import { liveSession } from './session-store.ts'
 import { SIGNING_ALG, signingKey, verifyingKey } from './signing-keys.ts'
-import { liveSession } from './store.ts'
 
 /** RFC 9068 §2.1: what tells an access token from every other token of ours. */
 const TYP = 'at+jwt'
 /** Workers' clocks agree to well under this. */
 const CLOCK_SECONDS = 5
 /** How long an isolate trusts a session it has checked: the bound of revocation on ordinary routes. */
-const REMEMBER_MS = 30_000
+const REMEMBER_MS = REVOCATION_SECONDS_MAX * 1000
 /** About 5 MB of tokens and actors. */
 const REMEMBERED_MAX = 5_000
 /** Ours are below 600. */

@@ -4,9 +4,10 @@ import { auditIfChanged } from '../audit/service.ts'
 import { commit } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
 import { forgetSession } from './access-token.ts'
+import type { Device } from './device.ts'
 import { decideRefresh } from './policy.ts'
 import { type RefreshClaim, readRefreshToken } from './refresh-token.ts'
-import { advanceSession, endSession, sessionById } from './store.ts'
+import { advanceSession, endSession, sessionById } from './session-store.ts'
 import { tokensFor } from './tokens.ts'
 
 /** A refresh token as it arrived. */
@@ -26,10 +27,10 @@ async function claimOf(scope: Scope, token: string): Promise<RefreshClaim> {
  *
  * @throws Problem `unauthenticated` for a token we never made, `session-ended`, or `refresh-reused` which also ends the session
  */
-export async function refresh(scope: Scope, { token, mode }: PresentedRefresh): Promise<Tokens> {
+export async function refresh(scope: Scope, { token, mode }: PresentedRefresh, device: Device): Promise<Tokens> {
   const claim = await claimOf(scope, token)
   const now = scope.now()
-  const at = { now, idleExpiresAt: now + scope.config.sessionIdleSeconds * 1000 }
+  const at = { now, idleExpiresAt: now + scope.config.sessionIdleSeconds * 1000, device }
   const [advanced] = await advanceSession(scope.db, { id: claim.sessionId, counter: claim.counter, mode }, at)
   return advanced ? tokensFor(scope, advanced, 'rotated') : converge(scope, claim, mode)
 }

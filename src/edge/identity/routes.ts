@@ -1,13 +1,19 @@
 import { identityEndpoints as api } from '../../contract/identity.ts'
+import { passwordEndpoints as passwords } from '../../contract/passwords.ts'
 import { Problem } from '../../contract/problem.ts'
+import { sessionEndpoints as devices } from '../../contract/sessions.ts'
 import { type EdgeApp, implement } from '../http/implement.ts'
 import { isLoginOriginAllowed } from '../http/session.ts'
 import { placeOf } from '../platform/limiter/place.ts'
 import { dropCookies, intoCookies, presentedRefresh } from './cookies.ts'
+import { deviceOf } from './device.ts'
 import { login } from './login.ts'
+import { changePassword } from './password-change.ts'
+import { forgotPassword, resetPassword } from './password-reset.ts'
 import { logout, refresh } from './refresh.ts'
 import { register, verifyEmail } from './registration.ts'
 import { me, sessionInfo } from './service.ts'
+import { listSessions, renameSession, revokeOtherSessions, revokeSession } from './sessions.ts'
 import { publicKeys } from './signing-keys.ts'
 
 /** Mounts the identity operations. */
@@ -16,12 +22,12 @@ export function mountIdentity(app: EdgeApp): void {
   implement(app, api.verifyEmail, ({ scope, body }) => verifyEmail(scope, body).then(() => undefined))
   implement(app, api.login, async ({ scope, body, request, reply }) => {
     if (!isLoginOriginAllowed(request.headers, scope.config)) throw new Problem('origin-untrusted')
-    const tokens = await login(scope, body, { place: placeOf(request.headers) })
+    const tokens = await login(scope, body, { place: placeOf(request.headers), device: deviceOf(request) })
     return body.mode === 'cookie' ? intoCookies(scope, reply.headers, tokens) : tokens
   })
   implement(app, api.refresh, async ({ scope, body, request, reply }) => {
     const presented = presentedRefresh(scope, request, body)
-    const tokens = await refresh(scope, presented)
+    const tokens = await refresh(scope, presented, deviceOf(request))
     return presented.mode === 'cookie' ? intoCookies(scope, reply.headers, tokens) : tokens
   })
   implement(app, api.logout, async ({ scope, body, request, reply }) => {
@@ -33,4 +39,21 @@ export function mountIdentity(app: EdgeApp): void {
   implement(app, api.getSession, async ({ actor }) => sessionInfo(actor))
   implement(app, api.getMe, ({ scope, actor }) => me(scope, actor))
   implement(app, api.getJwks, async ({ scope }) => ({ keys: await publicKeys(scope) }))
+  mountSessions(app)
+  mountPasswords(app)
+}
+
+function mountSessions(app: EdgeApp): void {
+  implement(app, devices.listSessions, ({ scope, actor }) => listSessions(scope, actor))
+  implement(app, devices.renameSession, ({ scope, actor, params, body }) =>
+    renameSession(scope, actor, { id: params.sessionId, name: body.name }),
+  )
+  implement(app, devices.revokeSession, ({ scope, actor, params }) => revokeSession(scope, actor, params.sessionId).then(() => undefined))
+  implement(app, devices.revokeOtherSessions, ({ scope, actor }) => revokeOtherSessions(scope, actor))
+}
+
+function mountPasswords(app: EdgeApp): void {
+  implement(app, passwords.changePassword, ({ scope, actor, body }) => changePassword(scope, actor, body).then(() => undefined))
+  implement(app, passwords.forgotPassword, ({ scope, body }) => forgotPassword(scope, body))
+  implement(app, passwords.resetPassword, ({ scope, body }) => resetPassword(scope, body).then(() => undefined))
 }

@@ -4,8 +4,10 @@ import { Problem } from '../../contract/problem.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { authenticate as authenticateToken } from './access-token.ts'
 import { accountCharge } from './attempt.ts'
+import { resetsOf } from './password-store.ts'
 import { erasePlaces, reopenPassword } from './place-store.ts'
-import { eraseUser, sessionsOf, userById } from './store.ts'
+import { sessionsOf } from './session-store.ts'
+import { eraseUser, userById } from './store.ts'
 
 /** Who an access token speaks for. @throws Problem `unauthenticated` or `session-ended` */
 export const authenticate = (scope: Scope, token: string): Promise<Actor> => authenticateToken(scope, token)
@@ -23,7 +25,7 @@ export async function me(scope: Scope, actor: Actor): Promise<Me> {
 /** Everything identity keeps about a user. */
 export async function exportIdentity(scope: Scope, userId: UserId): Promise<object> {
   const [user] = await userById(scope.db, userId)
-  const sessions = await sessionsOf(scope.db, userId)
+  const [sessions, resets] = await scope.db.batch([sessionsOf(scope.db, userId), resetsOf(scope.db, userId)])
   return {
     user: user && { id: user.id, email: user.email, locale: user.locale, createdAt: toMoment(user.createdAt) },
     sessions: sessions.map((s) => ({
@@ -31,7 +33,13 @@ export async function exportIdentity(scope: Scope, userId: UserId): Promise<obje
       createdAt: toMoment(s.createdAt),
       lastSeenAt: toMoment(s.refreshedAt),
       endCause: s.endCause,
+      name: s.name,
+      browser: s.browser,
+      system: s.system,
+      country: s.country,
+      city: s.city,
     })),
+    passwordResets: resets.map((r) => ({ id: r.id, createdAt: toMoment(r.createdAt), expiresAt: toMoment(r.expiresAt) })),
   }
 }
 

@@ -1,17 +1,11 @@
 import { and, count, desc, eq, gt, isNull, lt, or, sql } from 'drizzle-orm'
-import { CODE_TRIES_MAX, type RegistrationId, type SessionId, type TokenMode, type UserId } from '../../contract/identity.ts'
+import { CODE_TRIES_MAX, type RegistrationId, type UserId } from '../../contract/identity.ts'
 import type { Db } from '../platform/db.ts'
-import { registrations, sessions, signingKeys, users } from './tables.ts'
+import { passwordResets, registrations, sessions, signingKeys, users } from './tables.ts'
 
 export const userByEmail = (db: Db, email: string) => db.select().from(users).where(eq(users.email, email)).limit(1)
 
 export const userById = (db: Db, id: UserId) => db.select().from(users).where(eq(users.id, id)).limit(1)
-
-export const setPasswordHash = (db: Db, id: UserId, hash: { readonly from: string; readonly to: string }) =>
-  db
-    .update(users)
-    .set({ passwordHash: hash.to })
-    .where(and(eq(users.id, id), eq(users.passwordHash, hash.from)))
 
 export const insertRegistration = (db: Db, row: typeof registrations.$inferInsert) => db.insert(registrations).values(row)
 
@@ -60,7 +54,7 @@ export const insertClaimedUser = (db: Db, id: RegistrationId, user: { readonly i
   db
     .insert(users)
     .select(
-      sql`SELECT ${user.id} AS id, email, password_hash, locale, NULL AS disabled_at, ${user.now} AS created_at FROM registrations WHERE id = ${id} AND user_id = ${user.id}`,
+      sql`SELECT ${user.id} AS id, email, password_hash, locale, NULL AS disabled_at, ${user.now} AS created_at, 0 AS password_version FROM registrations WHERE id = ${id} AND user_id = ${user.id}`,
     )
     .onConflictDoNothing()
 
@@ -79,70 +73,16 @@ export const provenUser = (db: Db, p: Proof) =>
 
 export const deleteRegistrations = (db: Db, before: number) => db.delete(registrations).where(lt(registrations.expiresAt, before))
 
-export const insertSession = (db: Db, row: typeof sessions.$inferInsert) => db.insert(sessions).values(row)
-
-const isLive = (now: number) => and(isNull(sessions.endedAt), gt(sessions.expiresAt, now), gt(sessions.idleExpiresAt, now))
-
-const isUserActive = sql`EXISTS (SELECT 1 FROM users WHERE users.id = ${sessions.userId} AND users.disabled_at IS NULL)`
-
-/** The one conditional write of a refresh: only the current generation of a live session of an active user moves on. */
-export const advanceSession = (
-  db: Db,
-  presented: { readonly id: SessionId; readonly counter: number; readonly mode: TokenMode },
-  at: { readonly now: number; readonly idleExpiresAt: number },
-) =>
-  db
-    .update(sessions)
-    .set({
-      counter: sql`${sessions.counter} + 1`,
-      refreshedAt: at.now,
-      idleExpiresAt: sql`min(${at.idleExpiresAt}, ${sessions.expiresAt})`,
-    })
-    .where(
-      and(
-        eq(sessions.id, presented.id),
-        eq(sessions.counter, presented.counter),
-        eq(sessions.mode, presented.mode),
-        isLive(at.now),
-        isUserActive,
-      ),
-    )
-    .returning()
-
-export const sessionById = (db: Db, id: SessionId) =>
-  db
-    .select({ session: sessions, disabledAt: users.disabledAt })
-    .from(sessions)
-    .innerJoin(users, eq(users.id, sessions.userId))
-    .where(eq(sessions.id, id))
-    .limit(1)
-
-/** One row when the session may act now. */
-export const liveSession = (db: Db, id: SessionId, now: number) =>
-  db
-    .select({ id: sessions.id })
-    .from(sessions)
-    .where(and(eq(sessions.id, id), isLive(now), isUserActive))
-    .limit(1)
-
-export const endSession = (db: Db, id: SessionId, end: { readonly now: number; readonly cause: string }) =>
-  db
-    .update(sessions)
-    .set({ endedAt: end.now, endCause: end.cause })
-    .where(and(eq(sessions.id, id), isNull(sessions.endedAt)))
-
-export const deleteSessions = (db: Db, before: number) =>
-  db.delete(sessions).where(or(lt(sessions.endedAt, before), lt(sessions.expiresAt, before)))
-
 export const allSigningKeys = (db: Db) => db.select().from(signingKeys).orderBy(desc(signingKeys.createdAt)).limit(20)
 
 export const insertSigningKey = (db: Db, row: typeof signingKeys.$inferInsert) => db.insert(signingKeys).values(row).onConflictDoNothing()
 
-export const sessionsOf = (db: Db, userId: UserId) => db.select().from(sessions).where(eq(sessions.userId, userId))
-
 export const eraseUser = (db: Db, userId: UserId) =>
   [
     db.delete(registrations).where(sql`${registrations.email} = (SELECT email FROM users WHERE id = ${userId})`),
+    db
+      .delete(passwordResets)
+      .where(or(eq(passwordResets.userId, userId), sql`${passwordResets.email} = (SELECT email FROM users WHERE id = ${userId})`)),
     db.delete(sessions).where(eq(sessions.userId, userId)),
     db.delete(users).where(eq(users.id, userId)),
   ] as const

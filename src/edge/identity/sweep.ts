@@ -1,18 +1,21 @@
 import type { Scope } from '../platform/scope.ts'
+import { deleteResets } from './password-store.ts'
 import { deletePlaces } from './place-store.ts'
-import { deleteRegistrations, deleteSessions } from './store.ts'
+import { deleteSessions } from './session-store.ts'
+import { deleteRegistrations } from './store.ts'
 
 const DAY_MS = 86_400_000
 /** Ended sessions stay listed for a while, so that people can see what happened. */
 const KEEP_SESSIONS_MS = 90 * DAY_MS
 
-/** Forgets registrations that expired a day ago, and sessions that ended and places that were last signed in from a season ago. */
+/** Forgets registrations and resets that expired a day ago, and sessions that ended and places that were last signed in from a season ago. */
 export async function sweepIdentity(scope: Scope): Promise<number> {
   const now = scope.now()
-  const [registrations, sessions, places] = await scope.db.batch([
+  const forgotten = await scope.db.batch([
     deleteRegistrations(scope.db, now - DAY_MS),
-    deleteSessions(scope.db, now - KEEP_SESSIONS_MS),
+    deleteResets(scope.db, now - DAY_MS),
     deletePlaces(scope.db, now - KEEP_SESSIONS_MS),
+    deleteSessions(scope.db, now - KEEP_SESSIONS_MS),
   ])
-  return registrations.meta.changes + sessions.meta.changes + places.meta.changes
+  return forgotten.reduce((sum, { meta }) => sum + meta.changes, 0)
 }

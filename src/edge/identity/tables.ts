@@ -1,5 +1,6 @@
 import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import type { Locale, SessionId, TokenMode, UserId } from '../../contract/identity.ts'
+import type { ResetId } from '../../contract/passwords.ts'
 
 export const users = sqliteTable('users', {
   id: text('id').$type<UserId>().primaryKey(),
@@ -8,6 +9,8 @@ export const users = sqliteTable('users', {
   locale: text('locale').$type<Locale>().notNull(),
   disabledAt: integer('disabled_at'),
   createdAt: integer('created_at').notNull(),
+  /** Grows when the password is replaced, not when it is hashed anew. */
+  passwordVersion: integer('password_version').notNull().default(0),
 })
 
 export const registrations = sqliteTable('registrations', {
@@ -33,6 +36,22 @@ export const sessions = sqliteTable('sessions', {
   expiresAt: integer('expires_at').notNull(),
   endedAt: integer('ended_at'),
   endCause: text('end_cause'),
+  name: text('name'),
+  browser: text('browser'),
+  system: text('system'),
+  country: text('country'),
+  city: text('city'),
+})
+
+export const passwordResets = sqliteTable('password_resets', {
+  id: text('id').$type<ResetId>().primaryKey(),
+  email: text('email').notNull(),
+  userId: text('user_id').$type<UserId>(),
+  codeMac: text('code_mac'),
+  tries: integer('tries').notNull().default(0),
+  claim: text('claim'),
+  createdAt: integer('created_at').notNull(),
+  expiresAt: integer('expires_at').notNull(),
 })
 
 export const signingKeys = sqliteTable('signing_keys', {

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { lineOf } from '../../contract/id.ts'
+import { SESSIONS_PER_USER_MAX } from '../../contract/sessions.ts'
 import { fromBase64Url } from './base64.ts'
 import { type Keyring, keyringOf, type RootSecret } from './keyring.ts'
 import { type Limits, parseLimits } from './limiter/limits.ts'
@@ -64,6 +65,12 @@ const Vars = z.object({
   SESSION_IDLE_SECONDS: z.coerce.number().int().min(3600).default(604_800),
   SESSION_MAX_SECONDS: z.coerce.number().int().min(3600).default(2_592_000),
   REFRESH_RACE_SECONDS: z.coerce.number().int().min(0).max(60).default(30),
+  SESSIONS_PER_USER: z.coerce.number().int().min(1).max(SESSIONS_PER_USER_MAX).default(25),
+  BREACH_CHECK: z.enum(['off', 'open', 'closed']).optional(),
+  BREACH_RANGE_URL: z
+    .url()
+    .refine((u) => u.endsWith('/'), 'ends where the prefix of a hash goes')
+    .default('https://api.pwnedpasswords.com/range/'),
   LIMITS: limits,
   PRODUCT_NAME: lineOf(60).default('Parvis'),
   MAIL_FROM: z.email(),
@@ -123,6 +130,9 @@ export interface Config {
   readonly sessionIdleSeconds: number
   readonly sessionMaxSeconds: number
   readonly refreshRaceSeconds: number
+  readonly sessionsPerUserMax: number
+  /** Whether new passwords are looked up among the leaked ones, and whether one passes when the look-up fails. */
+  readonly breach: { readonly check: 'off' | 'open' | 'closed'; readonly rangeUrl: string }
   readonly limits: Limits
   readonly mail: { readonly from: string; readonly fromName: string; readonly transport: MailTransportConfig }
   /** Absent when no relay is configured: shells then answer `unavailable`. */
@@ -150,6 +160,7 @@ function weakKeys(v: Parsed): string[] {
     ...(v.CORS_ORIGINS.every((o) => o.startsWith('https://')) ? [] : ['CORS_ORIGINS']),
     ...(v.MAIL_TRANSPORT === 'catcher' ? ['MAIL_TRANSPORT'] : []),
     ...(v.SMTP_TLS === 'none' ? ['SMTP_TLS'] : []),
+    ...(v.BREACH_RANGE_URL.startsWith('https://') ? [] : ['BREACH_RANGE_URL']),
   ]
 }
 
@@ -202,6 +213,8 @@ export function parseConfig(env: object): Config {
     sessionIdleSeconds: v.SESSION_IDLE_SECONDS,
     sessionMaxSeconds: v.SESSION_MAX_SECONDS,
     refreshRaceSeconds: v.REFRESH_RACE_SECONDS,
+    sessionsPerUserMax: v.SESSIONS_PER_USER,
+    breach: { check: v.BREACH_CHECK ?? (v.ENVIRONMENT === 'dev' ? 'off' : 'open'), rangeUrl: v.BREACH_RANGE_URL },
     limits: v.LIMITS,
     mail: { from: v.MAIL_FROM, fromName: v.PRODUCT_NAME, transport: mailTransportOf(v) },
     relay: relayOf(v),

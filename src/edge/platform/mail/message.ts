@@ -10,7 +10,8 @@ interface Words {
 }
 
 /**
- * Every mail we write. `{product}`, `{minutes}` and `{code}` are filled in.
+ * Every mail we write. `{product}`, `{minutes}`, `{device}`, `{place}` and `{time}` are filled in.
+ * No mail shows text that whoever signed in could choose: it would be theirs to lure with.
  * No subject carries the code: subjects are shown on locked screens and kept in logs of mail servers.
  */
 const MAILS = {
@@ -31,6 +32,48 @@ const MAILS = {
         'Somebody, perhaps you, tried to create a {product} account with this address. It already has one, so nothing was created and nothing has changed.',
         'If it was you, sign in with your password, or reset it if you have forgotten it.',
         'If it was not you, there is nothing to do. Whoever tried was not told that this account exists.',
+      ],
+      after: [],
+    },
+    'reset-password': {
+      subject: 'Reset your {product} password',
+      heading: 'Reset your password',
+      before: ['Enter this code to choose a new password for your {product} account:'],
+      after: [
+        'It works once, for the next {minutes}. Nobody from {product} will ever ask you for it.',
+        'If you did not ask for it, ignore this message: without the code, your password stays as it is.',
+      ],
+    },
+    'password-reset': {
+      subject: 'Your {product} password was reset',
+      heading: 'Your password was reset',
+      before: [
+        'The password of your {product} account was replaced on {time}, with a code sent to this address. Every device was signed out.',
+        'If it was you, sign in with the new password; there is nothing else to do.',
+        'If it was not you, somebody can read your mail: secure your mailbox first, then reset your password again.',
+      ],
+      after: [],
+    },
+    'password-changed': {
+      subject: 'Your {product} password was changed',
+      heading: 'Your password was changed',
+      before: [
+        'The password of your {product} account was changed on {time}. All your other devices were signed out.',
+        'If it was you, there is nothing to do.',
+        'If it was not you, somebody knows your old password: reset it at once with “Forgot password”. That signs everybody else out.',
+      ],
+      after: [],
+    },
+    'new-device': {
+      subject: 'New sign-in to your {product} account',
+      heading: 'New sign-in',
+      before: [
+        'Somebody has signed in to your {product} account on a device, or from a country, that we have not seen you use before.',
+        'Device: {device}',
+        'Place: {place}',
+        'Time: {time}',
+        'If it was you, there is nothing to do.',
+        'If it was not you, that person knows your password: change it now. That signs everybody else out.',
       ],
       after: [],
     },
@@ -55,11 +98,67 @@ const MAILS = {
       ],
       after: [],
     },
+    'reset-password': {
+      subject: 'Réinitialisez votre mot de passe {product}',
+      heading: 'Réinitialisez votre mot de passe',
+      before: ['Saisissez ce code pour choisir un nouveau mot de passe pour votre compte {product}\u00a0:'],
+      after: [
+        'Il ne sert qu’une fois, dans les {minutes}. Personne chez {product} ne vous le demandera jamais.',
+        'Si vous n’avez rien demandé, ignorez ce message\u00a0: sans le code, votre mot de passe reste le même.',
+      ],
+    },
+    'password-reset': {
+      subject: 'Votre mot de passe {product} a été réinitialisé',
+      heading: 'Votre mot de passe a été réinitialisé',
+      before: [
+        'Le mot de passe de votre compte {product} a été remplacé le {time}, avec un code envoyé à cette adresse. Tous les appareils ont été déconnectés.',
+        'Si c’était vous, connectez-vous avec le nouveau mot de passe\u00a0: il n’y a rien d’autre à faire.',
+        'Si ce n’était pas vous, quelqu’un peut lire votre courrier\u00a0: sécurisez d’abord votre messagerie, puis réinitialisez de nouveau votre mot de passe.',
+      ],
+      after: [],
+    },
+    'password-changed': {
+      subject: 'Votre mot de passe {product} a été modifié',
+      heading: 'Votre mot de passe a été modifié',
+      before: [
+        'Le mot de passe de votre compte {product} a été modifié le {time}. Tous vos autres appareils ont été déconnectés.',
+        'Si c’était vous, il n’y a rien à faire.',
+        'Si ce n’était pas vous, quelqu’un connaît votre ancien mot de passe\u00a0: réinitialisez-le tout de suite avec «\u00a0Mot de passe oublié\u00a0». Tous les autres seront déconnectés.',
+      ],
+      after: [],
+    },
+    'new-device': {
+      subject: 'Nouvelle connexion à votre compte {product}',
+      heading: 'Nouvelle connexion',
+      before: [
+        'Quelqu’un s’est connecté à votre compte {product} sur un appareil, ou depuis un pays, que nous ne vous connaissions pas.',
+        'Appareil\u00a0: {device}',
+        'Lieu\u00a0: {place}',
+        'Date\u00a0: {time}',
+        'Si c’était vous, il n’y a rien à faire.',
+        'Si ce n’était pas vous, cette personne connaît votre mot de passe\u00a0: changez-le tout de suite. Tous les autres seront déconnectés.',
+      ],
+      after: [],
+    },
   },
 } as const satisfies Record<Locale, Record<string, Words>>
 
 /** The mails that `renderCodeMail` can write. */
 export type MailKind = keyof (typeof MAILS)['en']
+
+/** Every {@link MailKind}. */
+export const MAIL_KINDS = Object.keys(MAILS.en) as MailKind[]
+
+/** What a mail tells about; what is not known is null. */
+export interface MailedEvent {
+  /** Unix milliseconds. */
+  readonly at: number
+  readonly browser: string | null
+  readonly system: string | null
+  /** ISO 3166-1 alpha-2. */
+  readonly country: string | null
+  readonly city: string | null
+}
 
 /** What goes into a mail. */
 export interface CodeMail {
@@ -68,7 +167,9 @@ export interface CodeMail {
   /** Shown in large type between the paragraphs, when there is one. */
   readonly code?: string | undefined
   /** How long the code works. */
-  readonly minutes: number
+  readonly minutes?: number | undefined
+  /** What happened, where the mail tells of something. */
+  readonly event?: MailedEvent | undefined
   readonly productName: string
 }
 
@@ -80,10 +181,16 @@ export interface Rendered {
 }
 
 /** The subject and both bodies of a mail, in the reader's language. */
-export function renderCodeMail({ locale, kind, code, minutes, productName }: CodeMail): Rendered {
+export function renderCodeMail({ locale, kind, code, minutes = 0, productName, event = NOTHING }: CodeMail): Rendered {
   const words: Words = MAILS[locale][kind]
-  const values = { product: productName, minutes: formatMinutes(locale, minutes) }
-  const fill = (text: string) => text.replace(/\{(product|minutes)\}/g, (_, key: keyof typeof values) => values[key])
+  const values = {
+    product: productName,
+    minutes: formatMinutes(locale, minutes),
+    device: [event.browser, event.system].filter(Boolean).join(', ') || UNKNOWN[locale],
+    place: formatPlace(locale, event),
+    time: formatTime(locale, event.at),
+  }
+  const fill = (text: string) => text.replace(/\{(product|minutes|device|place|time)\}/g, (_, key: keyof typeof values) => values[key])
   const letter = { heading: fill(words.heading), before: words.before.map(fill), code, after: words.after.map(fill), footer: productName }
   return { subject: fill(words.subject), text: renderText(letter), html: renderHtml(letter, locale) }
 }
@@ -94,6 +201,22 @@ interface Letter {
   readonly code: string | undefined
   readonly after: readonly string[]
   readonly footer: string
+}
+
+const NOTHING: MailedEvent = { at: 0, browser: null, system: null, country: null, city: null }
+const UNKNOWN: Readonly<Record<Locale, string>> = { en: 'unknown', fr: 'inconnu' }
+/** What Cloudflare says for Tor, which is no country. */
+const TOR = 'T1'
+
+function formatPlace(locale: Locale, { city, country }: MailedEvent): string {
+  if (country === null) return UNKNOWN[locale]
+  const name = country === TOR ? 'Tor' : new Intl.DisplayNames(locale, { type: 'region' }).of(country)
+  return [city, name].filter(Boolean).join(', ')
+}
+
+/** In UTC, because nothing tells where the reader is. */
+function formatTime(locale: Locale, at: number): string {
+  return `${new Intl.DateTimeFormat(locale, { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' }).format(at)} UTC`
 }
 
 function formatMinutes(locale: Locale, minutes: number): string {

@@ -1,9 +1,10 @@
+import type { SQL } from 'drizzle-orm'
 import * as z from 'zod'
 import { Email, Locale } from '../../../contract/identity.ts'
-import { type Consumer, DeadEventError, type OutboxEvent, outboxEvent } from '../outbox/outbox.ts'
+import { type Consumer, DeadEventError, type OutboxEvent, outboxEvent, outboxEventIf } from '../outbox/outbox.ts'
 import type { Scope } from '../scope.ts'
 import { chooseTransport } from './mail.ts'
-import { renderCodeMail } from './message.ts'
+import { MAIL_KINDS, renderCodeMail } from './message.ts'
 import { MailError } from './transport.ts'
 
 /** The outbox topic of mails. */
@@ -12,9 +13,18 @@ export const MAIL_TOPIC = 'mail.send'
 const QueuedMail = z.strictObject({
   to: Email,
   locale: Locale,
-  kind: z.enum(['verify-email', 'register-existing']),
+  kind: z.enum(MAIL_KINDS),
   code: z.string().optional(),
-  minutes: z.int(),
+  minutes: z.int().optional(),
+  event: z
+    .strictObject({
+      at: z.int(),
+      browser: z.string().nullable(),
+      system: z.string().nullable(),
+      country: z.string().nullable(),
+      city: z.string().nullable(),
+    })
+    .optional(),
 })
 
 /** A mail to be written and sent once the batch that carries it is in. */
@@ -22,6 +32,10 @@ export type QueuedMail = z.input<typeof QueuedMail>
 
 /** Queues a mail. Nobody waits for its delivery: waiting would tell whether an address is known. */
 export const mailEvent = (scope: Scope, mail: QueuedMail): Promise<OutboxEvent> => outboxEvent(scope, MAIL_TOPIC, mail)
+
+/** As {@link mailEvent}, where only the batch that carries it can tell whether the mail is due. */
+export const mailEventIf = (scope: Scope, mail: QueuedMail, condition: SQL): Promise<OutboxEvent> =>
+  outboxEventIf(scope, { topic: MAIL_TOPIC, payload: mail, condition })
 
 /** A refused login or sender is our set-up's fault: such mail waits until that is mended. */
 const isHopeless = (error: unknown): boolean =>

@@ -1,8 +1,9 @@
+import type { SQL } from 'drizzle-orm'
 import type { BatchItem } from 'drizzle-orm/batch'
 import { describeError } from '../log.ts'
 import type { Scope } from '../scope.ts'
 import { traceFrom, traceparentOf } from '../trace.ts'
-import { claimEvent, deleteDone, dueEventIds, eventState, insertEvent, markDone, markFailed } from './store.ts'
+import { claimEvent, deleteDone, dueEventIds, eventState, insertEvent, insertEventIf, markDone, markFailed } from './store.ts'
 
 /** What a feature does with an event. It must be idempotent by `event.id`: a crash can repeat it. */
 export type Consumer = (scope: Scope, event: { readonly id: string; readonly payload: unknown }) => Promise<void>
@@ -32,13 +33,26 @@ const SWEEP_EVENTS_MAX = 50
 const PURPOSE = 'outbox'
 const retryDelayMs = (attempts: number): number => Math.min(3_600_000, 5_000 * 2 ** Math.min(attempts - 1, 10))
 
-/** Makes an event whose payload only this deployment can read: mails carry codes. */
-export async function outboxEvent(scope: Scope, topic: string, payload: object): Promise<OutboxEvent> {
+async function sealedRow(scope: Scope, topic: string, payload: object) {
   const id = scope.newId('evt')
   const now = scope.now()
   const sealed = await scope.config.keyring.seal(PURPOSE, id, new TextEncoder().encode(JSON.stringify(payload)))
-  const row = { id, topic, payload: sealed, traceparent: traceparentOf(scope.trace), createdAt: now, nextAttemptAt: now }
-  return { id, statement: insertEvent(scope.db, row) }
+  return { id, topic, payload: sealed, traceparent: traceparentOf(scope.trace), createdAt: now, nextAttemptAt: now }
+}
+
+/** Makes an event whose payload only this deployment can read: mails carry codes. */
+export async function outboxEvent(scope: Scope, topic: string, payload: object): Promise<OutboxEvent> {
+  const row = await sealedRow(scope, topic, payload)
+  return { id: row.id, statement: insertEvent(scope.db, row) }
+}
+
+/** As {@link outboxEvent}, for an effect that only the batch itself can decide on: where the condition fails there, nothing comes of it. */
+export async function outboxEventIf(
+  scope: Scope,
+  { topic, payload, condition }: { readonly topic: string; readonly payload: object; readonly condition: SQL },
+): Promise<OutboxEvent> {
+  const row = await sealedRow(scope, topic, payload)
+  return { id: row.id, statement: insertEventIf(scope.db, row, condition) }
 }
 
 /** One transaction: the statements and the events they cause; then the events are tried at once. */

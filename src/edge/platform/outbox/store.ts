@@ -1,13 +1,19 @@
-import { and, asc, count, eq, isNull, lte, min, sql } from 'drizzle-orm'
+import { and, asc, count, eq, isNull, lte, min, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../db.ts'
 import { outboxEvents as t } from './tables.ts'
 
 const isPending = and(isNull(t.doneAt), isNull(t.deadAt))
 
-export const insertEvent = (
-  db: Db,
-  event: Pick<typeof t.$inferInsert, 'id' | 'topic' | 'payload' | 'traceparent' | 'createdAt' | 'nextAttemptAt'>,
-) => db.insert(t).values(event)
+type NewEvent = Pick<typeof t.$inferSelect, 'id' | 'topic' | 'payload' | 'traceparent' | 'createdAt' | 'nextAttemptAt'>
+
+export const insertEvent = (db: Db, event: NewEvent) => db.insert(t).values(event)
+
+/** Writes the event only where the condition holds. */
+export const insertEventIf = (db: Db, e: NewEvent, condition: SQL) =>
+  db.insert(t).select(
+    sql`SELECT ${e.id} AS id, ${e.topic} AS topic, ${e.payload} AS payload, ${e.traceparent} AS traceparent, ${e.createdAt} AS created_at,
+      0 AS attempts, ${e.nextAttemptAt} AS next_attempt_at, NULL AS last_error, NULL AS done_at, NULL AS dead_at WHERE ${condition}`,
+  )
 
 /** Takes the event for one attempt: whoever gets the row back owns it until `leaseUntil`. */
 export const claimEvent = (db: Db, id: string, at: { readonly now: number; readonly leaseUntil: number }) =>

@@ -1,0 +1,73 @@
+import * as z from 'zod'
+import { endpoint } from './endpoint.ts'
+import { Moment, prefixedId } from './id.ts'
+import { Email, MailedCode, NewPassword, PASSWORD_CHARS_MAX } from './identity.ts'
+
+/** Id of a request to reset a password; only the client that asked holds it. */
+export const ResetId = prefixedId('rst', 'ResetId')
+/** Id of a request to reset a password. */
+export type ResetId = z.infer<typeof ResetId>
+
+/** What `changePassword` takes. */
+export const ChangePassword = z
+  .strictObject({ currentPassword: z.string().min(1).max(PASSWORD_CHARS_MAX), newPassword: NewPassword })
+  .meta({ id: 'ChangePassword' })
+/** What `changePassword` takes. */
+export type ChangePassword = z.output<typeof ChangePassword>
+
+/** What `forgotPassword` takes. */
+export const ForgotPassword = z.strictObject({ email: Email }).meta({ id: 'ForgotPassword' })
+/** What `forgotPassword` takes. */
+export type ForgotPassword = z.output<typeof ForgotPassword>
+
+/** What `forgotPassword` answers, the same whether or not the address is known. */
+export const PasswordReset = z.object({ resetId: ResetId, expiresAt: Moment }).meta({ id: 'PasswordReset' })
+/** What `forgotPassword` answers. */
+export type PasswordReset = z.infer<typeof PasswordReset>
+
+/** What `resetPassword` takes: the request, the code that was mailed for it, and the new password. */
+export const ResetPassword = z.strictObject({ resetId: ResetId, code: MailedCode, newPassword: NewPassword }).meta({ id: 'ResetPassword' })
+/** What `resetPassword` takes. */
+export type ResetPassword = z.output<typeof ResetPassword>
+
+/** The operations on passwords. */
+export const passwordEndpoints = {
+  changePassword: endpoint({
+    id: 'changePassword',
+    method: 'POST',
+    path: '/v1/auth/password/change',
+    tag: 'identity',
+    access: 'user',
+    summary: 'Change your password. Your other devices are signed out, and a mail tells you.',
+    body: ChangePassword,
+    success: 204,
+    response: z.undefined(),
+    problems: ['credentials-invalid'],
+  }),
+  forgotPassword: endpoint({
+    id: 'forgotPassword',
+    method: 'POST',
+    path: '/v1/auth/password/forgot',
+    tag: 'identity',
+    access: 'public',
+    limit: 'register',
+    summary: 'Ask for a 6-digit code to reset a password with. The answer never tells whether the address is known.',
+    body: ForgotPassword,
+    success: 202,
+    response: PasswordReset,
+    problems: [],
+  }),
+  resetPassword: endpoint({
+    id: 'resetPassword',
+    method: 'POST',
+    path: '/v1/auth/password/reset',
+    tag: 'identity',
+    access: 'public',
+    limit: 'code',
+    summary: 'Set a new password with the mailed code. Every device is signed out, this one stays so: sign in next.',
+    body: ResetPassword,
+    success: 204,
+    response: z.undefined(),
+    problems: ['code-invalid'],
+  }),
+}

@@ -1,0 +1,167 @@
+import { and, desc, eq, gt, isNull, lt, ne, or, type SQL, sql } from 'drizzle-orm'
+import type { SessionId, TokenMode, UserId } from '../../contract/identity.ts'
+import type { Db } from '../platform/db.ts'
+import type { Device } from './device.ts'
+import { sessions, users } from './tables.ts'
+
+/** A row of a new session. */
+export type NewSession = Omit<typeof sessions.$inferSelect, 'endedAt' | 'endCause'>
+
+/** Starts a session, unless the password that was checked has been replaced meanwhile: a reset must outlive a slow sign-in. */
+export const insertSession = (db: Db, s: NewSession, passwordVersion: number) =>
+  db
+    .insert(sessions)
+    .select(
+      sql`SELECT ${s.id} AS id, ${s.userId} AS user_id, ${s.mode} AS mode, ${s.counter} AS counter, ${s.createdAt} AS created_at,
+        ${s.refreshedAt} AS refreshed_at, ${s.idleExpiresAt} AS idle_expires_at, ${s.expiresAt} AS expires_at, NULL AS ended_at,
+        NULL AS end_cause, ${s.name} AS name, ${s.browser} AS browser, ${s.system} AS system, ${s.country} AS country, ${s.city} AS city
+        FROM users WHERE id = ${s.userId} AND password_version = ${passwordVersion} AND disabled_at IS NULL`,
+    )
+    .returning({ id: sessions.id })
+
+/** Whether the new session is on a device, or in a country, that none of the user's earlier ones was; the very first tells nothing. */
+export const isUnfamiliar = (s: Pick<NewSession, 'id' | 'userId' | 'browser' | 'system' | 'country'>): SQL =>
+  sql`EXISTS (SELECT 1 FROM sessions WHERE id = ${s.id})
+    AND EXISTS (SELECT 1 FROM sessions WHERE user_id = ${s.userId} AND id <> ${s.id})
+    AND NOT EXISTS (SELECT 1 FROM sessions WHERE user_id = ${s.userId} AND id <> ${s.id}
+      AND browser IS ${s.browser} AND system IS ${s.system} AND country IS ${s.country})`
+
+const isLive = (now: number) => and(isNull(sessions.endedAt), gt(sessions.expiresAt, now), gt(sessions.idleExpiresAt, now))
+
+const isUserActive = sql`EXISTS (SELECT 1 FROM users WHERE users.id = ${sessions.userId} AND users.disabled_at IS NULL)`
+
+/** A session that acts, at a time: whoever has just been signed out changes nothing any more, however fast they are. */
+export interface Acting {
+  readonly sessionId: SessionId
+  readonly userId: UserId
+  readonly now: number
+}
+
+/** Whether the session that acts is still alive. */
+export const isActing = ({ sessionId, now }: Acting): SQL =>
+  sql`EXISTS (SELECT 1 FROM sessions AS acting WHERE acting.id = ${sessionId} AND acting.ended_at IS NULL
+    AND acting.expires_at > ${now} AND acting.idle_expires_at > ${now})`
+
+/** Ends what is over the limit after a session has started, the longest unseen first; never the new one. */
+export const endExcessSessions = (db: Db, s: Pick<NewSession, 'id' | 'userId'>, at: { readonly now: number; readonly max: number }) =>
+  db
+    .update(sessions)
+    .set({ endedAt: at.now, endCause: 'limit' })
+    .where(
+      sql`${sessions.id} IN (SELECT id FROM sessions WHERE user_id = ${s.userId} AND id <> ${s.id} AND ended_at IS NULL
+        AND expires_at > ${at.now} AND idle_expires_at > ${at.now} AND EXISTS (SELECT 1 FROM sessions WHERE id = ${s.id})
+        ORDER BY refreshed_at DESC, id DESC LIMIT -1 OFFSET ${at.max - 1})`,
+    )
+    .returning({ id: sessions.id })
+
+/** The user's live sessions, the last seen first. */
+export const liveSessionsOf = (db: Db, { userId, now }: Acting, limit: number) =>
+  db
+    .select()
+    .from(sessions)
+    .where(and(eq(sessions.userId, userId), isLive(now)))
+    .orderBy(desc(sessions.refreshedAt), desc(sessions.id))
+    .limit(limit)
+
+export const renameOwnSession = (db: Db, acting: Acting, to: { readonly id: SessionId; readonly name: string | null }) =>
+  db
+    .update(sessions)
+    .set({ name: to.name })
+    .where(and(eq(sessions.id, to.id), eq(sessions.userId, acting.userId), isLive(acting.now), isActing(acting)))
+    .returning()
+
+/** One row when the session is the user's, live or not. */
+export const ownSession = (db: Db, userId: UserId, id: SessionId) =>
+  db
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(and(eq(sessions.id, id), eq(sessions.userId, userId)))
+    .limit(1)
+
+export const endOwnSession = (db: Db, acting: Acting, end: { readonly id: SessionId; readonly cause: string }) =>
+  db
+    .update(sessions)
+    .set({ endedAt: acting.now, endCause: end.cause })
+    .where(and(eq(sessions.id, end.id), eq(sessions.userId, acting.userId), isNull(sessions.endedAt), isActing(acting)))
+
+/** Ends all of the user's sessions but the one that acts. */
+export const endOtherSessions = (db: Db, acting: Acting, cause: string) =>
+  db
+    .update(sessions)
+    .set({ endedAt: acting.now, endCause: cause })
+    .where(and(eq(sessions.userId, acting.userId), ne(sessions.id, acting.sessionId), isLive(acting.now), isActing(acting)))
+    .returning({ id: sessions.id })
+
+/** The one conditional write of a refresh: only the current generation of a live session of an active user moves on. */
+export const advanceSession = (
+  db: Db,
+  presented: { readonly id: SessionId; readonly counter: number; readonly mode: TokenMode },
+  at: { readonly now: number; readonly idleExpiresAt: number; readonly device: Device },
+) =>
+  db
+    .update(sessions)
+    .set({
+      counter: sql`${sessions.counter} + 1`,
+      refreshedAt: at.now,
+      idleExpiresAt: sql`min(${at.idleExpiresAt}, ${sessions.expiresAt})`,
+      ...(at.device.country === null ? {} : { country: at.device.country, city: at.device.city }),
+    })
+    .where(
+      and(
+        eq(sessions.id, presented.id),
+        eq(sessions.counter, presented.counter),
+        eq(sessions.mode, presented.mode),
+        isLive(at.now),
+        isUserActive,
+      ),
+    )
+    .returning()
+
+export const sessionById = (db: Db, id: SessionId) =>
+  db
+    .select({ session: sessions, disabledAt: users.disabledAt })
+    .from(sessions)
+    .innerJoin(users, eq(users.id, sessions.userId))
+    .where(eq(sessions.id, id))
+    .limit(1)
+
+/** One row when the session may act now. */
+export const liveSession = (db: Db, id: SessionId, now: number) =>
+  db
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(and(eq(sessions.id, id), isLive(now), isUserActive))
+    .limit(1)
+
+export const endSession = (db: Db, id: SessionId, end: { readonly now: number; readonly cause: string }) =>
+  db
+    .update(sessions)
+    .set({ endedAt: end.now, endCause: end.cause })
+    .where(and(eq(sessions.id, id), isNull(sessions.endedAt)))
+
+/** The newest session of a user stays, so that a sign-in after a long absence is told from a first one. */
+export const deleteSessions = (db: Db, before: number) =>
+  db
+    .delete(sessions)
+    .where(
+      and(
+        or(lt(sessions.endedAt, before), lt(sessions.expiresAt, before)),
+        sql`EXISTS (SELECT 1 FROM sessions AS newer WHERE newer.user_id = ${sessions.userId} AND newer.id > ${sessions.id})`,
+      ),
+    )
+
+/** As {@link endOtherSessions}, only where the condition holds; without an exception it ends all. */
+export const endSessionsIf = (
+  db: Db,
+  end: { readonly userId: UserId; readonly except?: SessionId; readonly now: number; readonly cause: string },
+  condition: SQL,
+) =>
+  db
+    .update(sessions)
+    .set({ endedAt: end.now, endCause: end.cause })
+    .where(
+      and(eq(sessions.userId, end.userId), end.except === undefined ? undefined : ne(sessions.id, end.except), isLive(end.now), condition),
+    )
+    .returning({ id: sessions.id })
+
+export const sessionsOf = (db: Db, userId: UserId) => db.select().from(sessions).where(eq(sessions.userId, userId))
