@@ -80,8 +80,8 @@ export function followSaving(parts: SavingParts): Saving {
     },
     lose() {
       s.isOpen = false
+      // Counters go on, so an echo on the next connection answers whoever waited for one on this.
       s.changesAsked = new Map()
-      for (const waiter of s.waiters) waiter.counter = undefined
     },
     hear: (counter) => hear(s, counter),
     deny: (cause) => refuse(s, cause),

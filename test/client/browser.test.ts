@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import type * as Parvis from '../../src/client/client.ts'
 import { describeWith } from '../requires.ts'
 import { type RoomPeer, startRoom } from './room-peer.ts'
-import { ROOM_ID, type Service, startService, type Trouble } from './service.ts'
+import { ROOM_ID, type Service, soon, startService, type Trouble } from './service.ts'
 
 /** What the page of these tests holds. */
 interface PageGlobals {
@@ -74,13 +74,13 @@ describeWith('chromium', 'in a browser', (executablePath) => {
   test('one tab refreshes for all, and all notice who signs in and out', async () => {
     const tabs = [await openTab(), await openTab(), await openTab()] as const
     await login(tabs[0])
-    for (const tab of tabs) await expect.poll(() => told(tab)).toEqual(['in'])
+    for (const tab of tabs) await soon(() => told(tab)).toEqual(['in'])
     service.expireTokens()
     expect(await Promise.all(tabs.map(callMany))).toEqual([25, 25, 25])
     expect(service.to('/v1/auth/refresh')).toHaveLength(1)
     await tabs[1].evaluate(() => page.client.logout())
-    await expect.poll(() => told(tabs[0])).toEqual(['in', 'out: elsewhere'])
-    await expect.poll(() => told(tabs[2])).toEqual(['in', 'out: elsewhere'])
+    await soon(() => told(tabs[0])).toEqual(['in', 'out: elsewhere'])
+    await soon(() => told(tabs[2])).toEqual(['in', 'out: elsewhere'])
     expect(await told(tabs[1])).toEqual(['in', 'out: logout'])
   })
 
@@ -89,7 +89,7 @@ describeWith('chromium', 'in a browser', (executablePath) => {
     await login(tab)
     await tab.reload()
     await tab.waitForFunction(() => 'client' in globalThis)
-    await expect.poll(() => told(tab)).toEqual(['in'])
+    await soon(() => told(tab)).toEqual(['in'])
     await tab.evaluate(() => localStorage.setItem('parvis.tokens', '{"sessionId":'))
     expect(await tab.evaluate(() => page.client.session())).toBeUndefined()
   })
@@ -105,7 +105,7 @@ describeWith('chromium', 'in a browser', (executablePath) => {
     peer.cut()
     // The fourth pause is long enough that only an event can have cut it short.
     await expect.poll(() => peer.offers.length, { timeout: 30_000, interval: 20 }).toBeGreaterThanOrEqual(5)
-    await expect.poll(() => tab.evaluate(() => page.room.status)).toBe('waiting')
+    await soon(() => tab.evaluate(() => page.room.status)).toBe('waiting')
     peer.state.refuse = undefined
     const tries = peer.offers.length
     await tab.evaluate(() => dispatchEvent(new Event('online')))

@@ -2,7 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { expect } from 'vitest'
 import { PROBLEMS, type ProblemSlug } from '../../src/contract/problem.ts'
+
+/** Looks until it is as expected, however busy the machine. */
+export const soon = (look: () => unknown): ReturnType<typeof expect.poll> => expect.poll(look, { timeout: 10_000, interval: 20 })
 
 /** One call as it arrived. */
 export interface Arrival {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type Client, createClient, memoryTokens, type SignOutCause, type TokenStore } from '../../src/client/client.ts'
-import { type Service, startService, troubleFor, troubleOf, USER_ID } from './service.ts'
+import { type Service, soon, startService, troubleFor, troubleOf, USER_ID } from './service.ts'
 
 const LOGIN = { body: { email: 'ada@example.org', password: 'correct horse battery staple' } }
 const REFRESH = '/v1/auth/refresh'
@@ -118,12 +118,12 @@ describe('one refresh', () => {
     await other.login(LOGIN)
     service.expireTokens()
     const first = slugOf(client.getMe())
-    await expect.poll(() => service.to('/v1/me')).toHaveLength(1)
+    await soon(() => service.to('/v1/me')).toHaveLength(1)
     // While the first waits for the lock, another client refreshes; those tokens expire too, and a second call meets that.
     await other.refresh()
     service.expireTokens()
     const second = slugOf(client.getMe())
-    await expect.poll(() => service.to('/v1/me')).toHaveLength(2)
+    await soon(() => service.to('/v1/me')).toHaveLength(2)
     release()
     expect(await second).toBe('fine')
     await first
@@ -138,7 +138,7 @@ describe('one refresh', () => {
     let tries = 0
     service.state.trouble = ({ path }) => (path === REFRESH && ++tries === 1 ? 'cut-before' : undefined)
     const stalled = a.getMe()
-    await expect.poll(() => tries).toBe(1)
+    await soon(() => tries).toBe(1)
     await b.refresh()
     await b.refresh()
     expect(await stalled).toMatchObject({ id: USER_ID })
@@ -187,7 +187,7 @@ describe('a session', () => {
     service.endSessions()
     const slugs = await Promise.all(Array.from({ length: 20 }, () => slugOf(a.getMe())))
     expect(new Set(slugs)).toEqual(new Set(['session-ended']))
-    await expect.poll(() => endsOfB).toEqual(['elsewhere'])
+    await soon(() => endsOfB).toEqual(['elsewhere'])
     expect(endsOfA).toEqual(['session-ended'])
     expect(await tokens.read()).toBeUndefined()
   })
@@ -235,7 +235,7 @@ describe('a session', () => {
     })
     service.endSessions()
     const late = slugOf(slow.getMe())
-    await expect.poll(() => service.to('/v1/me')).toHaveLength(1)
+    await soon(() => service.to('/v1/me')).toHaveLength(1)
     const { sessionId } = await client.login(LOGIN)
     release()
     expect(await late).toBe('session-ended')
@@ -269,7 +269,7 @@ describe('tokens that arrive late', () => {
     await other.login(LOGIN)
     const { client, release } = slowClient(store)
     const late = client.refresh()
-    await expect.poll(() => service.to(REFRESH)).toHaveLength(1)
+    await soon(() => service.to(REFRESH)).toHaveLength(1)
     const { sessionId } = await other.login(LOGIN)
     release()
     expect((await late).sessionId).toBe(sessionId)
@@ -282,7 +282,7 @@ describe('tokens that arrive late', () => {
     await other.login(LOGIN)
     const { client, release } = slowClient(store)
     const late = slugOf(client.refresh())
-    await expect.poll(() => service.to(REFRESH)).toHaveLength(1)
+    await soon(() => service.to(REFRESH)).toHaveLength(1)
     await other.logout()
     release()
     expect(await late).toBe('unauthenticated')
@@ -298,7 +298,7 @@ describe('signing out', () => {
     const [endsOfA, endsOfB] = [signOutsOf(a), signOutsOf(b)]
     await a.logout()
     expect([...service.sessions.values()].map((s) => s.isEnded)).toEqual([true])
-    await expect.poll(() => endsOfB).toEqual(['elsewhere'])
+    await soon(() => endsOfB).toEqual(['elsewhere'])
     expect(endsOfA).toEqual(['logout'])
     await a.logout()
     expect(service.to('/v1/auth/logout')).toHaveLength(1)
@@ -309,7 +309,7 @@ describe('signing out', () => {
     await client.login(LOGIN)
     service.expireTokens()
     const call = slugOf(client.getMe())
-    await expect.poll(() => service.to(REFRESH)).toHaveLength(1)
+    await soon(() => service.to(REFRESH)).toHaveLength(1)
     await client.logout()
     await call
     expect(await client.session()).toBeUndefined()
@@ -332,9 +332,9 @@ test('a client tells of a session it finds in its store, and of one that begins 
   const restored = clientOf()
   const seen: string[] = []
   restored.on('signedIn', ({ userId }) => seen.push(userId))
-  await expect.poll(() => seen).toEqual([USER_ID])
+  await soon(() => seen).toEqual([USER_ID])
   await clientOf().login(LOGIN)
-  await expect.poll(() => seen).toEqual([USER_ID, USER_ID])
+  await soon(() => seen).toEqual([USER_ID, USER_ID])
 })
 
 test('a listener that throws breaks nothing but itself', async () => {

@@ -82,7 +82,7 @@ export function startShell(service: Service) {
       firstOffset,
       nextOffset: output.length,
       inputOffset: inputOf(viewer.clientId).accepted,
-      state: 'open',
+      state: state.ended ? 'closed' : 'open',
     })
     if (since < firstOffset) say(viewer, { type: 'gap', from: since, to: firstOffset })
     viewers.add(viewer)
@@ -114,7 +114,8 @@ export function startShell(service: Service) {
     const { offset, bytes } = chunk
     if (bytes.length > VIEW_INPUT_BYTES_MAX) breaches.push('input message too long')
     if (offset + bytes.length - input.accepted > VIEW_INPUT_WINDOW_BYTES) breaches.push('input window')
-    if (offset > input.bytes.length) breaches.push(`input hole at ${offset}`)
+    // On its way when what came before it was forgotten: it will be sent again.
+    if (offset > input.bytes.length) return
     // Takes what is new and drops what it already has.
     input.bytes = Buffer.concat([input.bytes, bytes.subarray(input.bytes.length - offset)])
     if (state.isAccepting) accept(viewer)
@@ -155,11 +156,11 @@ export function startShell(service: Service) {
     output: () => output,
     /** What the remote side got from the only viewer. */
     typed: () => [...inputs.values()][0]?.bytes ?? Buffer.alloc(0),
-    /** Forgets the last bytes printed, as a store does that was not on disk yet; the relay says them again. */
+    /** Forgets the last bytes printed, as a store does that was not on disk yet, and answers them. */
     forgetOutput(bytes: number) {
       const lost = output.subarray(output.length - bytes)
       output = output.subarray(0, output.length - bytes)
-      return () => this.print(lost)
+      return lost
     },
     /** What the remote side got, input by input. */
     allTyped: () => [...inputs.values()].map(({ bytes }) => bytes.toString()),

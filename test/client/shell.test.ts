@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { type Client, ClosedError, createClient, type ShellEvents, type ShellView, type TakeOutput } from '../../src/client/client.ts'
 import { VIEW_ACK_BYTES, VIEW_INPUT_WINDOW_BYTES, VIEW_WINDOW_BYTES } from '../../src/contract/viewer.ts'
-import { type Service, SHELL_ID, startService } from './service.ts'
+import { type Service, SHELL_ID, soon, startService } from './service.ts'
 import { type ShellPeer, seeded, startShell } from './shell-peer.ts'
 
 const LOGIN = { body: { email: 'ada@example.org', password: 'correct horse battery staple' } }
@@ -54,7 +54,7 @@ async function attached(options: Partial<Parameters<Client['shells']['attach']>[
 const noise = (length: number, random: () => number) => Uint8Array.from({ length }, () => Math.floor(random() * 256))
 
 describe('sockets cut at random points', () => {
-  test.each(Array.from({ length: 25 }, (_, i) => i + 1))('lose and double nothing (seed %i)', { timeout: 60_000 }, async (seed) => {
+  test.each(Array.from({ length: 12 }, (_, i) => i + 1))('lose and double nothing (seed %i)', { timeout: 60_000 }, async (seed) => {
     const random = seeded(seed)
     const seen = collector()
     const view = client.shells.attach(SHELL_ID, {
@@ -104,13 +104,13 @@ describe('output', () => {
     const { seen } = await attached()
     shell.print('two ')
     shell.print('three')
-    await expect.poll(seen.text).toBe('one two three')
+    await soon(seen.text).toBe('one two three')
   })
 
   test('goes on from an offset that is given', async () => {
     shell.print('one two')
     const { seen } = await attached({ since: 4 })
-    await expect.poll(seen.text).toBe('two')
+    await soon(seen.text).toBe('two')
   })
 
   test('waits for a slow taker: no more than the window is under way', async () => {
@@ -126,13 +126,13 @@ describe('output', () => {
       },
     })
     shell.print(new Uint8Array(4 * VIEW_WINDOW_BYTES))
-    await expect.poll(() => [...shell.viewers][0]?.sentTo).toBe(VIEW_WINDOW_BYTES)
+    await soon(() => [...shell.viewers][0]?.sentTo).toBe(VIEW_WINDOW_BYTES)
     await view.delivered()
     expect(shell.frames.filter((f) => f.type === 'ack')).toEqual([])
     release()
-    await expect.poll(() => taken).toBe(4 * VIEW_WINDOW_BYTES)
+    await soon(() => taken).toBe(4 * VIEW_WINDOW_BYTES)
     const acked = () => shell.frames.filter((f) => f.type === 'ack').map((f) => f.offset)
-    await expect.poll(() => 4 * VIEW_WINDOW_BYTES - (acked().at(-1) ?? 0)).toBeLessThanOrEqual(VIEW_ACK_BYTES)
+    await soon(() => 4 * VIEW_WINDOW_BYTES - (acked().at(-1) ?? 0)).toBeLessThanOrEqual(VIEW_ACK_BYTES)
     const acks = acked()
     for (const [i, ack] of acks.entries()) expect(ack - (acks[i - 1] ?? 0)).toBeLessThanOrEqual(VIEW_ACK_BYTES)
   })
@@ -143,36 +143,39 @@ describe('output', () => {
     const { view } = await attached({ output: seen })
     view.on('gap', ({ from, to }) => order.push(`gap ${from}-${to}`))
     shell.print('before')
-    await expect.poll(() => order).toEqual(['before'])
+    await soon(() => order).toEqual(['before'])
     shell.cut()
     shell.print('lostafter')
     shell.state.firstOffset = 10
-    await expect.poll(() => order, { timeout: 5_000 }).toEqual(['before', 'gap 6-10', 'after'])
+    await soon(() => order).toEqual(['before', 'gap 6-10', 'after'])
   })
 
   test('that jumps without a gap is asked for again', async () => {
     const { seen, view } = await attached()
     shell.print('abc')
-    await expect.poll(seen.text).toBe('abc')
+    await soon(seen.text).toBe('abc')
     const back = next(view, 'attached')
     shell.send(Uint8Array.from([0, 0, 0, 0, 0, 0, 0, 9, 120]))
     await back
     shell.print('def')
-    await expect.poll(seen.text).toBe('abcdef')
+    await soon(seen.text).toBe('abcdef')
     expect(shell.attaches).toEqual([0, 3])
   })
 
   test('that was drawn but is not kept any more is neither doubled nor acknowledged', async () => {
-    const { seen } = await attached()
+    const { seen, view } = await attached()
     shell.print(new Uint8Array(VIEW_ACK_BYTES).fill(97))
-    await expect.poll(() => seen.bytes().length).toBe(VIEW_ACK_BYTES)
-    const sayAgain = shell.forgetOutput(VIEW_ACK_BYTES - 10)
+    await soon(() => seen.bytes().length).toBe(VIEW_ACK_BYTES)
+    const lost = shell.forgetOutput(VIEW_ACK_BYTES - 10)
     const connections = shell.attaches.length
     shell.cut()
-    await expect.poll(() => shell.attaches.length, { timeout: 5_000 }).toBe(connections + 1)
-    sayAgain()
+    await soon(() => shell.attaches.length).toBe(connections + 1)
+    shell.print(lost.subarray(0, 100))
+    view.write('x')
+    await view.delivered()
+    shell.print(lost.subarray(100))
     shell.print('z')
-    await expect.poll(() => seen.bytes().length).toBe(VIEW_ACK_BYTES + 1)
+    await soon(() => seen.bytes().length).toBe(VIEW_ACK_BYTES + 1)
     expect(Buffer.compare(seen.bytes(), shell.output())).toBe(0)
     expect(shell.breaches).toEqual([])
   })
@@ -212,7 +215,7 @@ describe('input', () => {
     shell.state.isAccepting = false
     const { view } = await attached()
     view.write(new Uint8Array(3 * VIEW_INPUT_WINDOW_BYTES + 5))
-    await expect.poll(() => shell.typed().length).toBe(VIEW_INPUT_WINDOW_BYTES)
+    await soon(() => shell.typed().length).toBe(VIEW_INPUT_WINDOW_BYTES)
     shell.state.isAccepting = true
     shell.acceptAll()
     await view.delivered()
@@ -300,12 +303,22 @@ describe('a view', () => {
     expect(view.status).toBe('closed')
   })
 
+  test('of a shell that has ended tells its output first, then how it ended', async () => {
+    shell.print('what was kept')
+    shell.end()
+    const order: string[] = []
+    const view = client.shells.attach(SHELL_ID, { output: (bytes) => void order.push(Buffer.from(bytes).toString()) })
+    view.on('state', ({ state }) => order.push(state))
+    expect(await view.finished()).toMatchObject({ exitCode: 7, state: 'closed' })
+    expect(order).toEqual(['what was kept', 'closed'])
+  })
+
   test('that is closed detaches only: the shell is not ended', async () => {
     const { view } = await attached()
     const finished = failure(view.finished())
     view.close()
     expect(await finished).toBeInstanceOf(ClosedError)
-    await expect.poll(() => shell.viewers.size).toBe(0)
+    await soon(() => shell.viewers.size).toBe(0)
     expect(service.arrivals.map((a) => a.method)).not.toContain('DELETE')
   })
 
@@ -319,7 +332,7 @@ describe('a view', () => {
     const seen = collector()
     const view = await client.shells.open({ body: { hostId: 'hst_00000000000000000000000001' } }, { output: seen.output })
     shell.print('$ ')
-    await expect.poll(seen.text).toBe('$ ')
+    await soon(seen.text).toBe('$ ')
     expect(view.id).toBe(SHELL_ID)
     expect(service.to('/v1/shells')).toHaveLength(1)
   })
@@ -327,13 +340,13 @@ describe('a view', () => {
   test('comes back with a fresh token when its own has expired, and goes on where it was', async () => {
     const { view, seen } = await attached()
     shell.print('abc')
-    await expect.poll(seen.text).toBe('abc')
+    await soon(seen.text).toBe('abc')
     service.expireTokens()
     const back = next(view, 'attached')
     shell.close(4401, 'unauthenticated')
     await back
     shell.print('def')
-    await expect.poll(seen.text).toBe('abcdef')
+    await soon(seen.text).toBe('abcdef')
     expect(service.to('/v1/auth/refresh')).toHaveLength(1)
   })
 
@@ -352,7 +365,7 @@ describe('a view', () => {
     const { view, seen } = await attached()
     shell.say({ type: 'weather' })
     shell.print('fine')
-    await expect.poll(seen.text).toBe('fine')
+    await soon(seen.text).toBe('fine')
     expect(view.status).toBe('open')
   })
 

@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Client, createClient, memoryTokens, type Room } from '../../src/client/client.ts'
 import { type Edge, ORIGIN, PASSWORD, startEdge, type TestUser } from '../harness.ts'
+import { soon } from './service.ts'
 
 let edge: Edge
 beforeAll(async () => {
@@ -252,7 +253,7 @@ describe('a room', () => {
     await reader.whenSynced()
     const written = text(reader).toString().split(';').filter(Boolean).map(Number)
     expect(written.toSorted((a, b) => a - b)).toEqual(words)
-    await expect.poll(() => rooms.map((room) => text(room).toString())).toEqual(Array(3).fill(text(reader).toString()))
+    await soon(() => rooms.map((room) => text(room).toString())).toEqual(Array(3).fill(text(reader).toString()))
     for (const each of [client, user.client]) each.close()
     line.stop()
   })
@@ -284,12 +285,15 @@ describe('a room', () => {
     const [near, far] = await Promise.all([client.rooms.join(id), user.client.rooms.join(id)])
     near.awareness.setLocalState({ name: 'Ada' })
     const seen = () => far.awareness.getStates().get(near.doc.clientID)
-    await expect.poll(seen).toEqual({ name: 'Ada' })
+    await soon(seen).toEqual({ name: 'Ada' })
+    const left = new Promise<void>((resolve) => {
+      far.awareness.on('change', ({ removed }: { removed: number[] }) => removed.includes(near.doc.clientID) && resolve())
+    })
     line.cut()
-    await expect.poll(seen).toBeUndefined()
-    await expect.poll(seen, { timeout: 10_000 }).toEqual({ name: 'Ada' })
+    await left
+    await soon(seen).toEqual({ name: 'Ada' })
     near.close()
-    await expect.poll(seen).toBeUndefined()
+    await soon(seen).toBeUndefined()
     for (const each of [client, user.client]) each.close()
     line.stop()
   })
