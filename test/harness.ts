@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
 import { createTestHarness } from 'wrangler'
 import { type Client, createClient } from '../src/client/client.ts'
 import type { Env } from '../src/edge/env.ts'
@@ -15,6 +16,13 @@ const ROOMY = 'register=100000/60 code=100000/60 login-place=100000/60'
 
 /** One `SECRET_KEYS` entry of a version. */
 export const rootSecret = (version = 1) => `${version}:${randomBytes(32).toString('base64url')}`
+
+/** Blanks what a local stack left in `.dev.vars`: tests run on what they say, also after `npm start`. */
+function withoutDevVars(): Record<string, string> {
+  if (!existsSync('.dev.vars')) return {}
+  const names = readFileSync('.dev.vars', 'utf8').matchAll(/^([A-Z_]+)=/gm)
+  return Object.fromEntries([...names].map(([, name = '']) => [name, '']))
+}
 
 /** A signed-in test user. */
 export interface TestUser {
@@ -39,7 +47,9 @@ export async function startEdge({ vars = {}, mail = {} }: { readonly vars?: Reco
     RELAY_TRANSPORT: 'tcp',
     ...vars,
   }
-  const server = createTestHarness({ workers: [{ configPath: './wrangler.toml', vars: settings }] })
+  const server = createTestHarness({
+    workers: [{ configPath: './wrangler.toml', vars: settings, secrets: { ...withoutDevVars(), ...settings } }],
+  })
   const { url } = await server.listen()
   const worker = server.getWorker<Env>()
   await worker.applyD1Migrations('DB')

@@ -58,7 +58,7 @@ const jwk = (shape: z.ZodRawShape) =>
 
 const Vars = z.object({
   ENVIRONMENT: z.enum(['dev', 'production']).default('production'),
-  PUBLIC_ORIGIN: z.url().refine((o) => new URL(o).origin === o, 'an origin, without a path'),
+  PUBLIC_ORIGIN: z.string().refine((o) => URL.canParse(o) && new URL(o).origin === o, 'an origin, without a path'),
   CORS_ORIGINS: origins,
   SECRET_KEYS: rootSecrets,
   ACCESS_TTL_SECONDS: z.coerce.number().int().min(60).max(3600).default(900),
@@ -199,7 +199,8 @@ function relayOf(v: Parsed): RelayConfig | undefined {
 
 /** @throws ConfigError naming the bad keys. */
 export function parseConfig(env: object): Config {
-  const parsed = Vars.safeParse(env)
+  // A blank is how an environment says that it has no value.
+  const parsed = Vars.safeParse(Object.fromEntries(Object.entries(env).filter(([, value]) => value !== '')))
   const bad = parsed.success ? [...weakKeys(parsed.data), ...missingKeys(parsed.data)] : parsed.error.issues.map((i) => String(i.path[0]))
   if (!parsed.success || bad.length > 0) throw new ConfigError(`refused configuration: ${[...new Set(bad)].join(', ')}`)
   const v = parsed.data
