@@ -62,7 +62,7 @@ export async function admitAttempt(scope: Scope, { email, place, lastSignInAt }:
   }
   return {
     isClosed,
-    isClosing: standing !== undefined && standing.isAdmitted && isEndless(standing),
+    isClosing: standing?.isAdmitted === true && isEndless(standing),
     accountKey: account.key,
     limits: standingHere ? [stateOf(own, standingHere)] : [],
     giveBack() {
