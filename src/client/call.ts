@@ -14,8 +14,14 @@ const READ_TIMEOUT_MS = 30_000
 /** A service that asks for a longer pause is not waited for: the caller decides. */
 const RETRY_AFTER_SECONDS_MAX = 30
 
+/** How to carry out an operation. */
+export interface CallerOptions extends CallOptions {
+  /** Tries of a read, where somebody else repeats the whole. */
+  readonly tries?: number | undefined
+}
+
 /** Carries out one operation. */
-export type Caller = (endpoint: Endpoint, input: AnyInput, options?: CallOptions) => Promise<unknown>
+export type Caller = (endpoint: Endpoint, input: AnyInput, options?: CallerOptions) => Promise<unknown>
 
 /** Whether repeating a read may help. */
 const isTransient = (error: unknown): boolean => error instanceof NetworkError || (isProblem(error) && error.slug === 'unavailable')
@@ -24,25 +30,25 @@ const has = (error: unknown, slug: ProblemSlug): boolean => isProblem(error) && 
 
 /** Makes the function behind every method: reads are repeated through an outage, and a refused access token is replaced once. */
 export function createCaller(exchange: Exchange, session: SessionKeeper): Caller {
-  return async (endpoint, input, { signal } = {}) => {
+  return async (endpoint, input, { signal, tries = READ_TRIES } = {}) => {
     const traceId = randomHex(16)
     const sendOnce = (tokens: StoredTokens | undefined, timeoutMs?: number) =>
       exchange({ endpoint, input, accessToken: tokens?.accessToken, traceId, timeoutMs, signal })
     const send = (tokens: StoredTokens | undefined) =>
-      endpoint.method === 'GET' ? persist(() => sendOnce(tokens, READ_TIMEOUT_MS), signal) : sendOnce(tokens)
+      endpoint.method === 'GET' ? persist(() => sendOnce(tokens, READ_TIMEOUT_MS), { tries, signal }) : sendOnce(tokens)
     signal?.throwIfAborted()
     return endpoint.access === 'public' ? send(undefined) : unlessAborted(sendAsUser(session, send, signal), signal)
   }
 }
 
-/** Repeats a read until it is answered, at most {@link READ_TRIES} times. */
-async function persist<T>(read: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+/** Repeats a read until it is answered or the tries are used up. */
+async function persist<T>(read: () => Promise<T>, { tries, signal }: CallerOptions & { readonly tries: number }): Promise<T> {
   for (let failures = 1; ; failures++) {
     try {
       return await read()
     } catch (error) {
       const askedSeconds = (isProblem(error) && error.extras.retryAfterSeconds) || 0
-      if (!isTransient(error) || failures >= READ_TRIES || askedSeconds > RETRY_AFTER_SECONDS_MAX) throw error
+      if (!isTransient(error) || failures >= tries || askedSeconds > RETRY_AFTER_SECONDS_MAX) throw error
       await pause(askedSeconds * 1000 + backoffMs(failures, RETRY), signal)
     }
   }

@@ -218,7 +218,7 @@ function track<T extends { readonly close: () => void }>(
 }
 
 function createRooms(parts: Parts): Rooms {
-  const ask = (endpoint: Endpoint, params: { readonly roomId: string }) => parts.call(endpoint, { params })
+  const ask = (endpoint: Endpoint, params: { readonly roomId: string }) => parts.call(endpoint, { params }, { tries: 1 })
   return {
     async join(id, options = {}) {
       const params = { roomId: id }
@@ -238,7 +238,7 @@ function createRooms(parts: Parts): Rooms {
 }
 
 function createShells(parts: Parts): Shells {
-  const ask = (endpoint: Endpoint, params: { readonly shellId: string }) => parts.call(endpoint, { params })
+  const ask = (endpoint: Endpoint, params: { readonly shellId: string }) => parts.call(endpoint, { params }, { tries: 1 })
   function attach(id: string, options: AttachOptions): ShellView {
     const params = { shellId: id }
     const hasTicket = options.ticket ?? parts.mode === 'cookie'

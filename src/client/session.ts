@@ -94,7 +94,7 @@ async function current(k: State): Promise<StoredTokens | undefined> {
   try {
     return await renew(k, stored)
   } catch (error) {
-    if (isWorthRepeating(error) && msLeft(stored) > 0) return stored
+    if (!endOf(error) && msLeft(stored) > 0) return stored
     throw error
   }
 }

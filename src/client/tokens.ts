@@ -55,15 +55,16 @@ const LOCK_WAIT_MS = 15_000
 /**
  * Tokens in a browser's `localStorage`, shared by all tabs of an origin: one tab refreshes for all (Web Locks), and all notice
  * sign-in and sign-out (`storage` events). Scripts of the page can read them, so where the service is same-site prefer
- * `mode: 'cookie'`; there this store keeps no secret.
+ * `mode: 'cookie'`; there this store keeps no secret. While a page is rendered on a server nobody is signed in, and nobody can sign in.
  */
 export function localStorageTokens(key = 'parvis.tokens'): TokenStore {
   const own = createMutex()
   return {
-    read: () => parseTokens(localStorage.getItem(key)),
+    read: () => parseTokens(globalThis.localStorage?.getItem(key) ?? null),
     write: (tokens) => (tokens ? localStorage.setItem(key, JSON.stringify(tokens)) : localStorage.removeItem(key)),
     lock: (work) => own(() => lockAcrossTabs(key, work)),
     watch(changed) {
+      if (typeof addEventListener !== 'function') return () => undefined
       // A key of null means that everything was cleared.
       const listener = (event: StorageEvent) => (event.key === key || event.key === null) && changed()
       addEventListener('storage', listener)

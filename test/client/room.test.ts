@@ -352,6 +352,14 @@ describe('a connection', () => {
     expect(peer.sockets.size).toBe(1)
   })
 
+  test('that cannot be made asks why once a try, so that an outage is not made worse', async () => {
+    peer.state.refuse = 503
+    service.state.trouble = ({ path }) => (path === `/v1/rooms/${ROOM_ID}` ? 'cut-before' : undefined)
+    await join()
+    await soon(() => peer.offers.length).toBeGreaterThanOrEqual(3)
+    expect(service.to(`/v1/rooms/${ROOM_ID}`).length).toBeLessThanOrEqual(peer.offers.length)
+  })
+
   test('waits for the network while a ticket cannot be had', async () => {
     service.state.trouble = troubleFor(`/v1/rooms/${ROOM_ID}/tickets`, ['cut-before', troubleOf('unavailable')])
     const room = await join({ ticket: true })

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type Client, createClient, memoryTokens, type SignOutCause, type TokenStore } from '../../src/client/client.ts'
+import { type Client, createClient, localStorageTokens, memoryTokens, type SignOutCause, type TokenStore } from '../../src/client/client.ts'
 import { type Service, soon, startService, troubleFor, troubleOf, USER_ID } from './service.ts'
 
 const LOGIN = { body: { email: 'ada@example.org', password: 'correct horse battery staple' } }
@@ -102,9 +102,11 @@ describe('one refresh', () => {
   test('that cannot be made yet leaves a token in use that is still good', async () => {
     service.state.tokenSeconds = 29
     await clientOf().login(LOGIN)
-    service.state.trouble = ({ path }) => (path === REFRESH ? troubleOf('unavailable') : undefined)
-    expect(await slugOf(clientOf().getMe())).toBe('fine')
-    expect(service.to(REFRESH)).toHaveLength(4)
+    for (const trouble of ['unavailable', 'rate-limited'] as const) {
+      service.state.trouble = ({ path }) => (path === REFRESH ? troubleOf(trouble) : undefined)
+      expect(await slugOf(clientOf().getMe())).toBe('fine')
+    }
+    expect(service.to(REFRESH)).toHaveLength(5)
   })
 
   test('that brings tokens already refused is followed by another', async () => {
@@ -325,6 +327,13 @@ describe('signing out', () => {
     await client.logout()
     expect(await client.session()).toBeUndefined()
   })
+})
+
+test('tokens of a browser are no tokens on the server that renders its page', async () => {
+  const client = clientOf(localStorageTokens())
+  expect(await slugOf(client.getMe())).toBe('unauthenticated')
+  expect(await slugOf(client.login(LOGIN))).toBe('ReferenceError')
+  client.close()
 })
 
 test('a client tells of a session it finds in its store, and of one that begins elsewhere', async () => {

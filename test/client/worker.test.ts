@@ -1,8 +1,7 @@
-import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Client, createClient, memoryTokens, type Room } from '../../src/client/client.ts'
 import { type Edge, ORIGIN, PASSWORD, startEdge, type TestUser } from '../harness.ts'
+import { startLine } from './line.ts'
 import { soon } from './service.ts'
 
 let edge: Edge
@@ -16,43 +15,6 @@ const slugOf = (call: Promise<unknown>) =>
     () => 'fine',
     (error: { slug?: string; name: string }) => error.slug ?? error.name,
   )
-
-/** A TCP line to the Worker that can be cut. */
-async function startLine() {
-  const { hostname, port } = new URL(edge.origin)
-  const sockets = new Set<Socket>()
-  const state = { isDown: false }
-  const server = createServer((near) => {
-    if (state.isDown) return void near.destroy()
-    const far = connect(Number(port), hostname)
-    for (const [one, other] of [
-      [near, far],
-      [far, near],
-    ] as const) {
-      sockets.add(one)
-      one.pipe(other)
-      one.on('error', () => other.destroy())
-      one.on('close', () => {
-        sockets.delete(one)
-        other.destroy()
-      })
-    }
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const cut = () => {
-    for (const socket of sockets) socket.destroy()
-  }
-  return {
-    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    state,
-    cut,
-    stop() {
-      cut()
-      server.close()
-    },
-  }
-}
 
 /** Another client of the same device over another way. */
 async function signedInAt(origin: string, user: TestUser): Promise<Client> {
@@ -232,7 +194,7 @@ describe('a room', () => {
   })
 
   test('merges what several wrote through a line that is cut again and again', { timeout: 60_000 }, async () => {
-    const line = await startLine()
+    const line = await startLine(edge.origin)
     const user = await edge.signUp('cut')
     const client = await signedInAt(line.origin, user)
     const { id } = await client.createRoom({ body: { name: 'plans' } })
@@ -278,7 +240,7 @@ describe('a room', () => {
   })
 
   test('shows who is here, through reconnects', async () => {
-    const line = await startLine()
+    const line = await startLine(edge.origin)
     const user = await edge.signUp('present')
     const client = await signedInAt(line.origin, user)
     const { id } = await client.createRoom({ body: { name: 'plans' } })
