@@ -203,7 +203,10 @@ export const VerifyQuery = z.strictObject({
     .string()
     .max(CHECKPOINT_CHARS_MAX)
     .optional()
-    .meta({ description: 'A signed checkpoint you kept: the chain must still contain it, whatever was done to the stored ones.' }),
+    .meta({
+      description:
+        'A signed checkpoint you kept: the chain must still contain it, whatever was done to the stored ones. Send it with every part.',
+    }),
 })
 /** Query of `verify`. */
 export type VerifyQuery = z.output<typeof VerifyQuery>

@@ -12,6 +12,9 @@ beforeAll(async () => {
 })
 afterAll(() => edge.stop())
 
+/** For tests that start a Worker of their own or write thousands of entries on a busy machine. */
+const LONG_MS = 120_000
+
 const verify = (orgId: OrgId, checkpoint?: string) => owner.client.verifyOrgAudit({ params: { orgId }, query: { checkpoint } })
 const checkpoints = async (orgId: OrgId) => (await owner.client.listOrgCheckpoints({ params: { orgId } })).items
 
@@ -167,14 +170,18 @@ test('what is broken is never signed; the log and health tell, until it is whole
   expect(await edge.db.prepare('SELECT fault FROM audit_chains WHERE chain = ?').bind(orgId).first('fault')).toBeNull()
 })
 
-test('a chain that grows faster than one sweep can check is signed part by part', async () => {
-  const orgId = await foundOrg(edge, owner, 4500)
-  await edge.db.prepare('UPDATE audit_chains SET due_at = 0 WHERE chain = ?').bind(orgId).run()
-  for (const signed of [[2000], [4000, 2000], [4500, 4000, 2000], [4500, 4000, 2000]]) {
-    await runCron(edge)
-    expect((await checkpoints(orgId)).map((c) => c.seq)).toEqual(signed)
-  }
-})
+test(
+  'a chain that grows faster than one sweep can check is signed part by part',
+  async () => {
+    const orgId = await foundOrg(edge, owner, 4500)
+    await edge.db.prepare('UPDATE audit_chains SET due_at = 0 WHERE chain = ?').bind(orgId).run()
+    for (const signed of [[2000], [4000, 2000], [4500, 4000, 2000], [4500, 4000, 2000]]) {
+      await runCron(edge)
+      expect((await checkpoints(orgId)).map((c) => c.seq)).toEqual(signed)
+    }
+  },
+  LONG_MS,
+)
 
 test('checkpoints cannot be changed or removed', async () => {
   await checkpointed()
@@ -186,29 +193,35 @@ test('checkpoints cannot be changed or removed', async () => {
     await expect(edge.db.prepare(statement).run()).rejects.toThrow('append-only')
 })
 
-test('when the secret rotates every chain is signed anew, and then the old secret may go', async () => {
-  const [old, next] = [String(edge.settings.SECRET_KEYS), rootSecret(2)]
-  const own = await startEdge({ vars: { SECRET_KEYS: `${next},${old}` } })
-  try {
-    const user = await own.signUp('owner')
-    const before = sealerOf(own, { ...own.settings, SECRET_KEYS: old })
-    const orgId = await foundOrg(own, user, 0)
-    await addEntries(own, orgId, 5)
-    await before.seal()
-    expect(await before.verify(orgId)).toMatchObject({ status: 'intact', seq: 5 })
-    await own.db.prepare('UPDATE audit_chains SET due_at = NULL, kid = ?').bind('audit-1').run()
-    await runCron(own)
-    expect((await user.client.listOrgCheckpoints({ params: { orgId } })).items).toMatchObject([{ seq: 5, kid: 'audit-2' }])
-    await addEntries(own, orgId, 2)
-    const after = sealerOf(own, { ...own.settings, SECRET_KEYS: next })
-    await after.seal()
-    expect(await after.verify(orgId)).toMatchObject({ status: 'intact', seq: 7, checkpointSeq: 5 })
-    await asIntruder(own, `UPDATE audit_entries SET cause = 'x' WHERE org_id = '${orgId}' AND cause = 'cause 3'`)
-    expect(await after.verify(orgId)).toMatchObject({ broken: { seq: 3, reason: 'entry-changed' } })
-  } finally {
-    await own.stop()
-  }
-})
+test(
+  'when the secret rotates every chain is signed anew, and then the old secret may go',
+  async () => {
+    const [old, next] = [String(edge.settings.SECRET_KEYS), rootSecret(2)]
+    const own = await startEdge({ vars: { SECRET_KEYS: `${next},${old}` } })
+    try {
+      const user = await own.signUp('owner')
+      const before = sealerOf(own, { ...own.settings, SECRET_KEYS: old })
+      const orgId = await foundOrg(own, user, 0)
+      await addEntries(own, orgId, 5)
+      await before.seal()
+      expect(await before.verify(orgId)).toMatchObject({ status: 'intact', seq: 5 })
+      await own.db.prepare('UPDATE audit_chains SET due_at = NULL, kid = ?').bind('audit-1').run()
+      const waiting = await own.client().getReady()
+      expect(waiting.dependencies['audit']?.detail).toMatch(/[1-9]\d* signed with an old key/)
+      await runCron(own)
+      expect((await user.client.listOrgCheckpoints({ params: { orgId } })).items).toMatchObject([{ seq: 5, kid: 'audit-2' }])
+      await addEntries(own, orgId, 2)
+      const after = sealerOf(own, { ...own.settings, SECRET_KEYS: next })
+      await after.seal()
+      expect(await after.verify(orgId)).toMatchObject({ status: 'intact', seq: 7, checkpointSeq: 5 })
+      await asIntruder(own, `UPDATE audit_entries SET cause = 'x' WHERE org_id = '${orgId}' AND cause = 'cause 3'`)
+      expect(await after.verify(orgId)).toMatchObject({ broken: { seq: 3, reason: 'entry-changed' } })
+    } finally {
+      await own.stop()
+    }
+  },
+  LONG_MS,
+)
 
 test('a secret dropped before the chain was signed anew leaves links that nobody vouches for', async () => {
   const orgId = await foundOrg(edge, owner, 5)

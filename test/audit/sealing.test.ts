@@ -12,6 +12,9 @@ beforeAll(async () => {
 })
 afterAll(() => edge.stop())
 
+/** For tests that start a Worker of their own or write thousands of entries on a busy machine. */
+const LONG_MS = 120_000
+
 interface Row {
   readonly id: number
   readonly chain: string
@@ -55,27 +58,31 @@ test('an entry that no request sealed is sealed by the sweep', async () => {
   })
 })
 
-test('fifty writers at once, with sealers among them, leave chains that verify', async () => {
-  const others = await Promise.all([edge.signUp('writer'), edge.signUp('writer'), edge.signUp('writer')])
-  const orgIds = await Promise.all(Array.from({ length: 5 }, () => foundOrg(edge, owner)))
-  const write = (i: number) => {
-    const orgId = orgIds[i % orgIds.length]!
-    const other = others[i % others.length]!
-    const role = (['reader', 'operator', 'owner'] as const)[i % 3]!
-    if (i % 5 === 0) return other.client.createRoom({ body: { name: `Room ${i}` } })
-    return owner.client.putOrgMember({ params: { orgId, userId: other.id }, body: { role } })
-  }
-  const sealers = Array.from({ length: 8 }, () => sealerOf(edge).seal())
-  const crons = Array.from({ length: 3 }, () => runCron(edge))
-  const outcomes = await Promise.allSettled(Array.from({ length: 50 }, (_, i) => write(i)))
-  await Promise.all([...sealers, ...crons])
-  await sealerOf(edge).seal()
-  expect(outcomes.filter((o) => o.status === 'fulfilled').length).toBeGreaterThan(40)
-  expect(await misplaced(edge.db)).toEqual([])
-  const verdicts = await Promise.all(orgIds.map(verify))
-  expect(verdicts.map((v) => [v.status, v.pending])).toEqual(orgIds.map(() => ['intact', 0]))
-  expect(Math.max(...verdicts.map((v) => v.seq))).toBeGreaterThan(3)
-})
+test(
+  'fifty writers at once, with sealers among them, leave chains that verify',
+  async () => {
+    const others = await Promise.all([edge.signUp('writer'), edge.signUp('writer'), edge.signUp('writer')])
+    const orgIds = await Promise.all(Array.from({ length: 5 }, () => foundOrg(edge, owner)))
+    const write = (i: number) => {
+      const orgId = orgIds[i % orgIds.length]!
+      const other = others[i % others.length]!
+      const role = (['reader', 'operator', 'owner'] as const)[i % 3]!
+      if (i % 5 === 0) return other.client.createRoom({ body: { name: `Room ${i}` } })
+      return owner.client.putOrgMember({ params: { orgId, userId: other.id }, body: { role } })
+    }
+    const sealers = Array.from({ length: 8 }, () => sealerOf(edge).seal())
+    const crons = Array.from({ length: 3 }, () => runCron(edge))
+    const outcomes = await Promise.allSettled(Array.from({ length: 50 }, (_, i) => write(i)))
+    await Promise.all([...sealers, ...crons])
+    await sealerOf(edge).seal()
+    expect(outcomes.filter((o) => o.status === 'fulfilled').length).toBeGreaterThan(40)
+    expect(await misplaced(edge.db)).toEqual([])
+    const verdicts = await Promise.all(orgIds.map(verify))
+    expect(verdicts.map((v) => [v.status, v.pending])).toEqual(orgIds.map(() => ['intact', 0]))
+    expect(Math.max(...verdicts.map((v) => v.seq))).toBeGreaterThan(3)
+  },
+  LONG_MS,
+)
 
 describe('where nobody else seals', () => {
   let quiet: Edge
@@ -84,14 +91,18 @@ describe('where nobody else seals', () => {
   })
   afterAll(() => quiet.stop())
 
-  test('twenty sealers that race give every entry one link and every chain one end', async () => {
-    const chains = [someOrgId(), someOrgId()]
-    for (let round = 0; round < 3; round++) for (const chain of [...chains, null]) await addEntries(quiet, chain, 150)
-    const sealed = await Promise.all(Array.from({ length: 20 }, () => sealerOf(quiet).seal()))
-    expect(sealed.reduce((sum, n) => sum + n, 0)).toBe(3 * 3 * 150)
-    expect(await misplaced(quiet.db)).toEqual([])
-    for (const chain of chains) expect(await sealerOf(quiet).verify(chain)).toMatchObject({ status: 'intact', seq: 450 })
-  })
+  test(
+    'twenty sealers that race give every entry one link and every chain one end',
+    async () => {
+      const chains = [someOrgId(), someOrgId()]
+      for (let round = 0; round < 3; round++) for (const chain of [...chains, null]) await addEntries(quiet, chain, 150)
+      const sealed = await Promise.all(Array.from({ length: 20 }, () => sealerOf(quiet).seal()))
+      expect(sealed.reduce((sum, n) => sum + n, 0)).toBe(3 * 3 * 150)
+      expect(await misplaced(quiet.db)).toEqual([])
+      for (const chain of chains) expect(await sealerOf(quiet).verify(chain)).toMatchObject({ status: 'intact', seq: 450 })
+    },
+    LONG_MS,
+  )
 
   test('a sealer that comes late with an old plan writes nothing', async () => {
     const chain = someOrgId()
@@ -162,47 +173,55 @@ test.each([
 
 const links = async (db: D1Database) => (await db.prepare('SELECT count(*) AS n FROM audit_links').first<{ n: number }>())?.n ?? 0
 
-test('a sealer that fails in the middle has sealed a beginning, and the next one goes on from there', async () => {
-  const own = await startEdge()
-  try {
-    await addEntries(own, null, 2300)
-    await own.db
-      .prepare(
-        "CREATE TRIGGER out_of_order BEFORE INSERT ON audit_links WHEN NEW.seq = 1234 BEGIN SELECT RAISE(ABORT, 'no more today'); END",
-      )
-      .run()
-    await runCron(own)
-    expect(await links(own.db)).toBe(1000)
-    expect(own.logs()).toContainEqual(expect.objectContaining({ event: 'sweep.failed', name: 'audit-seal' }))
-    await own.db.prepare('DROP TRIGGER out_of_order').run()
-    await runCron(own)
-    expect(await misplaced(own.db)).toEqual([])
-    expect(await sealerOf(own).verify('platform')).toMatchObject({ seq: 1000, nextCursor: expect.any(String) })
-  } finally {
-    await own.stop()
-  }
-})
-
-test('a Worker killed again and again while it seals loses and doubles nothing', async () => {
-  const own = await startEdge()
-  try {
-    for (const afterMs of [60, 250, 700]) {
-      await addEntries({ ...own, db: await own.reopenDb() }, null, 6000)
-      const killed = runCron(own).catch(() => undefined)
-      // While it seals nothing else is answered, so no event tells how far it is: the moments differ, the outcome must not.
-      await new Promise((resolve) => setTimeout(resolve, afterMs))
-      process.kill(workerdPids().at(-1)!, 'SIGKILL')
-      await killed
-      await until(async () => ((await own.request('/health/live').catch(() => undefined))?.ok ? true : undefined))
+test(
+  'a sealer that fails in the middle has sealed a beginning, and the next one goes on from there',
+  async () => {
+    const own = await startEdge()
+    try {
+      await addEntries(own, null, 2300)
+      await own.db
+        .prepare(
+          "CREATE TRIGGER out_of_order BEFORE INSERT ON audit_links WHEN NEW.seq = 1234 BEGIN SELECT RAISE(ABORT, 'no more today'); END",
+        )
+        .run()
+      await runCron(own)
+      expect(await links(own.db)).toBe(1000)
+      expect(own.logs()).toContainEqual(expect.objectContaining({ event: 'sweep.failed', name: 'audit-seal' }))
+      await own.db.prepare('DROP TRIGGER out_of_order').run()
+      await runCron(own)
+      expect(await misplaced(own.db)).toEqual([])
+      expect(await sealerOf(own).verify('platform')).toMatchObject({ seq: 1000, nextCursor: expect.any(String) })
+    } finally {
+      await own.stop()
     }
-    await runCron(own)
-    const db = await own.reopenDb()
-    expect(await links(db)).toBe(18_000)
-    expect(await misplaced(db)).toEqual([])
-  } finally {
-    await own.stop()
-  }
-})
+  },
+  LONG_MS,
+)
+
+test(
+  'a Worker killed again and again while it seals loses and doubles nothing',
+  async () => {
+    const own = await startEdge()
+    try {
+      for (const afterMs of [60, 250, 700]) {
+        await addEntries({ ...own, db: await own.reopenDb() }, null, 6000)
+        const killed = runCron(own).catch(() => undefined)
+        // While it seals nothing else is answered, so no event tells how far it is: the moments differ, the outcome must not.
+        await new Promise((resolve) => setTimeout(resolve, afterMs))
+        process.kill(workerdPids().at(-1)!, 'SIGKILL')
+        await killed
+        await until(async () => ((await own.request('/health/live').catch(() => undefined))?.ok ? true : undefined))
+      }
+      await runCron(own)
+      const db = await own.reopenDb()
+      expect(await links(db)).toBe(18_000)
+      expect(await misplaced(db)).toEqual([])
+    } finally {
+      await own.stop()
+    }
+  },
+  LONG_MS,
+)
 
 /** The processes that run the Worker; the last started is the one to kill. */
 function workerdPids(): number[] {

@@ -1,5 +1,6 @@
 import type { AuditCheckpoint } from '../../contract/audit.ts'
 import { type PageQuery, toMoment } from '../../contract/id.ts'
+import { describeError } from '../platform/log.ts'
 import { toPage } from '../platform/page.ts'
 import type { Scope } from '../platform/scope.ts'
 import { anchorsOf, kidOf, signCheckpoint } from './anchor.ts'
@@ -19,7 +20,14 @@ const RECHECK_MS = 3_600_000
 /** Checks what chains have grown by and signs where they stand. What is broken is never signed. */
 export async function sweepCheckpoints(scope: Scope): Promise<number> {
   const due = await dueChains(scope.db, { now: scope.now(), kid: kidOf(scope.config.keyring.version) }, CHAINS_MAX)
-  for (const { chain } of due) await checkpointChain(scope, chain as Chain)
+  for (const { chain } of due) {
+    try {
+      await checkpointChain(scope, chain as Chain)
+    } catch (error) {
+      // One chain that cannot be read must not keep the others from theirs; it stays due.
+      scope.log('audit.checkpoint-failed', { chain, ...describeError(error) })
+    }
+  }
   return due.length
 }
 

@@ -1,4 +1,4 @@
-import { and, asc, count, desc, eq, gt, gte, inArray, isNotNull, isNull, lt, lte, type SQL, sql } from 'drizzle-orm'
+import { and, asc, count, desc, eq, gt, gte, inArray, isNull, lt, lte, type SQL, sql } from 'drizzle-orm'
 import { type AuditFilter, PLATFORM_CHAIN } from '../../contract/audit.ts'
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgId } from '../../contract/orgs.ts'
@@ -108,12 +108,23 @@ export const insertCheckpoint = (db: Db, { chain, seq, kid, hash, at, signed }: 
       WHERE NOT EXISTS (SELECT 1 FROM audit_checkpoints WHERE chain = ${chain} AND seq = ${seq} AND kid = ${kid})`,
   )
 
-/** Chains whose checkpoint is due, or whose newest one another key has signed. */
+/** Chains whose newest checkpoint is another key's, by the index of keys. */
+const signedByOthers = (kid: string) =>
+  sql`SELECT chain FROM audit_chains WHERE kid < ${kid} AND fault IS NULL UNION ALL SELECT chain FROM audit_chains WHERE kid > ${kid} AND fault IS NULL`
+
+/** Chains whose checkpoint is due, the longest due first, and then those that another key has signed. */
 export const dueChains = (db: Db, at: { readonly now: number; readonly kid: string }, limit: number) =>
   db
     .select({ chain: c.chain })
     .from(c)
-    .where(sql`${c.dueAt} <= ${at.now} OR (${c.fault} IS NULL AND (${c.kid} < ${at.kid} OR ${c.kid} > ${at.kid}))`)
+    .where(
+      inArray(
+        c.chain,
+        sql`(SELECT chain FROM (SELECT chain FROM audit_chains WHERE due_at <= ${at.now} ORDER BY due_at LIMIT ${limit})
+          UNION ALL SELECT chain FROM (${signedByOthers(at.kid)} LIMIT ${limit}))`,
+      ),
+    )
+    .orderBy(sql`due_at IS NULL, due_at`)
     .limit(limit)
 
 /** Notes a checkpoint; the next one is due once the chain grows, or at once when it was not walked to its end. */
@@ -130,12 +141,13 @@ export const markCheckpointed = (db: Db, chain: Chain, to: { readonly head: Head
 export const markFaulty = (db: Db, chain: Chain, to: { readonly fault: string; readonly dueAt: number }) =>
   db.update(c).set(to).where(eq(c.chain, chain))
 
-/** When the oldest entry without a link was made, and how many chains are broken. */
-export const sealingSummary = (db: Db) =>
+/** When the oldest entry without a link was made, how many chains are broken, and how many the newest key has yet to sign. */
+export const sealingSummary = (db: Db, kid: string) =>
   db
     .select({
       oldest: sql<number | null>`(SELECT at FROM audit_entries WHERE id > ${sealedThrough} ORDER BY id LIMIT 1)`.as('oldest'),
-      broken: sql<number>`(SELECT count(*) FROM audit_chains WHERE ${isNotNull(c.fault)})`.as('broken'),
+      broken: sql<number>`(SELECT count(*) FROM audit_chains WHERE fault IS NOT NULL)`.as('broken'),
+      oldKey: sql<number>`(SELECT count(*) FROM (${signedByOthers(kid)}))`.as('old_key'),
     })
     .from(sql`(SELECT 1)`)
 
