@@ -199,14 +199,10 @@ export const CHECKPOINT_CHARS_MAX = 1000
 /** Query of `verify`. */
 export const VerifyQuery = z.strictObject({
   cursor: z.string().min(1).max(200).optional(),
-  checkpoint: z
-    .string()
-    .max(CHECKPOINT_CHARS_MAX)
-    .optional()
-    .meta({
-      description:
-        'A signed checkpoint you kept: the chain must still contain it, whatever was done to the stored ones. Send it with every part.',
-    }),
+  checkpoint: z.string().max(CHECKPOINT_CHARS_MAX).optional().meta({
+    description:
+      'A signed checkpoint you kept: the chain must still contain it, whatever was done to the stored ones. Send it with every part.',
+  }),
 })
 /** Query of `verify`. */
 export type VerifyQuery = z.output<typeof VerifyQuery>
