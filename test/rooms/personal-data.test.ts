@@ -67,4 +67,4 @@ test('export tells every room, erase takes every seat, closes its sockets and le
   expect(left).toBe(0)
   expect((await owner.send('GET', `/v1/rooms/${own}`)).status).toBe(200)
   await personalData?.erase(scopeOf(), guest.userId as UserId)
-})
+}, 60_000)

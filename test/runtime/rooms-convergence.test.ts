@@ -67,7 +67,7 @@ test('editors converge through lost sockets and hibernation, whatever they do', 
         for (const editor of editors) editor.stop()
       }
     }),
-    { numRuns: 8 },
+    { numRuns: 8, endOnFailure: true },
   )
 }, 60_000)
 
@@ -113,6 +113,6 @@ test('whatever bytes are sent as changes, the room in memory is the room on disk
       ada.stop()
       bob.stop()
     }),
-    { numRuns: 15 },
+    { numRuns: 15, endOnFailure: true },
   )
 }, 60_000)

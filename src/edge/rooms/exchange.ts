@@ -92,9 +92,11 @@ function obey(room: LiveRoom, socket: WebSocket, message: Message): void {
   switch (message.kind) {
     case 'step1':
       return answerStep1(room, socket, message.stateVector)
-    case 'step2':
     case 'update':
       return write(room, socket, message)
+    case 'step2':
+      write(room, socket, message)
+      return releaseEchoes(room, socket)
     case 'awareness':
       for (const entry of message.entries) hearEntry(room, socket, entry)
       return
@@ -137,14 +139,16 @@ function take(
   { kind, update }: { readonly kind: 'step2' | 'update'; readonly update: Uint8Array },
 ): void {
   const isLacking = gatherChange(room, update, room.hub.placeOf(socket).trace)
-  if (kind === 'step2') {
-    const echoes = room.asked.get(socket) ?? []
-    room.asked.delete(socket)
-    for (const frame of echoes) gatherEcho(room, socket, frame)
-  } else if (isLacking && !room.asked.has(socket)) {
-    room.asked.set(socket, [])
-    send(socket, step1Frame(stateVectorOf(room.document)))
-  }
+  if (!isLacking || kind === 'step2' || room.asked.has(socket)) return
+  room.asked.set(socket, [])
+  send(socket, step1Frame(stateVectorOf(room.document)))
+}
+
+/** The client has answered: its echoes no longer wait for that. */
+function releaseEchoes(room: LiveRoom, socket: WebSocket): void {
+  const echoes = room.asked.get(socket) ?? []
+  room.asked.delete(socket)
+  for (const frame of echoes) gatherEcho(room, socket, frame)
 }
 
 /** Whether a viewer's answer holds nothing new. To know costs a look at the whole document, so it is asked once. */
