@@ -59,10 +59,11 @@ interface State extends SessionParts {
 /** Starts to keep a session. */
 export function keepSession(parts: SessionParts): SessionKeeper {
   const { store } = parts
+  const alone = createMutex()
   const k: State = {
     ...parts,
     inTurn: createMutex(),
-    lock: store.lock ?? createMutex(),
+    lock: (work) => (store.lock ? store.lock(work) : alone(work)),
     known: undefined,
     isClockAhead: false,
     refreshing: undefined,

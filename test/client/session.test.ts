@@ -329,6 +329,29 @@ describe('signing out', () => {
   })
 })
 
+test('a store may be an object of its own kind, as a desktop app has it', async () => {
+  class Vault {
+    readonly #inner = memoryTokens()
+    locks = 0
+    read() {
+      return this.#inner.read()
+    }
+    write(next: Parameters<TokenStore['write']>[0]) {
+      return this.#inner.write(next)
+    }
+    lock<T>(work: () => Promise<T>): Promise<T> {
+      this.locks++
+      return work()
+    }
+  }
+  const vault = new Vault()
+  const client = clientOf(vault)
+  await client.login(LOGIN)
+  service.expireTokens()
+  expect(await client.getMe()).toMatchObject({ id: USER_ID })
+  expect(vault.locks).toBe(1)
+})
+
 test('tokens of a browser are no tokens on the server that renders its page', async () => {
   const client = clientOf(localStorageTokens())
   expect(await slugOf(client.getMe())).toBe('unauthenticated')
