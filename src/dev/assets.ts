@@ -18,6 +18,8 @@ const REFERENCE = {
   hideClientButton: true,
   showDeveloperTools: 'never',
   operationTitleSource: 'path',
+  // The client's methods are named so.
+  showOperationId: true,
   modelsSectionLabel: 'Schemas',
 }
 
