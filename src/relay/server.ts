@@ -33,6 +33,8 @@ interface State {
 
 /** How often a drain looks whether the last shell has ended. */
 const DRAIN_POLL_MS = 100
+/** Connections without READY in all. When more come the oldest goes: an honest dialer is READY long before it is the oldest. */
+const STRANGERS_MAX = 512
 /** Time for a stopped program to end: two graces and some. */
 const STOP_MS = 6_000
 
@@ -44,7 +46,7 @@ export async function startRelay(config: RelayConfig, log: Log): Promise<Relay> 
   // Nothing is awaited here: a slow peer delays only itself.
   const server = createNetServer({ noDelay: true, keepAlive: true }, (raw) => acceptLink(state, deps, { raw, secureContext }))
   const health = createHealthServer(() => ({
-    isReady: !state.isDraining && state.links.size < config.limits.linksMax && state.registry.shellCount() < config.limits.shellsMax,
+    isReady: !state.isDraining && knownLinks(state) < config.limits.linksMax && state.registry.shellCount() < config.limits.shellsMax,
     isDraining: state.isDraining,
     links: state.links.size,
     shells: state.registry.shellCount(),
@@ -94,10 +96,11 @@ function createLinkDeps(state: State): LinkDeps {
 function acceptLink(state: State, deps: LinkDeps, { raw, secureContext }: { raw: Socket; secureContext: SecureContext | undefined }): void {
   const address = networkOf(raw.remoteAddress ?? '')
   const { linksMax, unauthenticatedPerAddressMax } = state.config.limits
-  if (state.links.size >= linksMax || (state.strangers.get(address) ?? 0) >= unauthenticatedPerAddressMax) {
+  if (knownLinks(state) >= linksMax || (state.strangers.get(address) ?? 0) >= unauthenticatedPerAddressMax) {
     raw.destroy()
     return
   }
+  if (strangerCount(state) >= STRANGERS_MAX) oldestStranger(state)?.socket.destroy()
   raw.on('error', () => undefined)
   const socket = secureContext === undefined ? raw : new TLSSocket(raw, { isServer: true, secureContext })
   const link = startLink(socket, { ...deps, log: state.log.child({ peer: address }) })
@@ -117,6 +120,13 @@ export function networkOf(address: string): string {
         .join(':')}::/64`
     : ip.toString()
 }
+
+const strangerCount = ({ strangers }: State): number => [...strangers.values()].reduce((sum, count) => sum + count, 0)
+
+/** Links that proved who they are: strangers, however many, take no place of theirs. */
+const knownLinks = (state: State): number => state.links.size - strangerCount(state)
+
+const oldestStranger = ({ links }: State): Link | undefined => [...links].find((link) => strangerAddresses.has(link))
 
 /** Where each link that is not yet READY came from. */
 const strangerAddresses = new WeakMap<Link, string>()

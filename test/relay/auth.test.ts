@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto'
+import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { encodeControl, GRANT_TOKEN_TYP, LINK_TOKEN_TYP } from '../../src/contract/krp.ts'
 import { generateDemoHostKey, startDemoHost } from '../../src/dev/demo-host.ts'
@@ -246,4 +247,20 @@ describe('how many may speak', () => {
     await relay.relay.close()
     await demo.close()
   })
+})
+
+test('strangers from many addresses take no place of those who prove themselves', async () => {
+  const relay = await startTestRelay([22])
+  const idle = Array.from({ length: 20 }, (_, i) =>
+    Array.from({ length: 64 }, () => connect({ port: relay.relay.port, host: '127.0.0.1', localAddress: `127.0.0.${i + 2}` })),
+  ).flat()
+  for (const socket of idle) socket.on('error', () => undefined)
+  try {
+    await Promise.all(idle.map((socket) => new Promise((resolve) => socket.once('connect', resolve).once('close', resolve))))
+    const link = await relay.link()
+    link.wire.cut()
+  } finally {
+    for (const socket of idle) socket.destroy()
+    await relay.relay.close()
+  }
 })

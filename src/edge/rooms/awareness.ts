@@ -67,13 +67,13 @@ export function judgeEntry(
 ): Verdict {
   if (own && own.clientId === entry.clientId) return judgeOwn(own, entry, at.now)
   if (own && own.json !== null) return IGNORE
+  // Read before anything is looked up: the end of what one never showed is nothing.
+  const json = readState(entry.json)
+  if (json === null) return IGNORE
   const { held, isOurs, leftAtClock } = at.claim()
   if (held && !(isOurs && entry.clock > held.clock)) return IGNORE
   if (!held && leftAtClock !== undefined && entry.clock <= leftAtClock) return { kind: 'challenge', clock: leftAtClock }
-  const json = readState(entry.json)
-  return json === null
-    ? IGNORE
-    : { kind: 'show', presence: { clientId: entry.clientId, clock: entry.clock, json, heardAt: at.now, toldAt: at.now } }
+  return { kind: 'show', presence: { clientId: entry.clientId, clock: entry.clock, json, heardAt: at.now, toldAt: at.now } }
 }
 
 /** y-protocols: a state counts when its clock is higher, or equal and the state is gone. */

@@ -88,6 +88,8 @@ export function holds(d: RoomDocument, update: Uint8Array): boolean {
 export function takeIn(d: RoomDocument, update: Uint8Array): boolean {
   const { structs, ds } = reading(() => Y.decodeUpdate(update))
   if (structs.length === 0 && ds.clients.size === 0) return false
+  // No editor writes an empty struct, and Yjs trips over it when it encodes the document.
+  if (structs.some((struct) => struct.length === 0)) throw new Problem('invalid-request')
   makeRoom(d, { bytes: update.byteLength, onlyDeletes: structs.length === 0 })
   const doc = load(d)
   d.learnt = []

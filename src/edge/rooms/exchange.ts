@@ -26,6 +26,9 @@ function presenceFrames(room: LiveRoom): readonly Uint8Array[] {
   return inFrames(shown.map(({ presence }) => entryOf(presence))).map(awarenessFrame)
 }
 
+/** An awareness message is as much work as it has entries: each is looked up. */
+const costOf = (message: Message): number => (message.kind === 'awareness' ? Math.max(1, message.entries.length) : 1)
+
 /** Takes in one frame of a client. Whatever is wrong with it ends that client's socket and nothing else. */
 export function receive(room: LiveRoom, socket: WebSocket, data: ArrayBuffer | string): void {
   const place = room.hub.placeOf(socket)
@@ -36,7 +39,7 @@ export function receive(room: LiveRoom, socket: WebSocket, data: ArrayBuffer | s
     if (data.byteLength > ROOM_FRAME_BYTES_MAX) throw new Problem('payload-too-large')
     charge(room, place, { messages: 1, bytes: data.byteLength })
     const messages = readFrame(new Uint8Array(data))
-    charge(room, place, { messages: messages.length - 1, bytes: 0 })
+    charge(room, place, { messages: messages.reduce((sum, message) => sum + costOf(message), -1), bytes: 0 })
     for (const message of messages) obey(room, socket, message)
   } catch (error) {
     if (!isProblem(error)) logOf(room, place)('room.failed', describeError(error))
