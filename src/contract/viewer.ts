@@ -14,6 +14,8 @@
  * with the same `clientId` it sends again from `hello.inputOffset`; on `resend` (the object behind the socket was replaced) from that offset.
  * The shell drops bytes it already took, so no keystroke is lost or doubled.
  *
+ * `hello` may already name a final state; what is kept, `exit` and `state` still follow it.
+ *
  * Life. The text message `ping` is answered `pong` without waking the shell; send one at least every `VIEW_PING_SECONDS`, a viewer that is
  * silent for three times as long is dropped. The end is `exit` (when the program ended), `state` closed or failed, and close code 1000.
  * Other close codes are 4000 + the status of the problem named by the reason: 4401 asks to come back with a fresh token.

@@ -3,9 +3,11 @@ import { env } from 'cloudflare:workers'
 import { beforeAll, expect, test } from 'vitest'
 import type { SessionId, UserId } from '../../src/contract/identity.ts'
 import { VIEW_WINDOW_BYTES } from '../../src/contract/viewer.ts'
+import { objectScope } from '../../src/edge/shell/live.ts'
 import { createRecord, loadRecord, type ShellRecord } from '../../src/edge/shell/record.ts'
+import { eraseShellsOf, exportShells } from '../../src/edge/shell/service.ts'
 import { openTape } from '../../src/edge/shell/tape.ts'
-import { OPENER, recordOf, viewerOf } from './shell-peer.ts'
+import { OPENER, recordOf, TRACEPARENT, viewerOf } from './shell-peer.ts'
 
 beforeAll(async () => {
   await applyD1Migrations(env.DB, env.TEST_MIGRATIONS)
@@ -137,4 +139,55 @@ test('a shell whose relay stays away beyond its time has failed, and D1 hears of
     .bind(shellId)
     .all()
   expect(results).toEqual([{ cause: 'The relay could not be reached in time.' }])
+})
+
+test('a word that D1 could not take is told again by the alarm', async () => {
+  const shellId = `shl_runtime${shells + 1}`
+  await env.DB.prepare(
+    "INSERT INTO shells (id, org_id, host_id, user_id, state, version, created_at, updated_at) VALUES (?, 'org_test', 'hst_x', ?, 'detached', 1, 0, 0)",
+  )
+    .bind(shellId, OPENER)
+    .run()
+  const shell = await shellWith({
+    shellId: shellId as ShellRecord['shellId'],
+    state: 'closed',
+    endedAt: Date.now(),
+    version: 2,
+    reason: 'Over.',
+  })
+  await env.DB.exec('ALTER TABLE shells RENAME TO shells_away')
+  await runDurableObjectAlarm(shell)
+  await env.DB.exec('ALTER TABLE shells_away RENAME TO shells')
+  const state = () => env.DB.prepare('SELECT state, reason FROM shells WHERE id = ?').bind(shellId).first()
+  expect(await state()).toEqual({ state: 'detached', reason: null })
+  await evictDurableObject(shell)
+  await runDurableObjectAlarm(shell)
+  expect(await state()).toEqual({ state: 'closed', reason: 'Over.' })
+})
+
+test('erasing a user ends and empties their shells and leaves their commands without a name', async () => {
+  const userId = 'usr_erased' as UserId
+  const shellId = `shl_runtime${shells + 1}` as ShellRecord['shellId']
+  await env.DB.batch([
+    env.DB.prepare("INSERT INTO users (id, email, password_hash, locale, created_at) VALUES (?, 'e@b', '', 'en', 0)").bind(userId),
+    env.DB.prepare(
+      "INSERT INTO shells (id, org_id, host_id, user_id, state, version, created_at, updated_at) VALUES (?, 'org_test', 'hst_x', ?, 'detached', 1, 0, 0)",
+    ).bind(shellId, userId),
+    env.DB.prepare(
+      "INSERT INTO shell_commands (id, org_id, host_id, user_id, command, state, timeout_seconds, started_at) VALUES ('shl_c', 'org_test', 'hst_x', ?, 'id', 'done', 30, 0)",
+    ).bind(userId),
+  ])
+  const shell = await shellWith({ shellId, userId }, 50_000)
+  await runInDurableObject(env.SHELLS.getByName('eraser'), async (_, ctx) => {
+    const scope = objectScope(ctx, env, TRACEPARENT)
+    expect(await exportShells(scope, userId)).toMatchObject({ shells: [{ id: shellId }], commands: [{ command: 'id' }] })
+    await eraseShellsOf(scope, userId)
+    expect(await exportShells(scope, userId)).toEqual({ shells: [], commands: [] })
+  })
+  await runInDurableObject(shell, (_, ctx) => expect(loadRecord(ctx.storage.sql)).toBeUndefined())
+  expect(await env.DB.prepare("SELECT user_id, command FROM shell_commands WHERE id = 'shl_c'").first()).toEqual({
+    user_id: null,
+    command: 'id',
+  })
+  await env.DB.prepare('DELETE FROM users WHERE id = ?').bind(userId).run()
 })

@@ -16,9 +16,9 @@ describeWith('sshd', 'live shells of one user', () => {
       Array.from({ length: 50 }, () => rig.owner.client.openShell({ body: { hostId: rig.host.id } })),
     )
     const opened = attempts.flatMap((a) => (a.status === 'fulfilled' ? [a.value] : []))
-    const refused = attempts.flatMap((a) => (a.status === 'rejected' ? [(a.reason as { slug: string }).slug] : []))
+    const refused = attempts.flatMap((a) => (a.status === 'rejected' ? [String(a.reason)] : []))
     expect(opened.length).toBeLessThanOrEqual(SHELLS_PER_USER_MAX)
-    expect(new Set(refused)).toEqual(new Set(['limit-reached']))
+    expect(new Set(refused)).toEqual(new Set(['Problem: A limit is reached; remove something first.']))
     expect(opened.length + refused.length).toBe(50)
     expect(opened.length).toBe(SHELLS_PER_USER_MAX)
     const exec = () => rig.owner.client.execCommand({ params: { hostId: rig.host.id }, body: { command: 'true' } })
@@ -36,6 +36,39 @@ describeWith('sshd', 'live shells of one user', () => {
     await rig.owner.client.closeShell({ params: { shellId: shell.id } })
     expect(await rig.owner.client.getShell({ params: { shellId: shell.id } })).toMatchObject({ state: 'closed' })
   })
+})
+
+test('what a dead Worker or object left behind gets its last word from the sweep', async () => {
+  const edge = await startEdge()
+  try {
+    const { client, id: userId } = await edge.signUp('owner')
+    const { id: orgId } = await client.createOrg({ body: { name: 'Swept' } })
+    const [old, fresh] = [Date.now() - 600_000, Date.now()]
+    const shellId = (n: number) => `shl_0000000000000000000000000${n}`
+    const shell = edge.db.prepare(
+      "INSERT INTO shells (id, org_id, host_id, user_id, state, created_at, updated_at) VALUES (?, ?, 'hst_00000000000000000000000000', ?, 'connecting', ?4, ?4)".replaceAll(
+        '?4',
+        '?',
+      ),
+    )
+    const command = edge.db.prepare(
+      "INSERT INTO shell_commands (id, org_id, host_id, user_id, command, state, timeout_seconds, started_at) VALUES (?, ?, 'hst_00000000000000000000000000', ?, 'x', 'running', 30, ?)",
+    )
+    await edge.db.batch([
+      shell.bind(shellId(1), orgId, userId, old, old),
+      shell.bind(shellId(2), orgId, userId, fresh, fresh),
+      command.bind(shellId(3), orgId, userId, old),
+      command.bind(shellId(4), orgId, userId, fresh),
+    ])
+    await edge.worker.scheduled({ cron: '* * * * *' })
+    const states = async (table: string) =>
+      (await edge.db.prepare(`SELECT state FROM ${table} ORDER BY id`).all()).results.map((r) => r['state'])
+    expect(await states('shells')).toEqual(['failed', 'connecting'])
+    expect(await states('shell_commands')).toEqual(['unknown', 'running'])
+    expect(await client.getShell({ params: { shellId: shellId(1) } })).toMatchObject({ reason: expect.stringContaining('cut off') })
+  } finally {
+    await edge.stop()
+  }
 })
 
 test('without a relay everything about hosts works but reaching them, which says so', async () => {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ShellView } from '../../src/client/client.ts'
 import { describeWith } from '../requires.ts'
 import { problemOf, type Rig, screenOf, startRig, until } from './rig.ts'
@@ -22,10 +22,10 @@ const between = (text: string) => text.slice(text.indexOf('BEGIN\r\n') + 7, text
 
 describeWith('sshd', 'a shell whose way is cut', () => {
   let rig: Rig
-  beforeEach(async () => {
-    rig = await startRig()
+  beforeAll(async () => {
+    rig = await startRig({ relayEnv: { RELAY_HEARTBEAT_SECONDS: '1' } })
   })
-  afterEach(() => rig.stop())
+  afterAll(() => rig.stop())
 
   async function open(output?: (chunk: Uint8Array) => Promise<void> | void) {
     const screen = screenOf()
@@ -108,6 +108,15 @@ describeWith('sshd', 'a shell whose way is cut', () => {
     await end(view)
   }, 120_000)
 
+  test('without a word, as by a dead router, is noticed by the missing heartbeat and goes on', async () => {
+    const { view, screen } = await open()
+    rig.network.freeze()
+    view.write('echo he""re again\n')
+    await screen.until('here again', 20_000)
+    await end(view)
+    rig.network.cut()
+  })
+
   test('by its viewer detaches, lives on, and goes on where it was', async () => {
     const { view, screen } = await open()
     view.write('echo fi""rst; (sleep 1; echo sec""ond; touch done) &\n')
@@ -115,7 +124,7 @@ describeWith('sshd', 'a shell whose way is cut', () => {
     const seen = screen.bytes()
     view.close()
     await until(async () => (await rig.owner.client.getShell({ params: { shellId: view.id } })).state === 'detached')
-    expect(rig.network.links()).toBe(0)
+    await until(() => rig.network.links() === 0)
     expect((await exec('until test -e done; do sleep 0.1; done; echo it ran on')).stdout).toBe('it ran on\n')
     const again = screenOf()
     const back = rig.owner.client.shells.attach(view.id, { output: again.output, since: seen })
@@ -148,7 +157,9 @@ describeWith('sshd', 'a shell whose way is cut', () => {
     await rig.relay().kill()
     await rig.restartRelay()
     expect(await running).toMatchObject({ slug: 'host-unreachable', detail: expect.stringContaining('not known') })
-    const { results } = await rig.edge.db.prepare('SELECT state, problem, ended_at FROM shell_commands ORDER BY id LIMIT 1').all()
+    const { results } = await (await rig.edge.reopenDb())
+      .prepare("SELECT state, problem, ended_at FROM shell_commands WHERE command LIKE '%>> ran%'")
+      .all()
     expect(results).toEqual([{ state: 'unknown', problem: 'host-unreachable', ended_at: expect.any(Number) }])
     expect((await exec('cat ran')).stdout).toBe('x\n')
   })

@@ -106,6 +106,10 @@ export async function startNetwork(toPort: number) {
       isBlocked = value
       if (value) cut()
     },
+    /** Lets nothing through and tells nobody: what is connected now hears no more. */
+    freeze() {
+      for (const socket of sockets) socket.unpipe().pause()
+    },
     links: () => sockets.size / 2,
     close() {
       cut()

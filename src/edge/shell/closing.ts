@@ -1,4 +1,4 @@
-import { finishShell } from './ending.ts'
+import { finishShell, reportState } from './ending.ts'
 import { changeRecord, isOver, type LiveShell } from './live.ts'
 import type { EndOrder } from './rpc.ts'
 import { planAlarm } from './schedule.ts'
@@ -18,6 +18,7 @@ export async function endLive(live: LiveShell, order: EndOrder): Promise<void> {
   // Without a link there is nobody to wait for.
   if (live.wire || live.isOpening) await ended
   finishShell(live, { state: 'closed', reason: live.record.ending?.reason ?? order.reason })
+  await reportState(live)
 }
 
 async function untilEnded(live: LiveShell, withinMs: number): Promise<void> {

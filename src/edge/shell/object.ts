@@ -57,7 +57,8 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
     const live = this.#live
     if (!live || isOver(live)) return
     applyRole(live, member.userId, member.role)
-    if (member.userId === live.record.userId && !mayOperate(member.role)) await endLive(live, OPENER_LEFT)
+    // What is on record goes on without the caller, who has others to tell.
+    if (member.userId === live.record.userId && !mayOperate(member.role)) this.ctx.waitUntil(endLive(live, OPENER_LEFT))
   }
 
   async reportState(): Promise<boolean> {

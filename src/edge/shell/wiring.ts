@@ -41,6 +41,8 @@ export async function openShell(live: LiveShell, opening: Opening): Promise<void
     const grant = { relay, who, request, credential, creditBytes: CREDIT_INTERACTIVE_BYTES, traceparent }
     const { events, wire } = wireUp(live, { fromOffset: 0, creditBytes: CREDIT_INTERACTIVE_BYTES })
     takeUp(live, wire, await openStream(link, grant, events))
+    // Whoever is told that it is open may look it up.
+    await reportState(live)
   } catch (error) {
     opening.credential.fill(0)
     const problem = error instanceof OpenRefused ? problemOfRefusal(error.code) : relayUnavailable('The relay cannot be reached.', error)
