@@ -94,6 +94,15 @@ describe('registration', () => {
     expect(results.map((r) => r['tries'])).toEqual([0, 0, 0, 0, 0, 5, 5, 5])
   })
 
+  test('thirty parallel registrations of one address send five mails, no more', async () => {
+    const email = 'stormed@example.net'
+    const answers = await Promise.all(Array.from({ length: 30 }, () => ask(email)))
+    expect(answers.every((a) => a.status === 202 || a.slug === 'unavailable')).toBe(true)
+    await edge.mailbox.mailTo(email, 5)
+    await until(async () => (await pending()) === 0)
+    expect(edge.mailbox.to(email)).toHaveLength(5)
+  })
+
   test('a French user is written to in French', async () => {
     await ask('francais@example.net', { locale: 'fr' })
     expect((await edge.mailbox.mailTo('francais@example.net')).subject).toContain('Confirmez')

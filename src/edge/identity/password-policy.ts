@@ -74,17 +74,27 @@ function runLength(text: string, from: number): number {
   return length
 }
 
+/** Words that a guesser tries first: those everybody uses, and those about this very person, which add nothing. */
+interface Vocabulary {
+  readonly common: ReadonlySet<string>
+  readonly own: ReadonlySet<string>
+}
+
 /** How many well-known pieces, at least, the text is made of; a character that belongs to none counts as one. */
-function piecesOf(text: string, isWord: (piece: string) => boolean): number {
+function piecesOf(text: string, { common, own }: Vocabulary): number {
   const fewest = [0]
   for (let from = 0; from < text.length; from++) {
     const before = fewest[from] ?? Number.POSITIVE_INFINITY
-    const reach = (length: number) => {
-      fewest[from + length] = Math.min(fewest[from + length] ?? Number.POSITIVE_INFINITY, before + 1)
+    const reach = (length: number, cost: 0 | 1) => {
+      fewest[from + length] = Math.min(fewest[from + length] ?? Number.POSITIVE_INFINITY, before + cost)
     }
-    reach(1)
-    for (let length = runLength(text, from); length >= RUN_CHARS_MIN; length--) reach(length)
-    for (let length = PIECE_CHARS_MIN; length <= PIECE_CHARS_MAX; length++) if (isWord(text.slice(from, from + length))) reach(length)
+    reach(1, 1)
+    for (let length = runLength(text, from); length >= RUN_CHARS_MIN; length--) reach(length, 1)
+    for (let length = PIECE_CHARS_MIN; length <= Math.min(PIECE_CHARS_MAX, text.length - from); length++) {
+      const piece = text.slice(from, from + length)
+      if (own.has(piece)) reach(length, 0)
+      else if (common.has(piece)) reach(length, 1)
+    }
   }
   return fewest[text.length] ?? 0
 }
@@ -92,10 +102,10 @@ function piecesOf(text: string, isWord: (piece: string) => boolean): number {
 const EDGES = new RegExp(`^\\d{0,${EDGE_DIGITS_MAX}}(?=\\D)|(?<=\\D)\\d{0,${EDGE_DIGITS_MAX}}$`, 'g')
 
 /** Whether the whole text, or what it repeats, is made of next to nothing unknown. */
-function isGuessable(text: string, isWord: (piece: string) => boolean): boolean {
+function isGuessable(text: string, vocabulary: Vocabulary): boolean {
   const period = periodOf(text)
   const core = text.length >= 2 * period ? text.slice(0, period) : text.replace(EDGES, '')
-  return core.length > 0 && piecesOf(core, isWord) < PIECES_MIN
+  return core.length > 0 && piecesOf(core, vocabulary) < PIECES_MIN
 }
 
 /** Longest common substring, as two rows of the usual table. */
@@ -133,8 +143,7 @@ export function refusalOf(password: string, { productName, email, common }: Pass
   if (contains(compact(mailbox))) return 'contains your address'
   if (2 * longestShared(plain, compact(address)) >= Math.max(plain.length, 1)) return 'is too much like your address'
   const own = new Set([...partsOf(product), ...partsOf(address), compact(product), compact(mailbox)])
-  const isWord = (piece: string) => common.has(piece) || own.has(piece)
   if (common.has(folded) || [...spellings].some((s) => common.has(s))) return 'is among the most common passwords'
-  if ([...spellings].some((s) => isGuessable(s, isWord))) return 'is made of common passwords, runs of keys or repetitions'
+  if ([...spellings].some((s) => isGuessable(s, { common, own }))) return 'is made of common passwords, runs of keys or repetitions'
   return undefined
 }

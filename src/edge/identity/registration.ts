@@ -9,7 +9,7 @@ import {
 } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
 import { auditEntry, auditIfChanged } from '../audit/service.ts'
-import { mailEvent } from '../platform/mail/outbox.ts'
+import { mailEventIf } from '../platform/mail/outbox.ts'
 import { commit } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
 import { codeMac, drawCode } from './code.ts'
@@ -18,10 +18,10 @@ import { hashPassword } from './password.ts'
 import {
   burnExcess,
   claimRegistration,
-  countRegistrations,
   countWrongTry,
   insertClaimedUser,
   insertRegistration,
+  isRegistrationOpen,
   type Proof,
   provenUser,
   userByEmail,
@@ -44,22 +44,23 @@ export async function register(scope: Scope, input: Register): Promise<Registrat
   const unchecked = await admitPassword(scope, wish)
   const passwordHash = await hashPassword(scope.config.keyring, input.password)
   const since = now - HOUR_MS
-  const [taken, [sent]] = await scope.db.batch([userByEmail(scope.db, input.email), countRegistrations(scope.db, input.email, since)])
+  const taken = await userByEmail(scope.db, input.email)
   const code = drawCode()
   const isTaken = taken.length > 0
   const expiresAt = now + CODE_TTL_SECONDS * 1000
   // The mail of a taken address carries no code, and none may open its registration.
   const mac = await codeMac(scope.config.keyring, PURPOSE, { id, code: isTaken ? crypto.randomUUID() : code })
   const mail = { to: input.email, locale: taken[0]?.locale ?? input.locale, minutes: CODE_TTL_SECONDS / 60 }
-  const event = await mailEvent(scope, isTaken ? { ...mail, kind: 'register-existing' } : { ...mail, kind: 'verify-email', code })
+  // One registration too many is burnt within the batch, and then nothing is mailed: no race can send more.
+  const event = await mailEventIf(
+    scope,
+    isTaken ? { ...mail, kind: 'register-existing' } : { ...mail, kind: 'verify-email', code },
+    isRegistrationOpen(id),
+  )
   const row = { id, email: input.email, passwordHash, locale: input.locale, codeMac: mac, createdAt: now, expiresAt }
   const burn = burnExcess(scope.db, id, { email: input.email, since, max: MAILS_PER_HOUR_MAX })
   const entry = auditEntry(scope, { action: 'user.register', subject: id, actorId: 'anonymous' })
-  await commit(
-    scope,
-    [insertRegistration(scope.db, row), burn, entry, ...unchecked],
-    (sent?.recent ?? 0) < MAILS_PER_HOUR_MAX ? [event] : [],
-  )
+  await commit(scope, [insertRegistration(scope.db, row), burn, entry, ...unchecked], [event])
   return { registrationId: id, expiresAt: toMoment(expiresAt) }
 }
 

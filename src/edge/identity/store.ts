@@ -1,4 +1,4 @@
-import { and, count, desc, eq, gt, isNull, lt, or, sql } from 'drizzle-orm'
+import { and, desc, eq, gt, isNull, lt, or, type SQL, sql } from 'drizzle-orm'
 import { CODE_TRIES_MAX, type RegistrationId, type UserId } from '../../contract/identity.ts'
 import type { Db } from '../platform/db.ts'
 import { passwordResets, registrations, sessions, signingKeys, users } from './tables.ts'
@@ -9,11 +9,9 @@ export const userById = (db: Db, id: UserId) => db.select().from(users).where(eq
 
 export const insertRegistration = (db: Db, row: typeof registrations.$inferInsert) => db.insert(registrations).values(row)
 
-export const countRegistrations = (db: Db, email: string, since: number) =>
-  db
-    .select({ recent: count() })
-    .from(registrations)
-    .where(and(eq(registrations.email, email), gt(registrations.createdAt, since)))
+/** Whether a registration may still be proven: one too many is burnt as it is made. */
+export const isRegistrationOpen = (id: RegistrationId): SQL =>
+  sql`EXISTS (SELECT 1 FROM registrations WHERE id = ${id} AND tries < ${CODE_TRIES_MAX})`
 
 /** Burns a registration that is one too many, counted where nothing can race: unmailed codes must not be left to guess. */
 export const burnExcess = (db: Db, id: RegistrationId, limit: { readonly email: string; readonly since: number; readonly max: number }) =>

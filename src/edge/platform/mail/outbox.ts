@@ -1,7 +1,7 @@
 import type { SQL } from 'drizzle-orm'
 import * as z from 'zod'
 import { Email, Locale } from '../../../contract/identity.ts'
-import { type Consumer, DeadEventError, type OutboxEvent, outboxEvent, outboxEventIf } from '../outbox/outbox.ts'
+import { type Consumer, DeadEventError, type OutboxEvent, outboxEventIf } from '../outbox/outbox.ts'
 import type { Scope } from '../scope.ts'
 import { chooseTransport } from './mail.ts'
 import { MAIL_KINDS, renderCodeMail } from './message.ts'
@@ -30,10 +30,10 @@ const QueuedMail = z.strictObject({
 /** A mail to be written and sent once the batch that carries it is in. */
 export type QueuedMail = z.input<typeof QueuedMail>
 
-/** Queues a mail. Nobody waits for its delivery: waiting would tell whether an address is known. */
-export const mailEvent = (scope: Scope, mail: QueuedMail): Promise<OutboxEvent> => outboxEvent(scope, MAIL_TOPIC, mail)
-
-/** As {@link mailEvent}, where only the batch that carries it can tell whether the mail is due. */
+/**
+ * Queues a mail, if the batch that carries it finds it due. Nobody waits for its delivery: waiting would tell whether an
+ * address is known.
+ */
 export const mailEventIf = (scope: Scope, mail: QueuedMail, condition: SQL): Promise<OutboxEvent> =>
   outboxEventIf(scope, { topic: MAIL_TOPIC, payload: mail, condition })
 
