@@ -313,6 +313,6 @@ export const shellSockets = {
     summary:
       'Watch a shell and, for its opener, type into it. Frames: `ViewerFrame` and `ShellFrame`, output as binary with a 64-bit offset.',
     params: ShellPath,
-    problems: ['unauthenticated', 'session-ended', 'ticket-invalid', 'origin-untrusted', 'not-found', 'upgrade-required'],
+    problems: ['unauthenticated', 'session-ended', 'ticket-invalid', 'origin-untrusted', 'not-found', 'limit-reached', 'upgrade-required'],
   }),
 }

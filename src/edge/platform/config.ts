@@ -43,18 +43,17 @@ const limits = z
     return z.NEVER
   })
 
+const json = z.string().transform((s, ctx) => {
+  try {
+    return JSON.parse(s) as unknown
+  } catch {
+    ctx.addIssue({ code: 'custom', message: 'not JSON' })
+    return z.NEVER
+  }
+})
+
 const jwk = (shape: z.ZodRawShape) =>
-  z
-    .string()
-    .transform((s, ctx) => {
-      try {
-        return JSON.parse(s) as unknown
-      } catch {
-        ctx.addIssue({ code: 'custom', message: 'not JSON' })
-        return z.NEVER
-      }
-    })
-    .pipe(z.object({ kty: z.literal('OKP'), x: z.string().length(43), kid: z.string().min(1).max(64).optional(), ...shape }))
+  json.pipe(z.object({ kty: z.literal('OKP'), x: z.string().length(43), kid: z.string().min(1).max(64).optional(), ...shape }))
 
 const Vars = z.object({
   ENVIRONMENT: z.enum(['dev', 'production']).default('production'),
@@ -87,7 +86,8 @@ const Vars = z.object({
   RELAY_PORT: z.coerce.number().int().min(1).max(65_535).default(443),
   RELAY_VERIFY_KEY: jwk({ crv: z.literal('Ed25519') }).optional(),
   RELAY_SEAL_KEY: jwk({ crv: z.literal('X25519') }).optional(),
-  RELAY_DIALER_KEY: jwk({ crv: z.literal('Ed25519'), d: z.string().length(43) }).optional(),
+  RELAY_DIALER_KEY: jwk({ crv: z.literal('Ed25519'), d: z.string().length(43), kid: z.string().min(1).max(64) }).optional(),
+  RELAY_CONTAINER_ENV: json.pipe(z.record(z.string().regex(/^[A-Z_]+$/), z.string())).optional(),
 })
 
 /** Every `[vars]` key and secret the Worker reads. */
@@ -113,7 +113,8 @@ export interface RelayConfig {
   readonly id: string
   readonly transport:
     | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-    | { readonly kind: 'container'; readonly port: number }
+    /** `env` is the environment of the relay in the container, its keys among it. */
+    | { readonly kind: 'container'; readonly port: number; readonly env: Readonly<Record<string, string>> }
   readonly verifyKey: JsonWebKey
   readonly sealKey: JsonWebKey
   readonly dialerKey: JsonWebKey & { readonly kid?: string | undefined }
@@ -172,6 +173,7 @@ function missingKeys(v: Parsed): string[] {
     ...(v.MAIL_TRANSPORT === 'catcher' && !v.MAIL_CATCHER_URL ? ['MAIL_CATCHER_URL'] : []),
     ...(relay > 0 && relay < 3 ? ['RELAY_VERIFY_KEY', 'RELAY_SEAL_KEY', 'RELAY_DIALER_KEY'] : []),
     ...(relay === 3 && v.RELAY_TRANSPORT === 'tcp' && !v.RELAY_HOST ? ['RELAY_HOST'] : []),
+    ...(relay === 3 && v.RELAY_TRANSPORT === 'container' && !v.RELAY_CONTAINER_ENV ? ['RELAY_CONTAINER_ENV'] : []),
   ]
 }
 
@@ -186,7 +188,7 @@ function relayOf(v: Parsed): RelayConfig | undefined {
   if (!verifyKey || !sealKey || !dialerKey) return undefined
   const transport =
     v.RELAY_TRANSPORT === 'container'
-      ? ({ kind: 'container', port: v.RELAY_PORT } as const)
+      ? ({ kind: 'container', port: v.RELAY_PORT, env: v.RELAY_CONTAINER_ENV ?? {} } as const)
       : ({ kind: 'tcp', host: v.RELAY_HOST ?? '', port: v.RELAY_PORT } as const)
   return {
     id: v.RELAY_ID,

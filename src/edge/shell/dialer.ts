@@ -14,10 +14,7 @@ export interface RelayDialer {
 /** What a Durable Object offers when a container is bound to its class. */
 export type ContainerPort = Pick<Container, 'running' | 'start' | 'getTcpPort' | 'setInactivityTimeout' | 'destroy'>
 
-type ContainerTransport = Extract<RelayConfig['transport'], { readonly kind: 'container' }> & {
-  /** Environment of the relay in the container, its keys among it. */
-  readonly env?: Readonly<Record<string, string>>
-}
+type ContainerTransport = Extract<RelayConfig['transport'], { readonly kind: 'container' }>
 
 /** A container needs a moment from start to listening. */
 const CONTAINER_READY_MS = 20_000
@@ -46,7 +43,7 @@ const tcpDialer = ({ host, port }: { readonly host: string; readonly port: numbe
   release: async () => undefined,
 })
 
-function containerDialer({ port, env = {} }: ContainerTransport, container: ContainerPort): RelayDialer {
+function containerDialer({ port, env }: ContainerTransport, container: ContainerPort): RelayDialer {
   return {
     async dial(withinMs) {
       const isFresh = !container.running
