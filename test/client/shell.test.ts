@@ -389,15 +389,3 @@ describe('a view', () => {
     expect(view.status).toBe('open')
   })
 })
-
-test('a platform without WebSocket is told so', () => {
-  const bare = createClient({ origin: service.origin })
-  const { WebSocket } = globalThis
-  try {
-    Reflect.deleteProperty(globalThis, 'WebSocket')
-    expect(() => createClient({ origin: service.origin }).shells.attach(SHELL_ID, collector())).toThrow(TypeError)
-  } finally {
-    globalThis.WebSocket = WebSocket
-  }
-  bare.close()
-})
