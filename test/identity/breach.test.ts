@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Edge, PASSWORD, startEdge } from '../harness.ts'
+import { pastOf } from '../../src/edge/identity/breach.ts'
+import { parseConfig } from '../../src/edge/platform/config.ts'
+import type { Scope } from '../../src/edge/platform/scope.ts'
+import { type Edge, PASSWORD, rootSecret, startEdge } from '../harness.ts'
 import { type Answering, lineFor, padding, type RangeService, startRangeService } from './range-service.ts'
 import { type Answer, post } from './raw.ts'
 
@@ -76,6 +79,41 @@ test('five characters of a hash leave, once an hour, and nothing else', async ()
     { path: expect.stringMatching(/^\/range\/[0-9A-F]{5}$/) as string, padding: 'true', userAgent: 'Parvis' },
   ])
   for (const { path } of service.asked) expect(path).toMatch(/^\/range\/[0-9A-F]{5}$/)
+})
+
+test('an answer is asked for again after an hour', async () => {
+  const password = phrase()
+  let now = 0
+  const isolate = { config: { breach: { rangeUrl: service.url } }, now: () => now, log: () => undefined } as unknown as Scope
+  service.answerLines(padding(20))
+  expect(await pastOf(isolate, password)).toBe('clean')
+  service.answerLines([lineFor(password, 1)])
+  now += 3_599_999
+  expect(await pastOf(isolate, password)).toBe('clean')
+  now += 1
+  expect(await pastOf(isolate, password)).toBe('breached')
+  expect(service.askedFor(password)).toHaveLength(2)
+})
+
+describe('the look-up', () => {
+  const production = {
+    PUBLIC_ORIGIN: 'https://parvis.example.org',
+    SECRET_KEYS: rootSecret(),
+    MAIL_FROM: 'hello@parvis.example.org',
+    MAIL_TRANSPORT: 'cloudflare',
+  }
+  const checkOf = (env: object) => parseConfig({ ...production, ...env }).breach.check
+
+  test('is off by default on a developer’s machine, and on where people sign up', () => {
+    expect(checkOf({ ENVIRONMENT: 'dev' })).toBe('off')
+    expect(checkOf({})).toBe('open')
+    expect(checkOf({ BREACH_CHECK: 'closed' })).toBe('closed')
+  })
+
+  test('goes over TLS outside dev', () => {
+    expect(() => checkOf({ BREACH_RANGE_URL: 'http://range.example.org/' })).toThrow('BREACH_RANGE_URL')
+    expect(() => checkOf({ BREACH_RANGE_URL: 'https://range.example.org/no-end' })).toThrow('BREACH_RANGE_URL')
+  })
 })
 
 describe('a service that fails', () => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Edge, PASSWORD, startEdge } from '../harness.ts'
+import { until } from '../until.ts'
 import { accountsOf, tally } from './account.ts'
 import { post, register } from './raw.ts'
 
@@ -103,6 +104,33 @@ describe('changing a password', () => {
     expect(await reset(resetId, code, 'a password of a mail reader')).toMatchObject({ status: 400, slug: 'code-invalid' })
     expect((await login(email, OTHER)).status).toBe(200)
   })
+})
+
+test('every operation on devices and passwords works through the typed client', async () => {
+  const { client, email } = await edge.signUp('typed')
+  const phone = edge.client()
+  await phone.login({ body: { email, password: PASSWORD, deviceName: 'Phone' } })
+  const { items } = await client.listSessions()
+  const [there, here] = [items.find((s) => s.name === 'Phone')!, items.find((s) => s.isCurrent)!]
+  expect(await client.renameSession({ params: { sessionId: here.id }, body: { name: 'Desk' } })).toMatchObject({
+    name: 'Desk',
+    isCurrent: true,
+  })
+  await client.revokeSession({ params: { sessionId: there.id } })
+  await expect(phone.getMe()).rejects.toMatchObject({ slug: 'session-ended' })
+  expect(await client.revokeOtherSessions()).toEqual({ ended: 0 })
+  await expect(client.changePassword({ body: { currentPassword: 'wrong', newPassword: OTHER } })).rejects.toMatchObject({
+    slug: 'credentials-invalid',
+  })
+  await client.changePassword({ body: { currentPassword: PASSWORD, newPassword: OTHER } })
+  expect(await client.getMe()).toMatchObject({ email })
+  const { resetId } = await phone.forgotPassword({ body: { email } })
+  const mail = await until(async () => mailsTo(email, /^Reset/)[0])
+  const code = /\b\d{6}\b/.exec(mail.text ?? '')?.[0] ?? ''
+  await phone.resetPassword({ body: { resetId, code, newPassword: 'a third and better phrase' } })
+  await expect(client.getMe()).rejects.toMatchObject({ slug: 'session-ended' })
+  await phone.login({ body: { email, password: 'a third and better phrase' } })
+  expect(await phone.getMe()).toMatchObject({ email })
 })
 
 describe('registering', () => {

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { accountCharge } from '../../src/edge/identity/attempt.ts'
+import { sweepIdentity } from '../../src/edge/identity/sweep.ts'
 import { type Edge, PASSWORD, startEdge } from '../harness.ts'
 import { accountsOf, type Device, shapeOf, tally, wrong } from './account.ts'
 import { post, register } from './raw.ts'
@@ -225,6 +226,22 @@ describe('resetting a password', () => {
     expect((await reset(resetId, code, OTHER)).status).toBe(204)
     expect(await count('SELECT count(*) AS n FROM limits WHERE key = ?', key)).toBe(0)
   })
+})
+
+test('a request is forgotten a day after it expired', async () => {
+  const [old, young] = [await ask(await register(edge, 'swept')), await ask(await register(edge, 'kept'))]
+  const age = 'UPDATE password_resets SET expires_at = ? WHERE id = ?'
+  await edge.db
+    .prepare(age)
+    .bind(Date.now() - 86_400_001, old.resetId)
+    .run()
+  await edge.db
+    .prepare(age)
+    .bind(Date.now() - 80_000_000, young.resetId)
+    .run()
+  await sweepIdentity(scopeOf(edge))
+  const left = 'SELECT count(*) AS n FROM password_resets WHERE id = ?'
+  expect([await count(left, old.resetId), await count(left, young.resetId)]).toEqual([0, 1])
 })
 
 test('neither the database nor the log holds a password or a code of a change or a reset in the clear', async () => {
