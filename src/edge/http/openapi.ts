@@ -18,13 +18,35 @@ const templateOf = (path: string): string => path.replace(/:(\w+)/g, '{$1}')
 
 const TRACE_HEADER = z.string().meta({ description: 'W3C trace context of this answer.', header: { id: 'traceparent' } })
 
+const RETRY_HEADER = z.string().meta({ description: 'Whole seconds to wait before another try.', header: { id: 'retry-after' } })
+const LIMIT_HEADERS = {
+  'ratelimit-policy': z.string().meta({
+    description: 'The budgets in the way: units granted and for how many seconds (draft-ietf-httpapi-ratelimit-headers-11).',
+    example: '"login";q=5;w=300',
+    header: { id: 'ratelimit-policy' },
+  }),
+  ratelimit: z.string().meta({
+    description: 'Units left of those budgets, and for how many seconds no more than that.',
+    example: '"login";r=0;t=300',
+    header: { id: 'ratelimit' },
+  }),
+}
+
+/** What an answer of a status tells besides its body. */
+const headersOf = (status: string) =>
+  z.object({
+    traceparent: TRACE_HEADER,
+    ...(status === '429' || status === '503' ? { 'retry-after': RETRY_HEADER } : {}),
+    ...(status === '429' ? LIMIT_HEADERS : {}),
+  })
+
 /** One response per status; the problems that share it are told apart by `type`. */
 function problemResponses(slugs: readonly ProblemSlug[]): ZodOpenApiResponsesObject {
   const byStatus = Object.groupBy(slugs, (slug) => PROBLEMS[slug].status)
   const entries = Object.entries(byStatus).map(([status, same = []]) => {
     const description = same.map((slug) => `\`${slug}\`: ${PROBLEMS[slug].title}`).join('\n\n')
     const content = { 'application/problem+json': { schema: ProblemBody } }
-    return [status, { description, headers: z.object({ traceparent: TRACE_HEADER }), content, 'x-problems': same }]
+    return [status, { description, headers: headersOf(status), content, 'x-problems': same }]
   })
   return Object.fromEntries(entries) as ZodOpenApiResponsesObject
 }

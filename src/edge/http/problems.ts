@@ -1,5 +1,5 @@
 import type { Context } from 'hono'
-import { isProblem, PROBLEMS, Problem, type ProblemBody } from '../../contract/problem.ts'
+import { isProblem, type LimitState, PROBLEMS, Problem, type ProblemBody } from '../../contract/problem.ts'
 import { ConfigError } from '../platform/config.ts'
 import { isOutage } from '../platform/db.ts'
 import { describeError, logFor } from '../platform/log.ts'
@@ -15,6 +15,13 @@ export function problemOf(error: unknown): Problem {
   if (isProblem(error)) return error
   if (isOutage(error)) return new Problem('unavailable', { retryAfterSeconds: OUTAGE_RETRY_SECONDS }, { cause: error })
   return new Problem('internal', {}, { cause: error })
+}
+
+/** The budgets a problem tells of. A refusal that is of none still says how long: nothing is granted until then. */
+function limitsOf({ slug, extras }: Problem): readonly LimitState[] {
+  if (extras.limits || PROBLEMS[slug].status !== 429) return extras.limits ?? []
+  const seconds = extras.retryAfterSeconds ?? 1
+  return [{ policy: 'pause', quota: 0, windowSeconds: seconds, remaining: 0, resetSeconds: seconds }]
 }
 
 /** A problem as bytes. */
@@ -33,7 +40,7 @@ export function problemResponse(problem: Problem, traceId: string): Response {
   headers.set('content-type', 'application/problem+json; charset=utf-8')
   if (status === 401) headers.set('www-authenticate', 'Bearer realm="parvis"')
   if (extras.retryAfterSeconds !== undefined) headers.set('retry-after', String(extras.retryAfterSeconds))
-  setLimitHeaders(headers, extras.limits ?? [])
+  setLimitHeaders(headers, limitsOf(problem))
   return new Response(JSON.stringify(body), { status, headers })
 }
 
