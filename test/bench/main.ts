@@ -84,18 +84,19 @@ function rowsOf({ parvis, bare }: { readonly parvis: string; readonly bare: stri
       bar: {},
     },
     {
-      name: '`POST /v1/auth/login` against the bare hash',
-      mine: login,
-      bare: { name: 'hash', url: `${bare}/hash`, method: 'POST' },
-      by: 'latency',
-      bar: { ratioMax: 1.15 },
-    },
-    {
       name: '`POST /v1/auth/refresh` against a bare D1 write',
       mine: refresh,
       bare: { name: 'write', url: `${bare}/write`, method: 'POST' },
       by: 'latency',
       bar: { ratioMin: 0.7 },
+    },
+    // Last: every sign-in is one more session, and the oldest of too many ends.
+    {
+      name: '`POST /v1/auth/login` against the bare hash',
+      mine: login,
+      bare: { name: 'hash', url: `${bare}/hash`, method: 'POST' },
+      by: 'latency',
+      bar: { ratioMax: 1.15 },
     },
   ]
 }
@@ -163,7 +164,7 @@ async function main(): Promise<void> {
     SMTP_PORT: String(mailbox.port),
     SMTP_TLS: 'none',
     // One address asks for everything here: what the limiter costs is measured, its refusals are not.
-    LIMITS: 'login=100000/60 login-place=100000/60 login-account=100000/60 refresh=100000/60',
+    LIMITS: 'login=100000/60 login-place=100000/60 login-account=100000/60',
   }
   const options = {
     d1Databases: { DB: 'parvis' },
