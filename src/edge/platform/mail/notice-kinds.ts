@@ -1,0 +1,219 @@
+import type { Kind } from './kind.ts'
+
+/** Mails that tell what happened. None shows text that whoever acted could choose: it would be theirs to lure with. */
+export const NOTICE_KINDS = {
+  'register-existing': {
+    en: {
+      subject: 'You already have a {product} account',
+      heading: 'You already have an account',
+      body: [
+        'Somebody, perhaps you, tried to create a {product} account with this address. It already has one, so nothing was created and nothing has changed.',
+        'If it was you, sign in with your password, or reset it if you have forgotten it.',
+        'If it was not you, there is nothing to do. Whoever tried was not told that this account exists.',
+      ],
+    },
+    fr: {
+      subject: 'Vous avez déjà un compte {product}',
+      heading: 'Vous avez déjà un compte',
+      body: [
+        'Quelqu’un, peut-être vous, a voulu créer un compte {product} avec cette adresse. Elle en a déjà un\u00a0: rien n’a été créé, rien n’a changé.',
+        'Si c’était vous, connectez-vous avec votre mot de passe, ou réinitialisez-le si vous l’avez oublié.',
+        'Si ce n’était pas vous, il n’y a rien à faire. La personne n’a pas appris que ce compte existe.',
+      ],
+    },
+  },
+  'change-existing': {
+    en: {
+      subject: 'This address already has a {product} account',
+      heading: 'This address already has an account',
+      body: [
+        'Somebody, perhaps you, wanted to give another {product} account this address. It already has an account of its own, so nothing has changed.',
+        'If it was you, delete one of the two accounts first, or choose another address.',
+        'If it was not you, there is nothing to do. Whoever tried was not told that this account exists.',
+      ],
+    },
+    fr: {
+      subject: 'Cette adresse a déjà un compte {product}',
+      heading: 'Cette adresse a déjà un compte',
+      body: [
+        'Quelqu’un, peut-être vous, a voulu donner cette adresse à un autre compte {product}. Elle a déjà son propre compte\u00a0: rien n’a changé.',
+        'Si c’était vous, supprimez d’abord l’un des deux comptes, ou choisissez une autre adresse.',
+        'Si ce n’était pas vous, il n’y a rien à faire. La personne n’a pas appris que ce compte existe.',
+      ],
+    },
+  },
+  'password-reset': {
+    en: {
+      subject: 'Your {product} password was reset',
+      heading: 'Your password was reset',
+      body: [
+        'The password of your {product} account was replaced on {time}, with a code or link sent to this address. Every device was signed out.',
+        'If it was you, sign in with the new password; there is nothing else to do.',
+        'If it was not you, somebody can read your mail: secure your mailbox first, then reset your password again.',
+      ],
+    },
+    fr: {
+      subject: 'Votre mot de passe {product} a été réinitialisé',
+      heading: 'Votre mot de passe a été réinitialisé',
+      body: [
+        'Le mot de passe de votre compte {product} a été remplacé le {time}, avec un code ou un lien envoyé à cette adresse. Tous les appareils ont été déconnectés.',
+        'Si c’était vous, connectez-vous avec le nouveau mot de passe\u00a0: il n’y a rien d’autre à faire.',
+        'Si ce n’était pas vous, quelqu’un peut lire votre courrier\u00a0: sécurisez d’abord votre messagerie, puis réinitialisez de nouveau votre mot de passe.',
+      ],
+    },
+  },
+  'password-changed': {
+    en: {
+      subject: 'Your {product} password was changed',
+      heading: 'Your password was changed',
+      body: [
+        'The password of your {product} account was changed on {time}. All your other devices were signed out.',
+        'If it was you, there is nothing to do.',
+        'If it was not you, somebody knows your old password: reset it at once with “Forgot password”. That signs everybody else out.',
+      ],
+    },
+    fr: {
+      subject: 'Votre mot de passe {product} a été modifié',
+      heading: 'Votre mot de passe a été modifié',
+      body: [
+        'Le mot de passe de votre compte {product} a été modifié le {time}. Tous vos autres appareils ont été déconnectés.',
+        'Si c’était vous, il n’y a rien à faire.',
+        'Si ce n’était pas vous, quelqu’un connaît votre ancien mot de passe\u00a0: réinitialisez-le tout de suite avec «\u00a0Mot de passe oublié\u00a0». Tous les autres seront déconnectés.',
+      ],
+    },
+  },
+  'email-restored': {
+    en: {
+      subject: 'The change of address of your {product} account was undone',
+      heading: 'The change of address was undone',
+      body: [
+        'Your {product} account has its former mail address back since {time}. Every device was signed out, and the account needs a new password.',
+        'If it was you, choose one with “Forgot password”, at the former address.',
+        'If it was not you, the owner of the former address has taken the account back.',
+      ],
+    },
+    fr: {
+      subject: 'Le changement d’adresse de votre compte {product} a été annulé',
+      heading: 'Le changement d’adresse a été annulé',
+      body: [
+        'Votre compte {product} a retrouvé son ancienne adresse le {time}. Tous les appareils ont été déconnectés, et il faut un nouveau mot de passe.',
+        'Si c’était vous, choisissez-le avec «\u00a0Mot de passe oublié\u00a0», à l’ancienne adresse.',
+        'Si ce n’était pas vous, le propriétaire de l’ancienne adresse a repris le compte.',
+      ],
+    },
+  },
+  'new-device': {
+    en: {
+      subject: 'New sign-in to your {product} account',
+      heading: 'New sign-in',
+      body: [
+        'Somebody has signed in to your {product} account on a device, or from a country, that we have not seen you use before.',
+        {
+          facts: [
+            ['Device', '{device}'],
+            ['Place', '{place}'],
+            ['Time', '{time}'],
+          ],
+        },
+        'If it was you, there is nothing to do.',
+        'If it was not you, that person can enter your account: change your password now. That signs everybody else out.',
+      ],
+    },
+    fr: {
+      subject: 'Nouvelle connexion à votre compte {product}',
+      heading: 'Nouvelle connexion',
+      body: [
+        'Quelqu’un s’est connecté à votre compte {product} sur un appareil, ou depuis un pays, que nous ne vous connaissions pas.',
+        {
+          facts: [
+            ['Appareil', '{device}'],
+            ['Lieu', '{place}'],
+            ['Date', '{time}'],
+          ],
+        },
+        'Si c’était vous, il n’y a rien à faire.',
+        'Si ce n’était pas vous, cette personne peut entrer dans votre compte\u00a0: changez votre mot de passe tout de suite. Tous les autres seront déconnectés.',
+      ],
+    },
+  },
+  'factor-added': {
+    en: {
+      subject: 'A sign-in method was added to your {product} account',
+      heading: 'A sign-in method was added',
+      body: [
+        'Your {product} account has one more way to sign in since {time}: {factor}.',
+        'If it was you, there is nothing to do.',
+        'If it was not you, change your password now, which signs everybody else out, and remove the method in your account.',
+      ],
+    },
+    fr: {
+      subject: 'Un moyen de connexion a été ajouté à votre compte {product}',
+      heading: 'Un moyen de connexion a été ajouté',
+      body: [
+        'Votre compte {product} a un moyen de connexion de plus depuis le {time}\u00a0: {factor}.',
+        'Si c’était vous, il n’y a rien à faire.',
+        'Si ce n’était pas vous, changez votre mot de passe tout de suite, ce qui déconnecte tous les autres, et retirez ce moyen dans votre compte.',
+      ],
+    },
+  },
+  'factor-removed': {
+    en: {
+      subject: 'A sign-in method was removed from your {product} account',
+      heading: 'A sign-in method was removed',
+      body: [
+        'Your {product} account has one way to sign in less since {time}: {factor}.',
+        'If it was you, there is nothing to do.',
+        'If it was not you, change your password now, which signs everybody else out, and add the method again.',
+      ],
+    },
+    fr: {
+      subject: 'Un moyen de connexion a été retiré de votre compte {product}',
+      heading: 'Un moyen de connexion a été retiré',
+      body: [
+        'Votre compte {product} a un moyen de connexion de moins depuis le {time}\u00a0: {factor}.',
+        'Si c’était vous, il n’y a rien à faire.',
+        'Si ce n’était pas vous, changez votre mot de passe tout de suite, ce qui déconnecte tous les autres, et ajoutez de nouveau ce moyen.',
+      ],
+    },
+  },
+  'recovery-code-used': {
+    en: {
+      subject: 'A recovery code of your {product} account was used',
+      heading: 'A recovery code was used',
+      body: [
+        'Somebody signed in to your {product} account on {time} with one of your recovery codes. It does not work again.',
+        'If it was you, there is nothing to do; make new codes before the last one is used.',
+        'If it was not you, change your password now, which signs everybody else out, and make new recovery codes.',
+      ],
+    },
+    fr: {
+      subject: 'Un code de secours de votre compte {product} a été utilisé',
+      heading: 'Un code de secours a été utilisé',
+      body: [
+        'Quelqu’un s’est connecté à votre compte {product} le {time} avec l’un de vos codes de secours. Il ne servira plus.',
+        'Si c’était vous, il n’y a rien à faire\u00a0; créez de nouveaux codes avant d’avoir utilisé le dernier.',
+        'Si ce n’était pas vous, changez votre mot de passe tout de suite, ce qui déconnecte tous les autres, et créez de nouveaux codes de secours.',
+      ],
+    },
+  },
+  'api-key-made': {
+    en: {
+      subject: 'An API key was made for your {product} account',
+      heading: 'An API key was made',
+      body: [
+        'A key with which programs can act for your {product} account was made on {time}.',
+        'If it was you, there is nothing to do.',
+        'If it was not you, revoke the key in your account and change your password now, which signs everybody else out.',
+      ],
+    },
+    fr: {
+      subject: 'Une clé d’API a été créée pour votre compte {product}',
+      heading: 'Une clé d’API a été créée',
+      body: [
+        'Une clé avec laquelle des programmes peuvent agir pour votre compte {product} a été créée le {time}.',
+        'Si c’était vous, il n’y a rien à faire.',
+        'Si ce n’était pas vous, révoquez la clé dans votre compte et changez votre mot de passe tout de suite, ce qui déconnecte tous les autres.',
+      ],
+    },
+  },
+} as const satisfies Record<string, Kind>
