@@ -97,6 +97,14 @@ export const Login = z
 /** What `login` takes. */
 export type Login = z.output<typeof Login>
 
+/**
+ * One way in which a user was authenticated: the values of RFC 8176, and `email` for a code or link that was mailed.
+ * `mfa` stands beside the others where more than one factor was proven.
+ */
+export const AuthMethod = z.enum(['pwd', 'email', 'otp', 'hwk', 'swk', 'user', 'mfa']).meta({ id: 'AuthMethod' })
+/** One way in which a user was authenticated. */
+export type AuthMethod = z.infer<typeof AuthMethod>
+
 /** Why a refresh answered as it did: rotated, or one of the two benign races that converge on the current token. */
 export const RefreshCause = z.enum(['rotated', 'concurrent-refresh', 'fail-to-save']).meta({ id: 'RefreshCause' })
 /** Why a refresh answered as it did. */

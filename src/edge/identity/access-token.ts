@@ -9,6 +9,17 @@ import { jitteredTtlSeconds } from './policy.ts'
 import { liveSession } from './session-store.ts'
 import { SIGNING_ALG, signingKey, verifyingKey } from './signing-keys.ts'
 
+/** A session as its tokens need it. */
+export interface TokenSubject {
+  readonly id: SessionId
+  readonly userId: UserId
+  readonly counter: number
+  readonly expiresAt: number
+  /** RFC 8176 values, apart by spaces. */
+  readonly amr: string
+  readonly authenticatedAt: number
+}
+
 /** RFC 9068 §2.1: what tells an access token from every other token of ours. */
 const TYP = 'at+jwt'
 /** Workers' clocks agree to well under this. */
@@ -31,16 +42,18 @@ interface Remembered {
 const remembered = new Map<string, Remembered>()
 
 /** An access token for a session. `exp` never passes the session's own end. */
-export async function mintAccessToken(
-  scope: Scope,
-  session: { readonly id: SessionId; readonly userId: UserId; readonly expiresAt: number },
-) {
+export async function mintAccessToken(scope: Scope, session: Omit<TokenSubject, 'counter'>) {
   const { kid, key } = await signingKey(scope)
   const now = Math.floor(scope.now() / 1000)
   const random = (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32
   const exp = Math.min(now + jitteredTtlSeconds(scope.config.accessTtlSeconds, random), Math.floor(session.expiresAt / 1000))
   const { publicOrigin } = scope.config
-  const accessToken = await new SignJWT({ sid: session.id, client_id: publicOrigin })
+  const accessToken = await new SignJWT({
+    sid: session.id,
+    client_id: publicOrigin,
+    amr: session.amr.split(' '),
+    auth_time: Math.floor(session.authenticatedAt / 1000),
+  })
     .setProtectedHeader({ alg: SIGNING_ALG, typ: TYP, kid })
     .setIssuer(publicOrigin)
     .setAudience(publicOrigin)

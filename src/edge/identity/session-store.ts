@@ -14,7 +14,8 @@ export const insertSession = (db: Db, s: NewSession, passwordVersion: number) =>
     .select(
       sql`SELECT ${s.id} AS id, ${s.userId} AS user_id, ${s.mode} AS mode, ${s.counter} AS counter, ${s.createdAt} AS created_at,
         ${s.refreshedAt} AS refreshed_at, ${s.idleExpiresAt} AS idle_expires_at, ${s.expiresAt} AS expires_at, NULL AS ended_at,
-        NULL AS end_cause, ${s.name} AS name, ${s.browser} AS browser, ${s.system} AS system, ${s.country} AS country, ${s.city} AS city
+        NULL AS end_cause, ${s.name} AS name, ${s.browser} AS browser, ${s.system} AS system, ${s.country} AS country, ${s.city} AS city,
+        ${s.amr} AS amr, ${s.authenticatedAt} AS authenticated_at
         FROM users WHERE id = ${s.userId} AND password_version = ${passwordVersion} AND disabled_at IS NULL`,
     )
     .returning({ id: sessions.id })

@@ -41,6 +41,9 @@ export const sessions = sqliteTable('sessions', {
   system: text('system'),
   country: text('country'),
   city: text('city'),
+  /** RFC 8176 values, apart by spaces. */
+  amr: text('amr').notNull().default('pwd'),
+  authenticatedAt: integer('authenticated_at').notNull().default(0),
 })
 
 export const passwordResets = sqliteTable('password_resets', {

@@ -1,16 +1,8 @@
 import { toMoment } from '../../contract/id.ts'
-import type { RefreshCause, SessionId, Tokens, UserId } from '../../contract/identity.ts'
+import type { RefreshCause, Tokens } from '../../contract/identity.ts'
 import type { Scope } from '../platform/scope.ts'
-import { mintAccessToken } from './access-token.ts'
+import { mintAccessToken, type TokenSubject } from './access-token.ts'
 import { mintRefreshToken } from './refresh-token.ts'
-
-/** A session as its tokens need it. */
-export interface TokenSubject {
-  readonly id: SessionId
-  readonly userId: UserId
-  readonly counter: number
-  readonly expiresAt: number
-}
 
 /** The pair for a session's current generation; the refresh token comes out the same each time. */
 export async function tokensFor(scope: Scope, session: TokenSubject, cause?: RefreshCause): Promise<Tokens> {
