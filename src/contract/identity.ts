@@ -77,10 +77,43 @@ export type Registration = z.infer<typeof Registration>
 /** A code as it was mailed; leading zeros count. */
 export const MailedCode = z.string().regex(new RegExp(`^\\d{${CODE_DIGITS}}$`))
 
-/** What `verifyEmail` takes: the registration and the code that was mailed. */
-export const VerifyEmail = z.strictObject({ registrationId: RegistrationId, code: MailedCode }).meta({ id: 'VerifyEmail' })
+/** The token of a mailed link: what stands behind the `#` of its URL, 256 bits in base64url. */
+export const LinkToken = z
+  .string()
+  .regex(/^[A-Za-z0-9_-]{43}$/)
+  .meta({ id: 'LinkToken', description: 'What stands behind the `#` of a mailed link.' })
+
+/** Whether exactly one proof is given: an id with the code that was mailed for it, or the token of the mailed link alone. */
+export const isOneProof = ({ id, code, token }: { id?: string | undefined; code?: string | undefined; token?: string | undefined }) =>
+  token === undefined ? id !== undefined && code !== undefined : id === undefined && code === undefined
+
+/** What is wrong when it is not one proof. */
+export const ONE_PROOF = { error: 'needs the id and the mailed code, or the token of the mailed link alone', path: ['code'] }
+
+/**
+ * What `verifyEmail` takes. The client that registered gives `registrationId` with the mailed `code`, or with the `token` of the mailed
+ * link. Any other gives the `token` with a `password` of its own: whoever reads the mail need not be who chose the first one.
+ */
+export const VerifyEmail = z
+  .strictObject({
+    registrationId: RegistrationId.optional(),
+    code: MailedCode.optional(),
+    token: LinkToken.optional(),
+    password: NewPassword.optional(),
+  })
+  .refine(
+    ({ registrationId, code, token, password }) =>
+      (code === undefined) !== (token === undefined) && (registrationId === undefined) !== (password === undefined) && !(code && password),
+    { error: 'needs registrationId with code or token, or token with password', path: ['code'] },
+  )
+  .meta({ id: 'VerifyEmail' })
 /** What `verifyEmail` takes. */
 export type VerifyEmail = z.output<typeof VerifyEmail>
+
+/** What `resendVerification` takes. */
+export const ResendVerification = z.strictObject({ registrationId: RegistrationId }).meta({ id: 'ResendVerification' })
+/** What `resendVerification` takes. */
+export type ResendVerification = z.output<typeof ResendVerification>
 
 /** A name for a signed-in device, as its list of sessions shows it. */
 export const DeviceName = lineOf(DEVICE_NAME_CHARS_MAX).meta({ id: 'DeviceName', example: 'Kitchen tablet' })
@@ -158,7 +191,7 @@ export const identityEndpoints = {
     path: '/v1/auth/register',
     tag: 'identity',
     access: 'public',
-    summary: 'Ask for an account; a 6-digit code goes to the address. The answer never tells whether the address is taken.',
+    summary: 'Ask for an account; a 6-digit code and a link go to the address. The answer never tells whether the address is taken.',
     body: Register,
     success: 202,
     response: Registration,
@@ -171,12 +204,25 @@ export const identityEndpoints = {
     path: '/v1/auth/verify',
     tag: 'identity',
     access: 'public',
-    summary: 'Prove the address with the mailed code; the account exists from here on.',
+    summary: 'Prove the address with the mailed code or link; the account exists from here on.',
     body: VerifyEmail,
     success: 204,
     response: z.undefined(),
     limit: 'code',
     problems: ['code-invalid'],
+  }),
+  resendVerification: endpoint({
+    id: 'resendVerification',
+    method: 'POST',
+    path: '/v1/auth/verify/resend',
+    tag: 'identity',
+    access: 'public',
+    summary: 'Have the mail of a registration sent again, with the same code. The answer is the same whatever comes of it.',
+    body: ResendVerification,
+    success: 204,
+    response: z.undefined(),
+    limit: 'register',
+    problems: [],
   }),
   login: endpoint({
     id: 'login',

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { endpoint } from './endpoint.ts'
 import { Moment, prefixedId } from './id.ts'
-import { Email, MailedCode, NewPassword, PASSWORD_CHARS_MAX } from './identity.ts'
+import { Email, isOneProof, LinkToken, MailedCode, NewPassword, ONE_PROOF, PASSWORD_CHARS_MAX } from './identity.ts'
 
 /** Id of a request to reset a password; only the client that asked holds it. */
 export const ResetId = prefixedId('rst', 'ResetId')
@@ -25,8 +25,11 @@ export const PasswordReset = z.object({ resetId: ResetId, expiresAt: Moment }).m
 /** What `forgotPassword` answers. */
 export type PasswordReset = z.infer<typeof PasswordReset>
 
-/** What `resetPassword` takes: the request, the code that was mailed for it, and the new password. */
-export const ResetPassword = z.strictObject({ resetId: ResetId, code: MailedCode, newPassword: NewPassword }).meta({ id: 'ResetPassword' })
+/** What `resetPassword` takes: the new password with the request and its mailed code, or with the token of the mailed link alone. */
+export const ResetPassword = z
+  .strictObject({ resetId: ResetId.optional(), code: MailedCode.optional(), token: LinkToken.optional(), newPassword: NewPassword })
+  .refine(({ resetId: id, code, token }) => isOneProof({ id, code, token }), ONE_PROOF)
+  .meta({ id: 'ResetPassword' })
 /** What `resetPassword` takes. */
 export type ResetPassword = z.output<typeof ResetPassword>
 
@@ -51,7 +54,7 @@ export const passwordEndpoints = {
     tag: 'identity',
     access: 'public',
     limit: 'register',
-    summary: 'Ask for a 6-digit code to reset a password with. The answer never tells whether the address is known.',
+    summary: 'Ask for a 6-digit code and a link to reset a password with. The answer never tells whether the address is known.',
     body: ForgotPassword,
     success: 202,
     response: PasswordReset,
@@ -64,7 +67,7 @@ export const passwordEndpoints = {
     tag: 'identity',
     access: 'public',
     limit: 'code',
-    summary: 'Set a new password with the mailed code. Every device is signed out, this one stays so: sign in next.',
+    summary: 'Set a new password with the mailed code or link. Every device is signed out, this one stays so: sign in next.',
     body: ResetPassword,
     success: 204,
     response: z.undefined(),

@@ -1,6 +1,8 @@
 import { auditEndpoints } from './audit.ts'
+import { emailEndpoints } from './email.ts'
 import { healthEndpoints } from './health.ts'
 import { identityEndpoints } from './identity.ts'
+import { magicEndpoints } from './magic.ts'
 import { orgEndpoints } from './orgs.ts'
 import { passwordEndpoints } from './passwords.ts'
 import { roomEndpoints, roomSockets } from './rooms.ts'
@@ -12,6 +14,8 @@ export const endpoints = {
   ...identityEndpoints,
   ...sessionEndpoints,
   ...passwordEndpoints,
+  ...magicEndpoints,
+  ...emailEndpoints,
   ...orgEndpoints,
   ...auditEndpoints,
   ...roomEndpoints,

@@ -2,13 +2,15 @@ import type { ChangePassword } from '../../contract/passwords.ts'
 import { Problem } from '../../contract/problem.ts'
 import { auditEntry, auditIfChanged } from '../audit/service.ts'
 import { chargeFor, spend, tooMany } from '../platform/limiter/limiter.ts'
+import { eventAt } from '../platform/mail/message.ts'
 import { mailEventIf } from '../platform/mail/outbox.ts'
 import { commit } from '../platform/outbox/outbox.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { forgetSession } from './access-token.ts'
 import { admitPassword, demandAnother } from './new-password.ts'
 import { hashPassword, verifyPassword } from './password.ts'
-import { deleteOpenResetsIf, hasHash, replacePassword } from './password-store.ts'
+import { hasHash, replacePassword } from './password-store.ts'
+import { deleteOpenProofsIf } from './proof-store.ts'
 import { endSessionsIf, liveSession } from './session-store.ts'
 import { userById } from './store.ts'
 import type { users } from './tables.ts'
@@ -63,15 +65,14 @@ async function put(scope: Scope, actor: Actor, { user, hash, unchecked }: Change
   const { db } = scope
   const now = scope.now()
   const isDone = hasHash(user.id, hash)
-  const event = { at: now, browser: null, system: null, country: null, city: null }
-  const notice = await mailEventIf(scope, { to: user.email, locale: user.locale, kind: 'password-changed', event }, isDone)
+  const notice = await mailEventIf(scope, { to: user.email, locale: user.locale, kind: 'password-changed', event: eventAt(now) }, isDone)
   const [alive, changed, , others] = await db.batch([
     liveSession(db, actor.sessionId, now),
     replacePassword(db, { ...actor, now }, { hash, fromVersion: user.passwordVersion }),
     auditIfChanged(scope, { action: 'password.change', subject: user.id }),
     endSessionsIf(db, { userId: user.id, except: actor.sessionId, now, cause: 'password-changed' }, isDone),
     auditIfChanged(scope, { action: 'session.end-others', subject: user.id, cause: 'password-changed' }),
-    deleteOpenResetsIf(db, user.id, isDone),
+    ...deleteOpenProofsIf(db, user.id, isDone),
     notice.statement,
     ...unchecked,
   ])

@@ -4,8 +4,8 @@ import { Problem } from '../../contract/problem.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { authenticate as authenticateToken } from './access-token.ts'
 import { accountCharge } from './attempt.ts'
-import { resetsOf } from './password-store.ts'
 import { erasePlaces, reopenPassword } from './place-store.ts'
+import { proofsOf } from './proof-store.ts'
 import { sessionsOf } from './session-store.ts'
 import { eraseUser, userById } from './store.ts'
 
@@ -25,7 +25,7 @@ export async function me(scope: Scope, actor: Actor): Promise<Me> {
 /** Everything identity keeps about a user. */
 export async function exportIdentity(scope: Scope, userId: UserId): Promise<object> {
   const [user] = await userById(scope.db, userId)
-  const [sessions, resets] = await scope.db.batch([sessionsOf(scope.db, userId), resetsOf(scope.db, userId)])
+  const [sessions, resets, magic, changes] = await scope.db.batch([sessionsOf(scope.db, userId), ...proofsOf(scope.db, userId)])
   return {
     user: user && { id: user.id, email: user.email, locale: user.locale, createdAt: toMoment(user.createdAt) },
     sessions: sessions.map((s) => ({
@@ -39,9 +39,23 @@ export async function exportIdentity(scope: Scope, userId: UserId): Promise<obje
       country: s.country,
       city: s.city,
     })),
-    passwordResets: resets.map((r) => ({ id: r.id, createdAt: toMoment(r.createdAt), expiresAt: toMoment(r.expiresAt) })),
+    passwordResets: resets.map(toRequest),
+    magicLinks: magic.map(toRequest),
+    emailChanges: changes.map((c) => ({
+      ...toRequest(c),
+      email: c.email,
+      oldEmail: c.oldEmail,
+      changedAt: c.changedAt && toMoment(c.changedAt),
+      restoredAt: c.restoredAt && toMoment(c.restoredAt),
+    })),
   }
 }
+
+const toRequest = (r: { readonly id: string; readonly createdAt: number; readonly expiresAt: number }) => ({
+  id: r.id,
+  createdAt: toMoment(r.createdAt),
+  expiresAt: toMoment(r.expiresAt),
+})
 
 /** Forgets a user; the audit keeps the id, which then names nobody. */
 export async function eraseIdentity(scope: Scope, userId: UserId): Promise<void> {

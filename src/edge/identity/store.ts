@@ -1,7 +1,7 @@
-import { and, desc, eq, gt, isNull, lt, or, type SQL, sql } from 'drizzle-orm'
+import { and, desc, eq, gt, isNull, lt, not, or, type SQL, sql } from 'drizzle-orm'
 import { CODE_TRIES_MAX, type RegistrationId, type UserId } from '../../contract/identity.ts'
 import type { Db } from '../platform/db.ts'
-import { passwordResets, registrations, sessions, signingKeys, users } from './tables.ts'
+import { emailChanges, magicLinks, passwordResets, registrations, sessions, signingKeys, users } from './tables.ts'
 
 export const userByEmail = (db: Db, email: string) => db.select().from(users).where(eq(users.email, email)).limit(1)
 
@@ -13,61 +13,106 @@ export const insertRegistration = (db: Db, row: typeof registrations.$inferInser
 export const isRegistrationOpen = (id: RegistrationId): SQL =>
   sql`EXISTS (SELECT 1 FROM registrations WHERE id = ${id} AND tries < ${CODE_TRIES_MAX})`
 
-/** Burns a registration that is one too many, counted where nothing can race: unmailed codes must not be left to guess. */
-export const burnExcess = (db: Db, id: RegistrationId, limit: { readonly email: string; readonly since: number; readonly max: number }) =>
+/** Burns a registration that is one too many, counted where nothing can race: unmailed proofs must not be left to guess. */
+export const burnExcessRegistration = (db: Db, id: RegistrationId, limit: MailLimit) =>
   db
     .update(registrations)
     .set({ tries: CODE_TRIES_MAX })
+    .where(and(eq(registrations.id, id), sql`${mailsTo(limit)} > ${limit.max}`))
+
+/** How many mails of registrations an address may be sent, and since when they count. */
+export interface MailLimit {
+  readonly email: string
+  readonly since: number
+  readonly max: number
+}
+
+const mailsTo = ({ email, since }: MailLimit): SQL =>
+  sql`(SELECT sum(r.mails) FROM registrations AS r WHERE r.email = ${email} AND r.created_at > ${since})`
+
+export const registrationById = (db: Db, id: RegistrationId) => db.select().from(registrations).where(eq(registrations.id, id)).limit(1)
+
+/** Counts one more copy of a registration's mail, while it is open and the address has room. */
+export const countCopy = (db: Db, id: RegistrationId, { now, ...limit }: MailLimit & { readonly now: number }) =>
+  db
+    .update(registrations)
+    .set({ mails: sql`${registrations.mails} + 1` })
     .where(
       and(
         eq(registrations.id, id),
-        sql`(SELECT count(*) FROM registrations AS r WHERE r.email = ${limit.email} AND r.created_at > ${limit.since}) > ${limit.max}`,
+        gt(registrations.expiresAt, now),
+        lt(registrations.tries, CODE_TRIES_MAX),
+        isNull(registrations.userId),
+        sql`${mailsTo(limit)} < ${limit.max}`,
       ),
     )
 
-export interface Proof {
-  readonly id: RegistrationId
-  readonly codeMac: string
+/** A proof of a registration as it was given: by its client with the code or the link, by whoever reads the mail with the link. */
+export interface RegistrationProof {
+  readonly id?: RegistrationId | undefined
+  readonly codeMac?: string | undefined
+  readonly tokenHash?: string | undefined
   readonly now: number
 }
 
-const isOpen = (p: Proof) => and(eq(registrations.id, p.id), gt(registrations.expiresAt, p.now), lt(registrations.tries, CODE_TRIES_MAX))
+const isOpen = (p: RegistrationProof) =>
+  and(
+    p.id === undefined ? undefined : eq(registrations.id, p.id),
+    gt(registrations.expiresAt, p.now),
+    lt(registrations.tries, CODE_TRIES_MAX),
+  )
 
-/** The right code wins the registration for the new user once; a taken address is never won. */
-export const claimRegistration = (db: Db, p: Proof, userId: UserId) =>
+/** Never true without a proof: what is missing must not read as what matches anything. */
+const isProven = (p: RegistrationProof) =>
+  p.tokenHash === undefined ? eq(registrations.codeMac, p.codeMac ?? '') : eq(registrations.tokenHash, p.tokenHash)
+
+/** The right proof wins the registration for the new user once; a taken address is never won. */
+export const claimRegistration = (db: Db, p: RegistrationProof, userId: UserId) =>
   db
     .update(registrations)
     .set({ userId })
     .where(
       and(
         isOpen(p),
-        eq(registrations.codeMac, p.codeMac),
+        isProven(p),
         isNull(registrations.userId),
         sql`NOT EXISTS (SELECT 1 FROM users WHERE users.email = ${registrations.email})`,
       ),
     )
 
-/** The account of a registration that this very batch has won. */
-export const insertClaimedUser = (db: Db, id: RegistrationId, user: { readonly id: UserId; readonly now: number }) =>
+/** The account of a registration that this very batch has won; with the password chosen now, where the first one proves nothing. */
+export const insertClaimedUser = (
+  db: Db,
+  p: RegistrationProof,
+  user: { readonly id: UserId; readonly now: number; readonly passwordHash: string | undefined },
+) =>
   db
     .insert(users)
     .select(
-      sql`SELECT ${user.id} AS id, email, password_hash, locale, NULL AS disabled_at, ${user.now} AS created_at, 0 AS password_version FROM registrations WHERE id = ${id} AND user_id = ${user.id}`,
+      sql`SELECT ${user.id} AS id, email, coalesce(${user.passwordHash ?? null}, password_hash) AS password_hash, locale, NULL AS disabled_at,
+        ${user.now} AS created_at, 0 AS password_version FROM registrations WHERE ${and(isProven(p), eq(registrations.userId, user.id))}`,
     )
     .onConflictDoNothing()
 
-export const countWrongTry = (db: Db, p: Proof) =>
+/** Burns what else was asked for at an address whose owner has now proven it: nothing begun by another leads anywhere any more. */
+export const burnOtherRegistrations = (db: Db, userId: UserId) =>
+  db
+    .update(registrations)
+    .set({ tries: CODE_TRIES_MAX })
+    .where(sql`${registrations.email} = (SELECT email FROM users WHERE id = ${userId}) AND ${registrations.userId} IS NOT ${userId}`)
+
+export const countWrongRegistrationTry = (db: Db, p: RegistrationProof) =>
   db
     .update(registrations)
     .set({ tries: sql`${registrations.tries} + 1` })
-    .where(and(isOpen(p), sql`${registrations.codeMac} <> ${p.codeMac}`))
+    .where(p.id === undefined ? sql`0` : and(isOpen(p), not(isProven(p))))
 
-/** Answers whom a proof made, now or in an earlier call whose answer was lost. */
-export const provenUser = (db: Db, p: Proof) =>
+/** Whom a proof makes or has made: in an earlier call whose answer was lost. */
+export const provenRegistration = (db: Db, p: RegistrationProof) =>
   db
-    .select({ userId: registrations.userId })
+    .select({ id: registrations.id, email: registrations.email, userId: registrations.userId })
     .from(registrations)
-    .where(and(isOpen(p), eq(registrations.codeMac, p.codeMac)))
+    .where(and(isOpen(p), isProven(p)))
 
 export const deleteRegistrations = (db: Db, before: number) => db.delete(registrations).where(lt(registrations.expiresAt, before))
 
@@ -78,9 +123,10 @@ export const insertSigningKey = (db: Db, row: typeof signingKeys.$inferInsert) =
 export const eraseUser = (db: Db, userId: UserId) =>
   [
     db.delete(registrations).where(sql`${registrations.email} = (SELECT email FROM users WHERE id = ${userId})`),
-    db
-      .delete(passwordResets)
-      .where(or(eq(passwordResets.userId, userId), sql`${passwordResets.email} = (SELECT email FROM users WHERE id = ${userId})`)),
+    ...[passwordResets, magicLinks].map((t) =>
+      db.delete(t).where(or(eq(t.userId, userId), sql`${t.email} = (SELECT email FROM users WHERE id = ${userId})`)),
+    ),
+    db.delete(emailChanges).where(eq(emailChanges.userId, userId)),
     db.delete(sessions).where(eq(sessions.userId, userId)),
     db.delete(users).where(eq(users.id, userId)),
   ] as const

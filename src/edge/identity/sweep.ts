@@ -1,6 +1,6 @@
 import type { Scope } from '../platform/scope.ts'
-import { deleteResets } from './password-store.ts'
 import { deletePlaces } from './place-store.ts'
+import { deleteProofs } from './proof-store.ts'
 import { deleteSessions } from './session-store.ts'
 import { deleteRegistrations } from './store.ts'
 
@@ -8,12 +8,12 @@ const DAY_MS = 86_400_000
 /** Ended sessions stay listed for a while, so that people can see what happened. */
 const KEEP_SESSIONS_MS = 90 * DAY_MS
 
-/** Forgets registrations and resets that expired a day ago, and sessions that ended and places that were last signed in from a season ago. */
+/** Forgets registrations and mailed proofs that expired a day ago, and sessions that ended and places that were last signed in from a season ago. */
 export async function sweepIdentity(scope: Scope): Promise<number> {
   const now = scope.now()
   const forgotten = await scope.db.batch([
     deleteRegistrations(scope.db, now - DAY_MS),
-    deleteResets(scope.db, now - DAY_MS),
+    ...deleteProofs(scope.db, now - DAY_MS),
     deletePlaces(scope.db, now - KEEP_SESSIONS_MS),
     deleteSessions(scope.db, now - KEEP_SESSIONS_MS),
   ])

@@ -1,6 +1,5 @@
 import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import type { Locale, SessionId, TokenMode, UserId } from '../../contract/identity.ts'
-import type { ResetId } from '../../contract/passwords.ts'
 
 export const users = sqliteTable('users', {
   id: text('id').$type<UserId>().primaryKey(),
@@ -23,6 +22,10 @@ export const registrations = sqliteTable('registrations', {
   createdAt: integer('created_at').notNull(),
   expiresAt: integer('expires_at').notNull(),
   userId: text('user_id').$type<UserId>(),
+  tokenHash: text('token_hash'),
+  /** What was mailed, so that a copy is the very same. */
+  sealedMail: text('sealed_mail'),
+  mails: integer('mails').notNull().default(1),
 })
 
 export const sessions = sqliteTable('sessions', {
@@ -46,15 +49,38 @@ export const sessions = sqliteTable('sessions', {
   authenticatedAt: integer('authenticated_at').notNull().default(0),
 })
 
-export const passwordResets = sqliteTable('password_resets', {
-  id: text('id').$type<ResetId>().primaryKey(),
+/** What a request that a mailed code or link proves is made of. */
+const proofColumns = () => ({
   email: text('email').notNull(),
-  userId: text('user_id').$type<UserId>(),
   codeMac: text('code_mac'),
+  tokenHash: text('token_hash'),
   tries: integer('tries').notNull().default(0),
   claim: text('claim'),
   createdAt: integer('created_at').notNull(),
   expiresAt: integer('expires_at').notNull(),
+})
+
+export const passwordResets = sqliteTable('password_resets', {
+  id: text('id').primaryKey(),
+  userId: text('user_id').$type<UserId>(),
+  ...proofColumns(),
+})
+
+export const magicLinks = sqliteTable('magic_links', {
+  id: text('id').primaryKey(),
+  userId: text('user_id').$type<UserId>(),
+  ...proofColumns(),
+})
+
+export const emailChanges = sqliteTable('email_changes', {
+  id: text('id').primaryKey(),
+  userId: text('user_id').$type<UserId>().notNull(),
+  ...proofColumns(),
+  oldEmail: text('old_email'),
+  changedAt: integer('changed_at'),
+  restoreHash: text('restore_hash'),
+  restoreExpiresAt: integer('restore_expires_at'),
+  restoredAt: integer('restored_at'),
 })
 
 export const signingKeys = sqliteTable('signing_keys', {

@@ -9,7 +9,9 @@ export const CODE_KINDS = {
       body: [
         'Enter this code to finish creating your {product} account:',
         CODE,
-        'It works once, for the next {term}. Nobody from {product} will ever ask you for it.',
+        'Or confirm with this link. On another device than the one you signed up on, it asks you to choose your password there:',
+        { link: 'Confirm address' },
+        'Code and link work once, for the next {term}. Nobody from {product} will ever ask you for them.',
         'If you did not create an account, ignore this message: nothing happens by itself.',
       ],
     },
@@ -19,7 +21,9 @@ export const CODE_KINDS = {
       body: [
         'Saisissez ce code pour terminer la création de votre compte {product}\u00a0:',
         CODE,
-        'Il ne sert qu’une fois, dans les {term}. Personne chez {product} ne vous le demandera jamais.',
+        'Ou confirmez avec ce lien. Sur un autre appareil que celui de votre inscription, il vous demande d’y choisir votre mot de passe\u00a0:',
+        { link: 'Confirmer l’adresse' },
+        'Code et lien ne servent qu’une fois, dans les {term}. Personne chez {product} ne vous les demandera jamais.',
         'Si vous n’avez pas créé de compte, ignorez ce message\u00a0: rien ne se passe tout seul.',
       ],
     },
@@ -57,7 +61,9 @@ export const CODE_KINDS = {
       body: [
         'Enter this code to choose a new password for your {product} account:',
         CODE,
-        'It works once, for the next {term}. Nobody from {product} will ever ask you for it.',
+        'Or choose it on the page behind this link:',
+        { link: 'Choose a new password' },
+        'Code and link work once, for the next {term}. Nobody from {product} will ever ask you for them.',
         'If you did not ask for it, ignore this message: your password stays as it is.',
       ],
     },
@@ -67,7 +73,9 @@ export const CODE_KINDS = {
       body: [
         'Saisissez ce code pour choisir un nouveau mot de passe pour votre compte {product}\u00a0:',
         CODE,
-        'Il ne sert qu’une fois, dans les {term}. Personne chez {product} ne vous le demandera jamais.',
+        'Ou choisissez-le sur la page de ce lien\u00a0:',
+        { link: 'Choisir un nouveau mot de passe' },
+        'Code et lien ne servent qu’une fois, dans les {term}. Personne chez {product} ne vous les demandera jamais.',
         'Si vous n’avez rien demandé, ignorez ce message\u00a0: votre mot de passe reste le même.',
       ],
     },

@@ -1,4 +1,4 @@
-import type { SQL } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import * as z from 'zod'
 import { Email, Locale } from '../../../contract/identity.ts'
 import { type Consumer, DeadEventError, type OutboxEvent, outboxEventIf } from '../outbox/outbox.ts'
@@ -44,6 +44,19 @@ export function mailEventIf(scope: Scope, mail: QueuedMail, condition: SQL): Pro
   checkMail(mail)
   return outboxEventIf(scope, { topic: MAIL_TOPIC, payload: mail, condition })
 }
+
+/** The condition of a copy: the statement right before it in the batch counted it. */
+export const ofCopy: SQL = sql`changes() > 0`
+
+const PURPOSE = 'mail-copy'
+
+/** A mail kept with its request, so that a copy carries the very same code and link. */
+export const sealMail = ({ config }: Scope, requestId: string, mail: QueuedMail): Promise<string> =>
+  config.keyring.seal(PURPOSE, requestId, new TextEncoder().encode(JSON.stringify(mail)))
+
+/** Opens what {@link sealMail} has sealed for the same request. */
+export const openMail = async ({ config }: Scope, requestId: string, sealed: string): Promise<QueuedMail> =>
+  QueuedMail.parse(JSON.parse(new TextDecoder().decode(await config.keyring.open(PURPOSE, requestId, sealed))))
 
 /** A refused login or sender is our set-up's fault: such mail waits until that is mended. */
 const isHopeless = (error: unknown): boolean =>

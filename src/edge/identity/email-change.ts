@@ -1,0 +1,100 @@
+import { sql } from 'drizzle-orm'
+import { type ChangeEmail, type ConfirmEmailChange, EMAIL_RESTORE_SECONDS, type EmailChange, type EmailChangeId } from '../../contract/email.ts'
+import { toMoment } from '../../contract/id.ts'
+import { CODE_TTL_SECONDS } from '../../contract/identity.ts'
+import { Problem } from '../../contract/problem.ts'
+import { auditEntry, auditIfChanged } from '../audit/service.ts'
+import { eventAt } from '../platform/mail/message.ts'
+import { mailEventIf } from '../platform/mail/outbox.ts'
+import { commit } from '../platform/outbox/outbox.ts'
+import type { Actor, Scope } from '../platform/scope.ts'
+import { hasEmail, insertEmailChange, keepWayBackIf, moveEmailIf } from './email-store.ts'
+import { checkProof, HOUR_MS, MAILS_PER_HOUR_MAX, type RightProof } from './mailed-proof.ts'
+import { drawProof, drawToken, hashesOf, pageLink, tokenHash, unmatchable } from './proof.ts'
+import { burnExcess, claimProof, deleteOpenProofsIf, hasClaim, isMailable } from './proof-store.ts'
+import { burnOtherRegistrations, userByEmail, userById } from './store.ts'
+import { emailChanges } from './tables.ts'
+
+const CHANGE = {
+  table: emailChanges,
+  purpose: 'email-change-code',
+  refusal: { action: 'email.refuse', cause: 'code' },
+} as const
+
+/**
+ * Mails a proof to the address that somebody wants to have; theirs stays until it comes back. Answer and work are the same for an
+ * address that has an account: its owner is told, and no proof exists.
+ *
+ * @throws Problem `session-ended`, or `invalid-request` for the address they have
+ */
+export async function changeEmail(scope: Scope, actor: Actor, { email }: ChangeEmail): Promise<EmailChange> {
+  const { db, config } = scope
+  const [[user], [holder]] = await db.batch([userById(db, actor.userId), userByEmail(db, email)])
+  if (!user) throw new Problem('session-ended')
+  if (user.email === email) {
+    throw new Problem('invalid-request', { errors: [{ detail: 'is your address already', pointer: '#/body/email' }] })
+  }
+  const now = scope.now()
+  const id = scope.newId('emc') as EmailChangeId
+  const proof = drawProof()
+  const hashes = holder ? await unmatchable(config.keyring, CHANGE.purpose, id) : await hashesOf(config.keyring, CHANGE.purpose, { id, ...proof })
+  const expiresAt = now + CODE_TTL_SECONDS * 1000
+  const locale = holder?.locale ?? user.locale
+  const link = pageLink('/app/email', locale, proof.token)
+  const minutes = CODE_TTL_SECONDS / 60
+  const mail = holder
+    ? ({ to: email, locale, kind: 'change-existing' } as const)
+    : ({ to: email, locale, kind: 'change-email', code: proof.code, link, minutes } as const)
+  const event = await mailEventIf(scope, mail, isMailable(emailChanges, id))
+  const row = { id, userId: user.id, email, ...hashes, createdAt: now, expiresAt }
+  const burn = burnExcess(db, emailChanges, { id, email, since: now - HOUR_MS, max: MAILS_PER_HOUR_MAX })
+  const entry = auditEntry(scope, { action: 'email.ask', subject: user.id })
+  await commit(scope, [insertEmailChange(db, row), burn, entry], [event])
+  return { changeId: id, expiresAt: toMoment(expiresAt) }
+}
+
+/**
+ * Gives a user the address they have proven; the old one is mailed a way back. Only who asked may confirm: a link that a stranger had
+ * mailed would else give the stranger's account the address of whoever follows it.
+ *
+ * @throws Problem `code-invalid`, or `conflict` when another account took the address meanwhile
+ */
+export async function confirmEmailChange(scope: Scope, actor: Actor, { changeId: id, code, token }: ConfirmEmailChange): Promise<void> {
+  const right = await checkProof(scope, CHANGE, { id, code, token })
+  if (right.user.id !== actor.userId) throw new Problem('code-invalid')
+  await move(scope, right)
+}
+
+/** The address, its way back, the end of every proof mailed to the old one, the record and the notice: together or not at all. */
+async function move(scope: Scope, { id, given, user, email }: RightProof): Promise<void> {
+  const { db } = scope
+  const now = scope.now()
+  const claim = scope.newId('clm')
+  const isWon = hasClaim(emailChanges, id, claim)
+  const isMoved = sql`${isWon} AND ${hasEmail(user.id, email)}`
+  const wayBack = drawToken()
+  const back = {
+    oldEmail: user.email,
+    changedAt: now,
+    restoreHash: await tokenHash(wayBack),
+    restoreExpiresAt: now + EMAIL_RESTORE_SECONDS * 1000,
+  }
+  const link = pageLink('/email/restore', user.locale, wayBack)
+  const notice = await mailEventIf(
+    scope,
+    { to: user.email, locale: user.locale, kind: 'email-changed', event: eventAt(now), link, minutes: EMAIL_RESTORE_SECONDS / 60 },
+    isMoved,
+  )
+  const [won, moved] = await db.batch([
+    claimProof(db, emailChanges, { given: { ...given, now }, claim }),
+    moveEmailIf(db, user.id, { email, condition: isWon }),
+    auditIfChanged(scope, { action: 'email.change', subject: user.id }),
+    keepWayBackIf(db, id, { back, condition: isMoved }),
+    ...deleteOpenProofsIf(db, user.id, isMoved),
+    burnOtherRegistrations(db, user.id),
+    notice.statement,
+  ])
+  if (won.meta.changes === 0) throw new Problem('code-invalid')
+  if (moved.meta.changes === 0) throw new Problem('conflict')
+  scope.deliver([notice.id])
+}
