@@ -77,16 +77,25 @@ export interface Shells {
 }
 
 type LoginInput = { readonly body: Omit<Input<typeof endpoints.login>['body'], 'mode'> & { readonly mode?: TokenMode | undefined } }
+type MagicInput = {
+  readonly body: Omit<NonNullable<Input<typeof endpoints.useMagicLink>['body']>, 'mode'> & { readonly mode?: TokenMode | undefined }
+}
 type OwnTokenInput = { readonly body?: { readonly refreshToken?: undefined } }
 
 /** A client of one service, for one signed-in device at a time. */
-export interface Client extends Omit<Api, 'login' | 'refresh' | 'logout'> {
+export interface Client extends Omit<Api, 'login' | 'useMagicLink' | 'refresh' | 'logout'> {
   /**
    * Signs in and keeps the tokens. The mode is the client's, whatever the body says.
    *
    * @throws Problem `credentials-invalid`, `origin-untrusted`, `invalid-request` or `rate-limited`
    */
   readonly login: (input: LoginInput, options?: CallOptions) => Promise<StoredTokens>
+  /**
+   * Signs in by mail, with the code or the link that `askMagicLink` had sent, and keeps the tokens as `login` does.
+   *
+   * @throws Problem `code-invalid`, `origin-untrusted`, `invalid-request` or `rate-limited`
+   */
+  readonly useMagicLink: (input: MagicInput, options?: CallOptions) => Promise<StoredTokens>
   /**
    * Replaces the tokens now; calls do so by themselves when it is time. One refresh serves all who ask while it is under way.
    *
@@ -177,12 +186,16 @@ const withoutSecrets = ({ sessionId, userId, expiresAt, sessionExpiresAt }: Stor
   sessionExpiresAt,
 })
 
-type Account = Pick<Client, 'login' | 'refresh' | 'logout' | 'session' | 'accessToken'>
+type Account = Pick<Client, 'login' | 'useMagicLink' | 'refresh' | 'logout' | 'session' | 'accessToken'>
 
 function createAccount({ mode, store, session, call }: Parts): Account {
   return {
     async login({ body }, options) {
       const tokens = (await call(endpoints.login, { body: { ...body, mode } }, options)) as Tokens
+      return session.adopt(tokens)
+    },
+    async useMagicLink({ body }, options) {
+      const tokens = (await call(endpoints.useMagicLink, { body: { ...body, mode } }, options)) as Tokens
       return session.adopt(tokens)
     },
     async refresh(_, { signal } = {}) {

@@ -66,7 +66,8 @@ export const emailEndpoints = {
     path: '/v1/auth/email/restore',
     tag: 'identity',
     access: 'public',
-    summary: 'Take a change of address back with the link mailed to the old one. Every device is signed out; a new password must be chosen.',
+    summary:
+      'Take a change of address back with the link mailed to the old one. Every device is signed out; a new password must be chosen.',
     body: RestoreEmail,
     success: 204,
     response: z.undefined(),

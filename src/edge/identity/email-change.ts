@@ -1,5 +1,11 @@
 import { sql } from 'drizzle-orm'
-import { type ChangeEmail, type ConfirmEmailChange, EMAIL_RESTORE_SECONDS, type EmailChange, type EmailChangeId } from '../../contract/email.ts'
+import {
+  type ChangeEmail,
+  type ConfirmEmailChange,
+  EMAIL_RESTORE_SECONDS,
+  type EmailChange,
+  type EmailChangeId,
+} from '../../contract/email.ts'
 import { toMoment } from '../../contract/id.ts'
 import { CODE_TTL_SECONDS } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
@@ -37,7 +43,9 @@ export async function changeEmail(scope: Scope, actor: Actor, { email }: ChangeE
   const now = scope.now()
   const id = scope.newId('emc') as EmailChangeId
   const proof = drawProof()
-  const hashes = holder ? await unmatchable(config.keyring, CHANGE.purpose, id) : await hashesOf(config.keyring, CHANGE.purpose, { id, ...proof })
+  const hashes = holder
+    ? await unmatchable(config.keyring, CHANGE.purpose, id)
+    : await hashesOf(config.keyring, CHANGE.purpose, { id, ...proof })
   const expiresAt = now + CODE_TTL_SECONDS * 1000
   const locale = holder?.locale ?? user.locale
   const link = pageLink('/app/email', locale, proof.token)

@@ -31,7 +31,9 @@ export async function restoreEmail(scope: Scope, { token }: RestoreEmail): Promi
   const isDone = hasRestored(claim)
   const passwordHash = await hashPassword(config.keyring, drawToken())
   const notices = await Promise.all(
-    [oldEmail, user.email].map((to) => mailEventIf(scope, { to, locale: user.locale, kind: 'email-restored', event: eventAt(now) }, isDone)),
+    [oldEmail, user.email].map((to) =>
+      mailEventIf(scope, { to, locale: user.locale, kind: 'email-restored', event: eventAt(now) }, isDone),
+    ),
   )
   const [won, , , ended] = await db.batch([
     claimWayBack(db, { restoreHash, oldEmail, now, claim }),

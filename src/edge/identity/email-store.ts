@@ -51,7 +51,12 @@ export const claimWayBack = (
   db
     .update(emailChanges)
     .set({ restoredAt: back.now, restoreHash: back.claim })
-    .where(and(isWayBackOpen(back.restoreHash, back.now), isFree(back.oldEmail)))
+    .where(
+      and(
+        isWayBackOpen(back.restoreHash, back.now),
+        sql`NOT EXISTS (SELECT 1 FROM users AS holder WHERE holder.email = ${back.oldEmail} AND holder.id <> ${emailChanges.userId})`,
+      ),
+    )
 
 /** Whether this very call used the way back. */
 export const hasRestored = (claim: string): SQL => sql`EXISTS (SELECT 1 FROM email_changes AS undone WHERE undone.restore_hash = ${claim})`

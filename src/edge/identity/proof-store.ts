@@ -26,7 +26,11 @@ const isProven = (table: ProofTable, given: Given) => {
 }
 
 /** Takes code and link from a request that is one too many, counted where nothing can race: only those that were mailed count, and open. */
-export const burnExcess = (db: Db, table: ProofTable, limit: { readonly id: string; readonly email: string; readonly since: number; readonly max: number }) =>
+export const burnExcess = (
+  db: Db,
+  table: ProofTable,
+  limit: { readonly id: string; readonly email: string; readonly since: number; readonly max: number },
+) =>
   db
     .update(known(table))
     .set({ codeMac: null, tokenHash: null })
@@ -44,7 +48,8 @@ export const isMailable = (table: ProofTable, id: string): SQL =>
 /** A wrong code costs a try; a link has too many bits to be guessed. */
 export const countWrongTry = (db: Db, table: ProofTable, given: Given) => {
   const t = known(table)
-  const isWrong = 'tokenHash' in given ? sql`0` : and(eq(t.id, given.id), isOpen(table, given.now), sql`${t.codeMac} IS NOT ${given.codeMac}`)
+  const isWrong =
+    'tokenHash' in given ? sql`0` : and(eq(t.id, given.id), isOpen(table, given.now), sql`${t.codeMac} IS NOT ${given.codeMac}`)
   return db
     .update(t)
     .set({ tries: sql`${t.tries} + 1` })
@@ -54,11 +59,14 @@ export const countWrongTry = (db: Db, table: ProofTable, given: Given) => {
 /** The request and its active user, when the proof is right. */
 export const provenOwner = (db: Db, table: ProofTable, given: Given) => {
   const t = known(table)
-  return db
-    .select({ id: t.id, email: t.email, user: users })
-    .from(t)
-    .innerJoin(users, eq(users.id, t.userId))
-    .where(and(isProven(table, given), isNull(users.disabledAt)))
+  return (
+    db
+      // D1 answers the rows of a batch as objects, so columns of one name would be one.
+      .select({ id: sql<string>`${t.id}`.as('proof_id'), email: sql<string>`${t.email}`.as('proof_email'), user: users })
+      .from(t)
+      .innerJoin(users, eq(users.id, t.userId))
+      .where(and(isProven(table, given), isNull(users.disabledAt)))
+  )
 }
 
 /** The right proof wins its request once. */
@@ -67,10 +75,7 @@ export const claimProof = (db: Db, table: ProofTable, { given, claim }: { readon
     .update(known(table))
     .set({ claim })
     .where(
-      and(
-        isProven(table, given),
-        sql`EXISTS (SELECT 1 FROM users WHERE users.id = ${known(table).userId} AND users.disabled_at IS NULL)`,
-      ),
+      and(isProven(table, given), sql`EXISTS (SELECT 1 FROM users WHERE users.id = ${known(table).userId} AND users.disabled_at IS NULL)`),
     )
 
 /** Whether this very call won the request. */
@@ -90,9 +95,7 @@ export const deleteProofs = (db: Db, before: number) =>
   [
     db.delete(passwordResets).where(lt(passwordResets.expiresAt, before)),
     db.delete(magicLinks).where(lt(magicLinks.expiresAt, before)),
-    db
-      .delete(emailChanges)
-      .where(and(lt(emailChanges.expiresAt, before), sql`ifnull(${emailChanges.restoreExpiresAt}, 0) < ${before}`)),
+    db.delete(emailChanges).where(and(lt(emailChanges.expiresAt, before), sql`ifnull(${emailChanges.restoreExpiresAt}, 0) < ${before}`)),
   ] as const
 
 export const proofsOf = (db: Db, userId: UserId) =>

@@ -45,7 +45,11 @@ export async function tokenHash(token: string): Promise<string> {
 }
 
 /** What to store of a proof. */
-export const hashesOf = async (keyring: Keyring, purpose: ProofPurpose, { id, code, token }: Proof & { id: string }): Promise<ProofHashes> => ({
+export const hashesOf = async (
+  keyring: Keyring,
+  purpose: ProofPurpose,
+  { id, code, token }: Proof & { id: string },
+): Promise<ProofHashes> => ({
   codeMac: await codeMac(keyring, purpose, { id, code }),
   tokenHash: await tokenHash(token),
 })
@@ -55,4 +59,5 @@ export const unmatchable = (keyring: Keyring, purpose: ProofPurpose, id: string)
   hashesOf(keyring, purpose, { id, code: drawToken(), token: drawToken() })
 
 /** A page of ours that takes the token from the fragment, which browsers send to no server, and asks before it uses it. */
-export const pageLink = (page: `/${string}`, locale: Locale, token: string): string => `${page}${locale === 'en' ? '' : `?lang=${locale}`}#${token}`
+export const pageLink = (page: `/${string}`, locale: Locale, token: string): string =>
+  `${page}${locale === 'en' ? '' : `?lang=${locale}`}#${token}`

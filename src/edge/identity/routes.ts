@@ -1,4 +1,6 @@
+import { emailEndpoints as emails } from '../../contract/email.ts'
 import { identityEndpoints as api } from '../../contract/identity.ts'
+import { magicEndpoints as magic } from '../../contract/magic.ts'
 import { passwordEndpoints as passwords } from '../../contract/passwords.ts'
 import { Problem } from '../../contract/problem.ts'
 import { sessionEndpoints as devices } from '../../contract/sessions.ts'
@@ -7,11 +9,14 @@ import { isLoginOriginAllowed } from '../http/session.ts'
 import { placeOf } from '../platform/limiter/place.ts'
 import { dropCookies, intoCookies, presentedRefresh } from './cookies.ts'
 import { deviceOf } from './device.ts'
+import { changeEmail, confirmEmailChange } from './email-change.ts'
+import { restoreEmail } from './email-restore.ts'
 import { login } from './login.ts'
+import { askMagicLink, useMagicLink } from './magic.ts'
 import { changePassword } from './password-change.ts'
 import { forgotPassword, resetPassword } from './password-reset.ts'
 import { logout, refresh } from './refresh.ts'
-import { register, verifyEmail } from './registration.ts'
+import { register, resendVerification, verifyEmail } from './registration.ts'
 import { me, sessionInfo } from './service.ts'
 import { listSessions, renameSession, revokeOtherSessions, revokeSession } from './sessions.ts'
 import { publicKeys } from './signing-keys.ts'
@@ -20,6 +25,7 @@ import { publicKeys } from './signing-keys.ts'
 export function mountIdentity(app: EdgeApp): void {
   implement(app, api.register, ({ scope, body }) => register(scope, body))
   implement(app, api.verifyEmail, ({ scope, body }) => verifyEmail(scope, body).then(() => undefined))
+  implement(app, api.resendVerification, ({ scope, body }) => resendVerification(scope, body).then(() => undefined))
   implement(app, api.login, async ({ scope, body, request, reply }) => {
     if (!isLoginOriginAllowed(request.headers, scope.config)) throw new Problem('origin-untrusted')
     const tokens = await login(scope, body, { place: placeOf(request.headers), device: deviceOf(request) })
@@ -41,6 +47,8 @@ export function mountIdentity(app: EdgeApp): void {
   implement(app, api.getJwks, async ({ scope }) => ({ keys: await publicKeys(scope) }))
   mountSessions(app)
   mountPasswords(app)
+  mountMagic(app)
+  mountEmail(app)
 }
 
 function mountSessions(app: EdgeApp): void {
@@ -56,4 +64,19 @@ function mountPasswords(app: EdgeApp): void {
   implement(app, passwords.changePassword, ({ scope, actor, body }) => changePassword(scope, actor, body).then(() => undefined))
   implement(app, passwords.forgotPassword, ({ scope, body }) => forgotPassword(scope, body))
   implement(app, passwords.resetPassword, ({ scope, body }) => resetPassword(scope, body).then(() => undefined))
+}
+
+function mountMagic(app: EdgeApp): void {
+  implement(app, magic.askMagicLink, ({ scope, body }) => askMagicLink(scope, body))
+  implement(app, magic.useMagicLink, async ({ scope, body, request, reply }) => {
+    if (!isLoginOriginAllowed(request.headers, scope.config)) throw new Problem('origin-untrusted')
+    const tokens = await useMagicLink(scope, body, { place: placeOf(request.headers), device: deviceOf(request) })
+    return body.mode === 'cookie' ? intoCookies(scope, reply.headers, tokens) : tokens
+  })
+}
+
+function mountEmail(app: EdgeApp): void {
+  implement(app, emails.changeEmail, ({ scope, actor, body }) => changeEmail(scope, actor, body))
+  implement(app, emails.confirmEmailChange, ({ scope, actor, body }) => confirmEmailChange(scope, actor, body).then(() => undefined))
+  implement(app, emails.restoreEmail, ({ scope, body }) => restoreEmail(scope, body).then(() => undefined))
 }

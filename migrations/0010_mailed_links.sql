@@ -1,4 +1,4 @@
--- 0009 links beside codes, sign-in by mail, change of address. Forward only; additive; safe while the previous Worker serves.
+-- 0010 links beside codes, sign-in by mail, change of address. Forward only; additive; safe while the previous Worker serves.
 ALTER TABLE registrations ADD COLUMN token_hash TEXT;                  -- of the link; no link matches the row of a taken address
 ALTER TABLE registrations ADD COLUMN sealed_mail TEXT;                 -- what was mailed, so that a copy is the very same
 ALTER TABLE registrations ADD COLUMN mails INTEGER NOT NULL DEFAULT 1; -- how often it was mailed
