@@ -1,12 +1,14 @@
 import type { Context } from 'hono'
 import { type Env, Hono } from 'hono'
 import type { Child } from 'hono/jsx'
+import { Locale } from '../contract/identity.ts'
 import { RoomId } from '../contract/rooms.ts'
 import { ShellId } from '../contract/shell.ts'
 import { pagePolicy, type Styles } from './headers.ts'
 import { DashboardPage } from './pages/dashboard.tsx'
 import { LandingPage } from './pages/landing.tsx'
 import { LoginPage } from './pages/login.tsx'
+import { ConfirmPage, EmailPage, MailLoginPage, ResetPage, RestorePage } from './pages/mailed.tsx'
 import { MissingPage } from './pages/missing.tsx'
 import { RegisterPage } from './pages/register.tsx'
 import { RoomPage } from './pages/room.tsx'
@@ -33,6 +35,15 @@ function answerPage(c: Context<ConsoleEnv>, page: Child, { route, status = 200, 
 
 const missing = (c: Context<ConsoleEnv>, route: string) => answerPage(c, <MissingPage />, { route, status: 404 })
 
+/** What mails lead to. A GET or HEAD shows the page and uses nothing: the token is in the fragment, which is not even sent. */
+const MAILED = {
+  '/register/confirm': ConfirmPage,
+  '/login/mail': MailLoginPage,
+  '/password/reset': ResetPage,
+  '/app/email': EmailPage,
+  '/email/restore': RestorePage,
+} as const
+
 /**
  * The pages hold nothing personal: they are the same for everybody, read no cookie and ask the API for nothing.
  * What a user may see is fetched by the islands, so no page can be made to show one user what is another's.
@@ -42,6 +53,9 @@ function makePages(): Hono<ConsoleEnv> {
   pages.get('/', (c) => answerPage(c, <LandingPage origin={new URL(c.req.url).origin} />, { route: '/' }))
   pages.get('/register', (c) => answerPage(c, <RegisterPage />, { route: '/register' }))
   pages.get('/login', (c) => answerPage(c, <LoginPage />, { route: '/login' }))
+  for (const [route, Page] of Object.entries(MAILED)) {
+    pages.get(route, (c) => answerPage(c, <Page lang={Locale.catch('en').parse(c.req.query('lang'))} />, { route }))
+  }
   pages.get('/app', (c) => answerPage(c, <DashboardPage />, { route: '/app' }))
   pages.get('/app/rooms/:roomId', (c) => {
     const route = '/app/rooms/:roomId'

@@ -1,7 +1,10 @@
 import type { Child, FC } from 'hono/jsx'
+import type { Locale } from '../contract/identity.ts'
+import { PAGE_WORDS } from './words.ts'
 
 interface DocumentProps {
   readonly title: string
+  readonly lang?: Locale | undefined
   /** Name of the page's script in `islands/`. */
   readonly island?: string | undefined
   /** One class for the body where a page lays itself out in its own way. */
@@ -10,8 +13,8 @@ interface DocumentProps {
   readonly children: Child
 }
 
-const Document: FC<DocumentProps> = ({ title, island, layout = 'reading', header, children }) => (
-  <html lang="en">
+const Document: FC<DocumentProps> = ({ title, lang = 'en', island, layout = 'reading', header, children }) => (
+  <html lang={lang}>
     <head>
       <meta charset="utf-8" />
       <meta name="viewport" content="width=device-width, initial-scale=1" />
@@ -26,7 +29,7 @@ const Document: FC<DocumentProps> = ({ title, island, layout = 'reading', header
     </head>
     <body class={layout}>
       <a class="skip" href="#main">
-        Skip to content
+        {PAGE_WORDS[lang].skip}
       </a>
       {header}
       {children}
@@ -63,6 +66,37 @@ export const PublicPage: FC<PageProps> = ({ title, children, ...rest }) => {
     <Document title={title} header={header} {...rest}>
       <main id="main">{children}</main>
       <Footer />
+    </Document>
+  )
+}
+
+interface MailedPageProps {
+  readonly title: string
+  readonly lang: Locale
+  readonly island: string
+  readonly children: Child
+}
+
+/** A page that a mail leads to, in the language of the mail. */
+export const MailedPage: FC<MailedPageProps> = ({ title, lang, island, children }) => {
+  const header = (
+    <header class="top">
+      <Brand href="/" />
+      <nav aria-label="Parvis">
+        <a href="/login">{PAGE_WORDS[lang].signIn}</a>
+      </nav>
+    </header>
+  )
+  return (
+    <Document title={`${title} · Parvis`} lang={lang} island={island} layout="narrow" header={header}>
+      <main id="main">
+        <h1 tabindex={-1}>{title}</h1>
+        <noscript>
+          <p class="notice">{PAGE_WORDS[lang].scripts}</p>
+        </noscript>
+        <Alert id="page-alert" />
+        {children}
+      </main>
     </Document>
   )
 }

@@ -10,11 +10,13 @@ export type Pending = z.infer<typeof Pending>
 const PENDING = 'parvis.registration'
 const CONFIRMED = 'parvis.confirmed'
 
-/** The registration of this tab, while its code can still be used. */
+/** The registration of this browser, while its code can still be used. */
 export function pending(): Pending | undefined {
-  const text = sessionStorage.getItem(PENDING)
+  const text = localStorage.getItem(PENDING)
   const found = Pending.safeParse(text === null ? undefined : parsed(text))
-  return found.success && Date.parse(found.data.expiresAt) > Date.now() ? found.data : undefined
+  if (found.success && Date.parse(found.data.expiresAt) > Date.now()) return found.data
+  forgetPending()
+  return undefined
 }
 
 /** What the storage holds may be anything: another version of this page wrote there. */
@@ -26,13 +28,13 @@ function parsed(text: string): unknown {
   }
 }
 
-/** Remembers it for this tab, so that a reload does not lose the code's other half. */
-export const keepPending = (pending: Pending): void => sessionStorage.setItem(PENDING, JSON.stringify(pending))
+/** Remembers it for this browser: neither a reload nor the mailed link, which opens another tab, loses the proof's other half. */
+export const keepPending = (pending: Pending): void => localStorage.setItem(PENDING, JSON.stringify(pending))
 
 /** Forgets it. */
-export const forgetPending = (): void => sessionStorage.removeItem(PENDING)
+export const forgetPending = (): void => localStorage.removeItem(PENDING)
 
-/** Leaves word for the sign-in page that this address was just proven. */
+/** Leaves word for the sign-in page that this address was just proven; empty when the proof did not tell which. */
 export function keepConfirmed(email: string): void {
   forgetPending()
   sessionStorage.setItem(CONFIRMED, email)

@@ -1,5 +1,5 @@
 import { ContractError, NetworkError } from '../../client/client.ts'
-import { isProblem, PROBLEMS, type Problem } from '../../contract/problem.ts'
+import { isProblem, PROBLEMS, type Problem, type ProblemSlug } from '../../contract/problem.ts'
 import { byId, show } from './dom.ts'
 
 /** What a failure says to a person. */
@@ -18,10 +18,23 @@ export function troubleOf(error: unknown): Trouble {
   return { title: PROBLEMS.internal.title, more: [], traceId: undefined }
 }
 
+/** What people meet on the pages that mails lead to, for those that are in French. */
+const FRENCH: Partial<Record<ProblemSlug, string>> = {
+  'code-invalid': 'Ce code ou ce lien est faux, déjà utilisé ou expiré.',
+  'invalid-request': 'Cette saisie ne convient pas.',
+  'rate-limited': 'Trop de tentatives\u00a0: attendez avant de réessayer.',
+  'session-ended': 'Cette session est terminée\u00a0: reconnectez-vous.',
+  conflict: 'Un autre compte a déjà cette adresse.',
+  internal: 'Une erreur s’est produite de notre côté.',
+  unavailable: 'Un service nécessaire ne répond pas\u00a0: réessayez bientôt.',
+}
+
+const titleOf = (slug: ProblemSlug): string => (document.documentElement.lang === 'fr' ? FRENCH[slug] : undefined) ?? PROBLEMS[slug].title
+
 function ofProblem({ slug, extras }: Problem): Trouble {
   const { detail, errors = [], retryAfterSeconds, traceId } = extras
   return {
-    title: PROBLEMS[slug].title,
+    title: titleOf(slug),
     more: [
       ...(detail ? [detail] : []),
       ...errors.map((fault) => `${fault.pointer.split('/').at(-1) ?? ''}: ${fault.detail}`),

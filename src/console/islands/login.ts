@@ -4,7 +4,7 @@ import { bindForm } from '../browser/form.ts'
 import { takeConfirmed } from '../browser/registration.ts'
 
 const confirmed = takeConfirmed()
-if (confirmed) {
+if (confirmed !== undefined) {
   byId('login-email', HTMLInputElement).value = confirmed
   byId('login-note').textContent = 'Your address is confirmed. Sign in to continue.'
   show(byId('login-note'), true)

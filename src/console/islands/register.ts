@@ -3,6 +3,7 @@ import { client } from '../browser/account.ts'
 import { byId, show } from '../browser/dom.ts'
 import { bindForm } from '../browser/form.ts'
 import { forgetPending, keepConfirmed, keepPending, type Pending, pending } from '../browser/registration.ts'
+import { tellTrouble } from '../browser/trouble.ts'
 
 /** Known only while the page lives: it is never stored. */
 let password: string | undefined
@@ -48,6 +49,19 @@ bindForm('verify', async ({ code = '' }) => {
   await enter(waiting.email)
 })
 
+byId('verify-resend').onclick = async ({ currentTarget }) => {
+  const waiting = pending()
+  if (!waiting) return showSteps(undefined)
+  const button = currentTarget as HTMLButtonElement
+  button.disabled = true
+  try {
+    await client.resendVerification({ body: { registrationId: waiting.registrationId } })
+    button.textContent = 'sent again'
+  } catch (error) {
+    button.disabled = false
+    tellTrouble(byId('verify-alert'), error)
+  }
+}
 byId('verify-restart').onclick = () => {
   forgetPending()
   showSteps(undefined)

@@ -17,6 +17,9 @@ export const LoginPage: FC = () => (
       </button>
     </Form>
     <p class="aside">
+      <a href="/login/mail">Mail me a link instead</a> · <a href="/password/reset">Forgot password?</a>
+    </p>
+    <p class="aside">
       New here? <a href="/register">Create an account</a>
     </p>
   </PublicPage>

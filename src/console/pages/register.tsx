@@ -41,7 +41,8 @@ export const RegisterPage: FC = () => (
     </div>
     <div id="verify-step" hidden>
       <p>
-        A code of {CODE_DIGITS} digits is on its way to <strong id="verify-address" />. It is valid until <time id="verify-until" />.
+        A mail with a code of {CODE_DIGITS} digits and a link is on its way to <strong id="verify-address" />. Both work until{' '}
+        <time id="verify-until" />.
       </p>
       <Form id="verify">
         <Field
@@ -60,7 +61,11 @@ export const RegisterPage: FC = () => (
         </button>
       </Form>
       <p class="aside">
-        No mail? Look in the spam folder, or{' '}
+        No mail? Look in the spam folder,{' '}
+        <button type="button" class="link" id="verify-resend">
+          have it sent again
+        </button>
+        , or{' '}
         <button type="button" class="link" id="verify-restart">
           start again
         </button>

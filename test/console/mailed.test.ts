@@ -1,0 +1,177 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type Edge, PASSWORD, startEdge } from '../harness.ts'
+import { describeWith } from '../requires.ts'
+import { namelessParts, openBrowser, openDoor, openVisitor } from './browser.ts'
+
+const OTHER = 'another horse, another battery'
+const PAGES = ['/register/confirm', '/login/mail', '/password/reset', '/app/email', '/email/restore']
+
+describeWith('chromium', 'the pages that mails lead to', (executablePath) => {
+  let edge: Edge
+  let browser: Browser
+  let door: Awaited<ReturnType<typeof openDoor>>
+  const visitors: Awaited<ReturnType<typeof openVisitor>>[] = []
+
+  beforeAll(async () => {
+    await promisify(execFile)(process.execPath, ['src/dev/assets.ts'])
+    door = await openDoor()
+    edge = await startEdge({ vars: { PUBLIC_ORIGIN: door.origin } })
+    door.leadTo(edge.origin)
+    browser = await openBrowser(executablePath)
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await edge?.stop()
+    await door?.close()
+  })
+
+  async function visit() {
+    const visitor = await openVisitor(browser, door.origin)
+    visitors.push(visitor)
+    return visitor
+  }
+
+  async function linkTo(email: string, count = 1): Promise<string> {
+    const mail = await edge.mailbox.mailTo(email, count)
+    return mail.text?.split('\n').find((line) => line.startsWith(door.origin)) ?? ''
+  }
+
+  async function begin(email: string) {
+    const visitor = await visit()
+    await visitor.page.goto('/register')
+    await visitor.page.getByLabel('Email').fill(email)
+    await visitor.page.getByLabel('Password').fill(PASSWORD)
+    await visitor.page.getByRole('button', { name: 'Create account' }).click()
+    return { ...visitor, link: await linkTo(email) }
+  }
+
+  describe.each(PAGES)('%s', (path) => {
+    test('is not kept, tells nobody where it was, and loads our own files alone', async () => {
+      for (const method of ['GET', 'HEAD']) {
+        const answer = await edge.request(path, { method })
+        expect(answer.status).toBe(200)
+        expect(answer.headers.get('cache-control')).toBe('no-store')
+        expect(answer.headers.get('referrer-policy')).toBe('no-referrer')
+        expect(answer.headers.get('content-security-policy')).toContain("default-src 'none'; script-src 'self'")
+      }
+    })
+
+    test('speaks the language of the mail', async () => {
+      const [english, french] = await Promise.all([path, `${path}?lang=fr`].map(async (p) => (await edge.request(p)).text()))
+      expect(english).toContain('<html lang="en">')
+      expect(french).toContain('<html lang="fr">')
+      expect(french).not.toMatch(/Sign in|New password|needs scripts/)
+      expect((await edge.request(`${path}?lang=%3Cscript%3E`)).status).toBe(200)
+    })
+  })
+
+  test('opening a link, or asking for its head, uses nothing', async () => {
+    const email = 'scanner@example.org'
+    const { link } = await begin(email)
+    const scanner = await visit()
+    await scanner.page.goto(link)
+    await scanner.page.getByRole('button').first().waitFor()
+    await edge.request(link.replace(door.origin, '').replace('#', '?token='), { method: 'HEAD' })
+    expect(await edge.db.prepare('SELECT user_id FROM registrations WHERE email = ?').bind(email).first()).toEqual({ user_id: null })
+    expect(scanner.page.url()).not.toContain('#')
+    const logged = JSON.stringify(edge.server.getLogs())
+    expect(logged).toContain('/register/confirm')
+    expect(logged).not.toContain(link.split('#')[1])
+  })
+
+  test('a registration ends by its link where it began, in another tab', async () => {
+    const { context, link } = await begin('tab@example.org')
+    const tab = await context.newPage()
+    await tab.goto(link)
+    await tab.getByRole('button', { name: 'Confirm address' }).click()
+    await tab.waitForURL('/login')
+    await tab.getByText('Your address is confirmed.').waitFor()
+    await tab.getByLabel('Password').fill(PASSWORD)
+    await tab.getByRole('button', { name: 'Sign in' }).click()
+    await tab.waitForURL('/app')
+  })
+
+  test('on another browser it asks for a password of one’s own, and the first one opens nothing', async () => {
+    const email = 'elsewhere@example.org'
+    const { link } = await begin(email)
+    const { page } = await visit()
+    await page.goto(link)
+    expect(await page.evaluate(namelessParts)).toEqual([])
+    await page.getByLabel('New password').fill(OTHER)
+    await page.reload()
+    await page.getByLabel('New password').fill(OTHER)
+    await page.getByRole('button', { name: 'Create account' }).click()
+    await page.waitForURL('/login')
+    const client = edge.client()
+    await expect(client.login({ body: { email, password: PASSWORD } })).rejects.toMatchObject({ slug: 'credentials-invalid' })
+    await client.login({ body: { email, password: OTHER } })
+  })
+
+  test('a mail signs in by its code where it was asked for, and by its link with a warning elsewhere', async () => {
+    const { email } = await edge.signUp('mailed')
+    const asking = await visit()
+    await asking.page.goto('/login')
+    await asking.page.getByRole('link', { name: 'Mail me a link instead' }).click()
+    await asking.page.getByLabel('Email').fill(email)
+    await asking.page.getByRole('button', { name: 'Mail me a link' }).click()
+    await asking.page.getByLabel('Code').fill(await edge.mailbox.codeTo(email, 2))
+    await asking.page.getByRole('button', { name: 'Sign in' }).click()
+    await asking.page.waitForURL('/app')
+    await edge.client().askMagicLink({ body: { email } })
+    const foreign = await visit()
+    // The new device was told in between.
+    await foreign.page.goto((await linkTo(email, 3)) || (await linkTo(email, 4)))
+    await foreign.page.getByText('This browser did not ask for this link.').waitFor()
+    await foreign.page.getByRole('button', { name: 'Sign in' }).click()
+    await foreign.page.waitForURL('/app')
+  })
+
+  test('a forgotten password is replaced by the link, in French', async () => {
+    const { email } = await edge.signUp('oubli')
+    await edge.db.prepare("UPDATE users SET locale = 'fr' WHERE email = ?").bind(email).run()
+    await edge.client().forgotPassword({ body: { email } })
+    const { page } = await visit()
+    const link = await linkTo(email, 2)
+    expect(link).toContain('?lang=fr#')
+    await page.goto(link)
+    await page.locator('#link-newPassword').fill(OTHER)
+    await page.getByRole('button', { name: 'Enregistrer le mot de passe' }).click()
+    await page.waitForURL('/login')
+    await page.goto(link)
+    await page.locator('#link-newPassword').fill(OTHER)
+    await page.getByRole('button', { name: 'Enregistrer le mot de passe' }).click()
+    await page.getByText('Ce code ou ce lien est faux, déjà utilisé ou expiré.').waitFor()
+    await edge.client().login({ body: { email, password: OTHER } })
+  })
+
+  test('the address is changed by a link that a sign-in comes before, and taken back by the other', async () => {
+    const { email } = await edge.signUp('mover')
+    const next = 'moved@example.org'
+    const client = edge.client()
+    await client.login({ body: { email, password: PASSWORD } })
+    await client.changeEmail({ body: { email: next } })
+    const { page } = await visit()
+    await page.goto(await linkTo(next))
+    await page.waitForURL('/login?next=%2Fapp%2Femail')
+    await page.getByLabel('Email').fill(email)
+    await page.getByLabel('Password').fill(PASSWORD)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.getByRole('button', { name: 'Confirm new address' }).click()
+    await page.getByText('Your address is changed.').waitFor()
+    expect((await client.getMe()).email).toBe(next)
+    const back = async (count = 2): Promise<string> =>
+      (await linkTo(email, count)).includes('/email/restore') ? linkTo(email, count) : back(count + 1)
+    await page.goto(await back())
+    await page.getByRole('button', { name: 'Restore this address' }).click()
+    await page.waitForURL('/password/reset')
+    await expect(edge.client().login({ body: { email: next, password: PASSWORD } })).rejects.toMatchObject({ slug: 'credentials-invalid' })
+  })
+
+  test('no page logs an error of its own, breaks its policy or asks another origin for anything', () => {
+    const expected = /status of 40[013]/
+    expect(visitors.flatMap(({ complaints }) => complaints.all).filter((complaint) => !expected.test(complaint))).toEqual([])
+  })
+})
