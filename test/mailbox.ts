@@ -1,19 +1,23 @@
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import PostalMime, { type Email } from 'postal-mime'
 import { SMTPServer } from 'smtp-server'
 
 /** How a mailbox may be made to misbehave. */
 export interface MailboxOptions {
   readonly port?: number
-  /** Called when a mail is in but not yet acknowledged; the sender waits for it. */
-  readonly beforeAccept?: (mail: Email) => Promise<void>
+  /** Called when a mail is in but not yet acknowledged; the sender waits for it, or for nothing more once the connection is cut. */
+  readonly beforeAccept?: (mail: Email, cut: () => void) => Promise<void>
 }
 
 /** A real SMTP server on loopback that keeps what it is sent; addresses that start with `refused` get a 550. */
 export async function startMailbox({ port = 0, beforeAccept }: MailboxOptions = {}) {
   const mails: Email[] = []
   const waiting = new Set<() => void>()
+  const sockets = new Set<Socket>()
+  const cut = () => {
+    for (const socket of sockets) socket.destroy()
+  }
   const server = new SMTPServer({
     authOptional: true,
     disabledCommands: ['STARTTLS', 'AUTH'],
@@ -26,7 +30,7 @@ export async function startMailbox({ port = 0, beforeAccept }: MailboxOptions = 
       stream.on('end', async () => {
         const mail = await PostalMime.parse(Buffer.concat(chunks))
         mails.push(mail)
-        await beforeAccept?.(mail)
+        await beforeAccept?.(mail, cut)
         done()
         for (const wake of waiting) wake()
       })
@@ -34,6 +38,10 @@ export async function startMailbox({ port = 0, beforeAccept }: MailboxOptions = 
   })
   // A killed peer resets its connections; that is the point of some tests.
   server.on('error', () => undefined)
+  server.server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
   server.listen(port, '127.0.0.1')
   await once(server.server, 'listening')
 

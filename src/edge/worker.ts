@@ -3,6 +3,7 @@ import type { Env } from './env.ts'
 import { FEATURES } from './features.ts'
 import { sweepLimits } from './platform/limiter/store.ts'
 import { describeError } from './platform/log.ts'
+import { sweepMailDays } from './platform/mail/delivery.ts'
 import { consumeBatch, sweepOutbox } from './platform/outbox/outbox.ts'
 import { traceFrom } from './platform/trace.ts'
 
@@ -15,7 +16,7 @@ const app = makeApp()
 /** Sweeps do not wait for each other's health: one that fails is logged and the rest run. */
 async function sweep(env: Env, ctx: ExecutionContext): Promise<void> {
   const { scope } = makeScope(env, { trace: traceFrom(undefined), waitUntil: (work) => ctx.waitUntil(work) })
-  const own = { outbox: () => sweepOutbox(scope, CONSUMERS), limits: sweepLimits }
+  const own = { outbox: () => sweepOutbox(scope, CONSUMERS), limits: sweepLimits, mail: sweepMailDays }
   const sweeps = { ...own, ...Object.assign({}, ...FEATURES.map((f) => f.sweeps ?? {})) }
   for (const [name, run] of Object.entries(sweeps) as [string, (s: typeof scope) => Promise<number>][]) {
     try {

@@ -1,7 +1,9 @@
 import { sql } from 'drizzle-orm'
 import type { Probe } from '../http/feature.ts'
+import { mailStandings, type WayStanding } from '../platform/mail/delivery.ts'
 import { chooseTransport } from '../platform/mail/mail.ts'
 import { deadCount, pendingSummary } from '../platform/outbox/store.ts'
+import type { Scope } from '../platform/scope.ts'
 
 /** An effect that has waited this long means that the queue and the sweep are not keeping up. */
 const OUTBOX_AGE_MS_MAX = 300_000
@@ -21,14 +23,27 @@ export const objectsProbe: Probe = {
   check: async ({ env }) => ({ ok: await env.ROOMS.getByName('health').ping() }),
 }
 
-/** Mail can be handed over. */
+/** One way at least can take mail now; the detail tells how much each has carried and what it may. */
 export const mailProbe: Probe = {
   isHard: false,
-  check: async ({ config, env }) => {
-    const transport = chooseTransport(config.mail, env)
-    await transport.probe()
-    return { ok: true, detail: transport.name }
+  check: async (scope) => {
+    const standings = await mailStandings(scope)
+    const ways = await Promise.all(standings.map((standing) => lookAt(scope, standing)))
+    return { ok: ways.some(({ isUsable }) => isUsable), detail: ways.map(({ words }) => words).join('; ') }
   },
+}
+
+async function lookAt({ config, env }: Scope, { way, sent, failed, isResting }: WayStanding) {
+  const isFull = way.dailyMax !== undefined && sent >= way.dailyMax
+  const isReached = await chooseTransport({ ...config.mail, transport: way.settings }, env)
+    .probe()
+    .then(
+      () => true,
+      () => false,
+    )
+  const carried = way.dailyMax === undefined ? `${sent}` : `${sent} of ${way.dailyMax}`
+  const flaws = [isFull && 'full', isResting && 'resting', !isReached && 'not reached'].filter(Boolean).map((flaw) => `, ${flaw}`)
+  return { isUsable: isReached && !isFull, words: `${way.name}: ${carried} today, ${failed} failed${flaws.join('')}` }
 }
 
 /** Nothing accepted waits too long, and nothing was given up. */

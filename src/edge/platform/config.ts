@@ -4,6 +4,7 @@ import { SESSIONS_PER_USER_MAX } from '../../contract/sessions.ts'
 import { fromBase64Url } from './base64.ts'
 import { type Keyring, keyringOf, type RootSecret } from './keyring.ts'
 import { type Limits, parseLimits } from './limiter/limits.ts'
+import { MAIL_VARS, type MailWay, mailWaysOf, missingMailKeys, weakMailKeys } from './mail/settings.ts'
 
 /** 256 bits: the key size of everything derived from a root secret. */
 const ROOT_BYTES_MIN = 32
@@ -72,14 +73,7 @@ const Vars = z.object({
     .default('https://api.pwnedpasswords.com/range/'),
   LIMITS: limits,
   PRODUCT_NAME: lineOf(60).default('Parvis'),
-  MAIL_FROM: z.email(),
-  MAIL_TRANSPORT: z.enum(['cloudflare', 'smtp', 'catcher']),
-  MAIL_CATCHER_URL: z.url().optional(),
-  SMTP_HOST: z.string().min(1).optional(),
-  SMTP_PORT: z.coerce.number().int().min(1).max(65_535).default(465),
-  SMTP_TLS: z.enum(['implicit', 'starttls', 'none']).default('implicit'),
-  SMTP_USERNAME: z.string().min(1).optional(),
-  SMTP_PASSWORD: z.string().min(1).optional(),
+  ...MAIL_VARS,
   RELAY_TRANSPORT: z.enum(['tcp', 'container']).default('tcp'),
   RELAY_ID: z.string().min(1).max(64).default('relay-1'),
   RELAY_HOST: z.string().min(1).optional(),
@@ -94,19 +88,6 @@ const Vars = z.object({
 export const CONFIG_KEYS: readonly string[] = Object.keys(Vars.shape)
 
 type Parsed = z.output<typeof Vars>
-
-/** How mail leaves. */
-export type MailTransportConfig =
-  | { readonly kind: 'cloudflare' }
-  | {
-      readonly kind: 'smtp'
-      readonly host: string
-      readonly port: number
-      readonly tls: 'implicit' | 'starttls' | 'none'
-      readonly username: string | undefined
-      readonly password: string | undefined
-    }
-  | { readonly kind: 'catcher'; readonly url: string }
 
 /** How to reach the relay, who it is, and who we are to it. */
 export interface RelayConfig {
@@ -135,7 +116,7 @@ export interface Config {
   /** Whether new passwords are looked up among the leaked ones, and whether one passes when the look-up fails. */
   readonly breach: { readonly check: 'off' | 'open' | 'closed'; readonly rangeUrl: string }
   readonly limits: Limits
-  readonly mail: { readonly from: string; readonly fromName: string; readonly transport: MailTransportConfig }
+  readonly mail: { readonly from: string; readonly fromName: string; readonly ways: readonly MailWay[] }
   /** Absent when no relay is configured: shells then answer `unavailable`. */
   readonly relay: RelayConfig | undefined
 }
@@ -159,8 +140,7 @@ function weakKeys(v: Parsed): string[] {
     ...(v.SECRET_KEYS.some(isWeak) ? ['SECRET_KEYS'] : []),
     ...(v.PUBLIC_ORIGIN.startsWith('https://') ? [] : ['PUBLIC_ORIGIN']),
     ...(v.CORS_ORIGINS.every((o) => o.startsWith('https://')) ? [] : ['CORS_ORIGINS']),
-    ...(v.MAIL_TRANSPORT === 'catcher' ? ['MAIL_TRANSPORT'] : []),
-    ...(v.SMTP_TLS === 'none' ? ['SMTP_TLS'] : []),
+    ...weakMailKeys(v),
     ...(v.BREACH_RANGE_URL.startsWith('https://') ? [] : ['BREACH_RANGE_URL']),
   ]
 }
@@ -168,19 +148,11 @@ function weakKeys(v: Parsed): string[] {
 function missingKeys(v: Parsed): string[] {
   const relay = [v.RELAY_VERIFY_KEY, v.RELAY_SEAL_KEY, v.RELAY_DIALER_KEY].filter(Boolean).length
   return [
-    ...(v.MAIL_TRANSPORT === 'smtp' && !v.SMTP_HOST ? ['SMTP_HOST'] : []),
-    ...(Boolean(v.SMTP_USERNAME) !== Boolean(v.SMTP_PASSWORD) ? ['SMTP_USERNAME', 'SMTP_PASSWORD'] : []),
-    ...(v.MAIL_TRANSPORT === 'catcher' && !v.MAIL_CATCHER_URL ? ['MAIL_CATCHER_URL'] : []),
+    ...missingMailKeys(v),
     ...(relay > 0 && relay < 3 ? ['RELAY_VERIFY_KEY', 'RELAY_SEAL_KEY', 'RELAY_DIALER_KEY'] : []),
     ...(relay === 3 && v.RELAY_TRANSPORT === 'tcp' && !v.RELAY_HOST ? ['RELAY_HOST'] : []),
     ...(relay === 3 && v.RELAY_TRANSPORT === 'container' && !v.RELAY_CONTAINER_ENV ? ['RELAY_CONTAINER_ENV'] : []),
   ]
-}
-
-function mailTransportOf(v: Parsed): MailTransportConfig {
-  if (v.MAIL_TRANSPORT === 'cloudflare') return { kind: 'cloudflare' }
-  if (v.MAIL_TRANSPORT === 'catcher') return { kind: 'catcher', url: v.MAIL_CATCHER_URL ?? '' }
-  return { kind: 'smtp', host: v.SMTP_HOST ?? '', port: v.SMTP_PORT, tls: v.SMTP_TLS, username: v.SMTP_USERNAME, password: v.SMTP_PASSWORD }
 }
 
 function relayOf(v: Parsed): RelayConfig | undefined {
@@ -219,7 +191,7 @@ export function parseConfig(env: object): Config {
     sessionsPerUserMax: v.SESSIONS_PER_USER,
     breach: { check: v.BREACH_CHECK ?? (v.ENVIRONMENT === 'dev' ? 'off' : 'open'), rangeUrl: v.BREACH_RANGE_URL },
     limits: v.LIMITS,
-    mail: { from: v.MAIL_FROM, fromName: v.PRODUCT_NAME, transport: mailTransportOf(v) },
+    mail: { from: v.MAIL_FROM, fromName: v.PRODUCT_NAME, ways: mailWaysOf(v) },
     relay: relayOf(v),
   }
 }

@@ -1,4 +1,4 @@
-import { fingerprintOf, MailError, type MailFailure, type MailTransport, type Sender, within } from './transport.ts'
+import { fingerprintOf, handOver, MailError, type MailFailure, type MailTransport, type Sender, within } from './transport.ts'
 
 /** The part of the platform's `send_email` binding that we use. */
 export interface EmailBinding {
@@ -48,7 +48,9 @@ export function createCloudflareTransport(binding: EmailBinding, sender: Sender)
       }
       const from = { email: sender.address, name: sender.name }
       try {
-        const { messageId } = await within(SEND_TIMEOUT_MS, 'send_email', binding.send({ to, from, subject, text, html, headers }))
+        const { messageId } = await handOver(() =>
+          within(SEND_TIMEOUT_MS, 'send_email', binding.send({ to, from, subject, text, html, headers })),
+        )
         return { id: messageId }
       } catch (error) {
         throw error instanceof MailError ? error : readRefusal(error)

@@ -3,7 +3,7 @@ import * as z from 'zod'
 import { Email, Locale } from '../../../contract/identity.ts'
 import { type Consumer, DeadEventError, type OutboxEvent, outboxEventIf } from '../outbox/outbox.ts'
 import type { Scope } from '../scope.ts'
-import { chooseTransport } from './mail.ts'
+import { deliverMail, isHopeless } from './delivery.ts'
 import { checkMail, MAIL_KINDS, MAILED_FACTORS, renderMail } from './message.ts'
 import { MailError } from './transport.ts'
 
@@ -58,19 +58,13 @@ export const sealMail = ({ config }: Scope, requestId: string, mail: QueuedMail)
 export const openMail = async ({ config }: Scope, requestId: string, sealed: string): Promise<QueuedMail> =>
   QueuedMail.parse(JSON.parse(new TextDecoder().decode(await config.keyring.open(PURPOSE, requestId, sealed))))
 
-/** A refused login or sender is our set-up's fault: such mail waits until that is mended. */
-const isHopeless = (error: unknown): boolean =>
-  error instanceof MailError && error.kind === 'refused' && error.reason !== 'auth' && error.reason !== 'sender'
-
 /** Sends one queued mail. A crash can repeat it: the copy has the same code and the same message id. */
 export const sendMailConsumer: Consumer = async (scope, { id, payload }) => {
   const { to, ...mail } = QueuedMail.parse(payload)
-  const transport = chooseTransport(scope.config.mail, scope.env)
-  const rendered = renderMail(mail, scope.config)
   try {
-    await transport.send({ to, ...rendered, idempotencyKey: id })
-    scope.log('mail.sent', { eventId: id, transport: transport.name, kind: mail.kind })
+    const { way } = await deliverMail(scope, { to, ...renderMail(mail, scope.config), idempotencyKey: id })
+    scope.log('mail.sent', { eventId: id, way, kind: mail.kind })
   } catch (error) {
-    throw isHopeless(error) ? new DeadEventError(`${transport.name} refused the mail for good`, { cause: error }) : error
+    throw error instanceof MailError && isHopeless(error) ? new DeadEventError('the mail was refused for good', { cause: error }) : error
   }
 }

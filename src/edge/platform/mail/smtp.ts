@@ -1,6 +1,6 @@
 import { connect } from 'cloudflare:sockets'
 import { composeMime } from './mime.ts'
-import { domainOf, fingerprintOf, MailError, type MailFailure, type MailTransport, type Sender, within } from './transport.ts'
+import { domainOf, fingerprintOf, handOver, MailError, type MailFailure, type MailTransport, type Sender, within } from './transport.ts'
 
 /** A submission server (RFC 6409). */
 export interface SmtpSettings {
@@ -68,8 +68,10 @@ export function createSmtpTransport(settings: SmtpSettings, sender: Sender, time
         expect(2, 'MAIL FROM', await wire.command('MAIL FROM', `MAIL FROM:<${sender.address}>`))
         expect(2, 'RCPT TO', await wire.command('RCPT TO', `RCPT TO:<${message.to}>`))
         expect(3, 'DATA', await wire.command('DATA', 'DATA'))
-        await wire.write('end of data', stuffDots(mime))
-        expect(2, 'end of data', await wire.reply('end of data'))
+        await handOver(async () => {
+          await wire.write('end of data', stuffDots(mime))
+          expect(2, 'end of data', await wire.reply('end of data'))
+        })
       })
       return { id: `<${fingerprint}@${name}>` }
     },

@@ -34,12 +34,24 @@ export type MailFailure = 'connection' | 'timeout' | 'tls' | 'protocol' | 'serve
 export class MailError extends Error {
   readonly kind: 'retry' | 'refused'
   readonly reason: MailFailure
+  /** Whether the mail was handed over whole and only the answer is missing. */
+  mayHaveLeft = false
 
   constructor(kind: 'retry' | 'refused', reason: MailFailure, detail: string) {
     super(detail)
     this.name = 'MailError'
     this.kind = kind
     this.reason = reason
+  }
+}
+
+/** Runs what hands a mail over: an answer that does not come says nothing about whether the mail has left. */
+export async function handOver<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof MailError && ['timeout', 'connection', 'protocol'].includes(error.reason)) error.mayHaveLeft = true
+    throw error
   }
 }
 
