@@ -5,10 +5,12 @@ import { UserId } from './identity.ts'
 
 /** Longest organisation name, in UTF-16 units. */
 export const ORG_NAME_CHARS_MAX = 80
-/** Organisations one user may own. */
+/** Organisations one user may own, unless the deployment says otherwise. */
 export const ORGS_PER_OWNER_MAX = 20
-/** Members of one organisation. */
+/** Members of one organisation, unless the deployment says otherwise. */
 export const ORG_MEMBERS_MAX = 1000
+/** Open invitations of one organisation, unless the deployment says otherwise. */
+export const ORG_INVITATIONS_MAX = 100
 
 /** Id of an organisation. */
 export const OrgId = prefixedId('org', 'OrgId')
@@ -29,6 +31,12 @@ export type Org = z.infer<typeof Org>
 export const CreateOrg = z.strictObject({ name: lineOf(ORG_NAME_CHARS_MAX) }).meta({ id: 'CreateOrg' })
 /** What `createOrg` takes. */
 export type CreateOrg = z.output<typeof CreateOrg>
+
+/** What `renameOrg` takes. */
+export const RenameOrg = CreateOrg.meta({ id: 'RenameOrg' })
+
+/** What `transferOrg` takes: the member who becomes owner. */
+export const TransferOrg = z.strictObject({ userId: UserId }).meta({ id: 'TransferOrg' })
 
 /** A user's place in an organisation. */
 export const OrgMember = z.object({ userId: UserId, role: OrgRole, addedAt: Moment }).meta({ id: 'OrgMember' })
@@ -75,6 +83,44 @@ export const orgEndpoints = {
     success: 200,
     response: Org,
     problems: ['not-found'],
+  }),
+  renameOrg: endpoint({
+    id: 'renameOrg',
+    method: 'PATCH',
+    path: '/v1/orgs/:orgId',
+    tag: 'orgs',
+    access: 'user',
+    summary: 'Give the organisation another name. Owners only.',
+    params: OrgPath,
+    body: RenameOrg,
+    success: 200,
+    response: Org,
+    problems: ['not-found', 'forbidden'],
+  }),
+  deleteOrg: endpoint({
+    id: 'deleteOrg',
+    method: 'DELETE',
+    path: '/v1/orgs/:orgId',
+    tag: 'orgs',
+    access: 'user',
+    summary: 'Delete the organisation with its members and invitations. Owners only; its hosts must be deleted before, else `conflict`.',
+    params: OrgPath,
+    success: 204,
+    response: z.undefined(),
+    problems: ['not-found', 'forbidden', 'conflict'],
+  }),
+  transferOrg: endpoint({
+    id: 'transferOrg',
+    method: 'POST',
+    path: '/v1/orgs/:orgId/transfer',
+    tag: 'orgs',
+    access: 'user',
+    summary: 'Make another member owner in your place, in one step; you become operator.',
+    params: OrgPath,
+    body: TransferOrg,
+    success: 200,
+    response: Org,
+    problems: ['not-found', 'forbidden', 'conflict', 'limit-reached'],
   }),
   listOrgMembers: endpoint({
     id: 'listOrgMembers',

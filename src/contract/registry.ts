@@ -2,6 +2,7 @@ import { auditEndpoints } from './audit.ts'
 import { emailEndpoints } from './email.ts'
 import { healthEndpoints } from './health.ts'
 import { identityEndpoints } from './identity.ts'
+import { invitationEndpoints } from './invitations.ts'
 import { magicEndpoints } from './magic.ts'
 import { orgEndpoints } from './orgs.ts'
 import { passwordEndpoints } from './passwords.ts'
@@ -17,6 +18,7 @@ export const endpoints = {
   ...magicEndpoints,
   ...emailEndpoints,
   ...orgEndpoints,
+  ...invitationEndpoints,
   ...auditEndpoints,
   ...roomEndpoints,
   ...shellEndpoints,

@@ -108,3 +108,61 @@ test('bad names are refused and nothing is founded', async () => {
     expect(await slugOf(found(eve, name))).toBe('invalid-request')
   expect((await eve.client.listOrgs()).items).toEqual([])
 })
+
+test('its owner renames it, and the record says so without the name', async () => {
+  const org = await found(ada)
+  expect(await ada.client.renameOrg({ params: { orgId: org.id }, body: { name: ' Quay ' } })).toEqual({ ...org, name: 'Quay' })
+  const entry = await edge.db.prepare("SELECT cause FROM audit_entries WHERE subject = ? AND action = 'org.rename'").bind(org.id).first()
+  expect(entry).toEqual({ cause: null })
+})
+
+test('ownership goes to a member in one step, and of racing transfers no organisation is left without an owner', async () => {
+  const org = await found(ada)
+  const params = { orgId: org.id }
+  const transfer = (by: TestUser, to: TestUser) => by.client.transferOrg({ params, body: { userId: to.id as never } })
+  expect(await slugOf(transfer(ada, bob))).toBe('not-found')
+  expect(await slugOf(transfer(ada, ada))).toBe('conflict')
+  await put(ada, org.id, bob, 'reader')
+  await put(ada, org.id, eve, 'reader')
+  const race = await Promise.all([transfer(ada, bob), transfer(ada, eve), transfer(ada, bob), transfer(ada, eve)].map(slugOf))
+  expect(race.filter((slug) => slug === 'ok')).toHaveLength(1)
+  const { results } = await edge.db.prepare('SELECT role FROM org_members WHERE org_id = ? ORDER BY role').bind(org.id).all()
+  expect(results).toEqual([{ role: 'operator' }, { role: 'owner' }, { role: 'reader' }])
+  expect(await ada.client.getOrg({ params })).toMatchObject({ role: 'operator' })
+})
+
+test('two owners who leave at once leave one behind', async () => {
+  for (let round = 0; round < 5; round++) {
+    const org = await found(ada)
+    await put(ada, org.id, bob, 'owner')
+    const race = await Promise.all([slugOf(remove(ada, org.id, ada)), slugOf(remove(bob, org.id, bob))])
+    expect(race.sort()).toEqual(['conflict', 'ok'])
+    const left = (race[0] === 'ok' ? [ada, bob] : [bob, ada]) as [TestUser, TestUser]
+    const owner = (await slugOf(left[0].client.getOrg({ params: { orgId: org.id } }))) === 'ok' ? left[0] : left[1]
+    await owner.client.deleteOrg({ params: { orgId: org.id } })
+  }
+})
+
+test('a deleted organisation is gone for its members, with its invitations; one with hosts stays', async () => {
+  const org = await found(ada)
+  const params = { orgId: org.id }
+  await put(ada, org.id, bob, 'operator')
+  await ada.client.inviteOrgMember({ params, body: { email: 'late@example.org', role: 'reader' } })
+  await edge.db
+    .prepare(
+      "INSERT INTO hosts (id, org_id, name, address, port, user, keys, credential_kind, credential, created_at) VALUES ('hst_1', ?, 'n', 'a', 22, 'u', '[]', 'password', '{}', 0)",
+    )
+    .bind(org.id)
+    .run()
+  expect(await slugOf(ada.client.deleteOrg({ params }))).toBe('conflict')
+  expect(await ada.client.getOrg({ params })).toEqual(org)
+  await edge.db.prepare("DELETE FROM hosts WHERE id = 'hst_1'").run()
+  await ada.client.deleteOrg({ params })
+  for (const user of [ada, bob]) expect(await slugOf(user.client.getOrg({ params }))).toBe('not-found')
+  expect(await slugOf(ada.client.deleteOrg({ params }))).toBe('not-found')
+  const left = await edge.db
+    .prepare('SELECT (SELECT count(*) FROM org_members WHERE org_id = ?1) + (SELECT count(*) FROM org_invitations WHERE org_id = ?1) AS n')
+    .bind(org.id)
+    .first('n')
+  expect(left).toBe(0)
+})

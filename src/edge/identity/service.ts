@@ -1,10 +1,11 @@
 import { toMoment } from '../../contract/id.ts'
-import type { Me, SessionInfo, UserId } from '../../contract/identity.ts'
+import type { Locale, Me, SessionInfo, UserId } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { authenticate as authenticateToken } from './access-token.ts'
 import { accountCharge } from './attempt.ts'
 import { erasePlaces, reopenPassword } from './place-store.ts'
+import { drawToken, pageLink, tokenHash } from './proof.ts'
 import { proofsOf } from './proof-store.ts'
 import { sessionsOf } from './session-store.ts'
 import { eraseUser, userById } from './store.ts'
@@ -21,6 +22,15 @@ export async function me(scope: Scope, actor: Actor): Promise<Me> {
   if (!user) throw new Problem('session-ended')
   return { id: user.id, email: user.email, locale: user.locale, createdAt: toMoment(user.createdAt) }
 }
+
+/** A link to be mailed, and the hash that is all to be stored of its token. */
+export async function drawLink(page: `/${string}`, locale: Locale): Promise<{ readonly link: string; readonly tokenHash: string }> {
+  const token = drawToken()
+  return { link: pageLink(page, locale, token), tokenHash: await tokenHash(token) }
+}
+
+/** The hash under which {@link drawLink} has a token stored. */
+export const linkTokenHash = (token: string): Promise<string> => tokenHash(token)
 
 /** Everything identity keeps about a user. */
 export async function exportIdentity(scope: Scope, userId: UserId): Promise<object> {

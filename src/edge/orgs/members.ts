@@ -1,15 +1,27 @@
 import type { BatchItem } from 'drizzle-orm/batch'
 import { type PageQuery, toMoment } from '../../contract/id.ts'
 import { UserId } from '../../contract/identity.ts'
-import type { OrgId, OrgMember, OrgRole } from '../../contract/orgs.ts'
+import type { Org, OrgId, OrgMember, OrgRole } from '../../contract/orgs.ts'
 import { Problem, type ProblemSlug } from '../../contract/problem.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import { commit, outboxEvent } from '../platform/outbox/outbox.ts'
 import { afterKey, toPage } from '../platform/page.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
-import { type MemberFacts, refusalOfPut, refusalOfRemoval } from './policy.ts'
-import { MEMBER_CHANGED } from './service.ts'
-import { deleteMember, eraseMember, forgetFounder, type MemberChange, memberFacts, membersIn, orgOf, orgsOf, putMember } from './store.ts'
+import { eraseInvitations } from './invitation-store.ts'
+import { type MemberFacts, refusalOfPut, refusalOfRemoval, refusalOfTransfer } from './policy.ts'
+import { getOrg, MEMBER_CHANGED } from './service.ts'
+import {
+  deleteMember,
+  eraseMember,
+  forgetFounder,
+  type MemberChange,
+  memberFacts,
+  membersIn,
+  orgOf,
+  orgsOf,
+  putMember,
+  transferRow,
+} from './store.ts'
 
 const ERASE_ORGS_PER_BATCH = 50
 
@@ -40,13 +52,14 @@ export async function putOrgMember(
   at: { readonly orgId: OrgId; readonly userId: UserId; readonly role: OrgRole },
 ): Promise<OrgMember> {
   const change: MemberChange = { orgId: at.orgId, userId: at.userId, callerId: actor.userId }
+  const { quotas } = scope.config
   const facts = await factsOf(scope, change)
-  refuse(refusalOfPut(facts, at.role))
+  refuse(refusalOfPut(facts, at.role, quotas))
   const now = scope.now()
   if (facts.role !== at.role) {
     const action = facts.role === null ? 'org.member-add' : 'org.member-role'
     const isDone = await changeMember(scope, change, {
-      statement: putMember(scope.db, change, { role: at.role, now }),
+      statement: putMember(scope.db, change, { role: at.role, now, quotas }),
       action,
       role: at.role,
     })
@@ -58,7 +71,7 @@ export async function putOrgMember(
 /** A put that changed nothing: a racing call was first. It is fine when that one wanted the same. */
 async function explainPut(scope: Scope, change: MemberChange, role: OrgRole): Promise<void> {
   const later = await factsOf(scope, change)
-  refuse(refusalOfPut(later, role))
+  refuse(refusalOfPut(later, role, scope.config.quotas))
   if (later.role !== role) throw new Problem('conflict')
 }
 
@@ -72,9 +85,31 @@ export async function removeOrgMember(scope: Scope, actor: Actor, at: { readonly
   throw new Problem('conflict')
 }
 
-/** Forgets a user's memberships. An organisation they owned alone stays with its other members. */
+/** Makes another member owner in the caller's place. @throws Problem `not-found`, `forbidden`, `conflict` or `limit-reached` */
+export async function transferOrg(scope: Scope, actor: Actor, at: { readonly orgId: OrgId; readonly userId: UserId }): Promise<Org> {
+  const change: MemberChange = { ...at, callerId: actor.userId }
+  const isOneself = at.userId === actor.userId
+  const { quotas } = scope.config
+  const refusal = async () => refuse(refusalOfTransfer(await factsOf(scope, change), isOneself, quotas))
+  await refusal()
+  const [moved] = (await commit(
+    scope,
+    [
+      transferRow(scope.db, change, quotas),
+      auditIfChanged(scope, { action: 'org.transfer', subject: at.orgId, orgId: at.orgId, cause: at.userId }),
+    ],
+    [await outboxEvent(scope, MEMBER_CHANGED, at), await outboxEvent(scope, MEMBER_CHANGED, { ...at, userId: actor.userId })],
+  )) as readonly D1Result[]
+  if (moved?.meta.changes === 0) {
+    await refusal()
+    throw new Problem('conflict')
+  }
+  return getOrg(scope, actor, at.orgId)
+}
+
+/** Forgets a user's memberships and invitations. An organisation they owned alone stays with its other members. */
 export async function eraseMemberships(scope: Scope, userId: UserId): Promise<void> {
-  await forgetFounder(scope.db, userId)
+  await scope.db.batch([forgetFounder(scope.db, userId), ...eraseInvitations(scope.db, userId)])
   for (;;) {
     const rows = await orgsOf(scope.db, userId, { limit: ERASE_ORGS_PER_BATCH })
     if (rows.length === 0) return

@@ -1,5 +1,6 @@
-import { ORG_MEMBERS_MAX, ORGS_PER_OWNER_MAX, type OrgRole } from '../../contract/orgs.ts'
+import type { OrgRole } from '../../contract/orgs.ts'
 import type { ProblemSlug } from '../../contract/problem.ts'
+import type { Quotas } from '../platform/config.ts'
 
 /** What decides whether a membership may change. */
 export interface MemberFacts {
@@ -15,13 +16,23 @@ export interface MemberFacts {
 }
 
 /** Why an owner may not give this role, or nothing. */
-export function refusalOfPut(facts: MemberFacts, role: OrgRole): ProblemSlug | undefined {
+export function refusalOfPut(facts: MemberFacts, role: OrgRole, quotas: Quotas): ProblemSlug | undefined {
   if (facts.callerRole === null) return 'not-found'
   if (facts.callerRole !== 'owner') return 'forbidden'
   if (!facts.isUser) return 'not-found'
   if (facts.role === 'owner' && role !== 'owner' && facts.owners < 2) return 'conflict'
-  if (facts.role === null && facts.members >= ORG_MEMBERS_MAX) return 'limit-reached'
-  if (facts.role !== 'owner' && role === 'owner' && facts.owned >= ORGS_PER_OWNER_MAX) return 'limit-reached'
+  if (facts.role === null && facts.members >= quotas.membersMax) return 'limit-reached'
+  if (facts.role !== 'owner' && role === 'owner' && facts.owned >= quotas.ownedMax) return 'limit-reached'
+  return undefined
+}
+
+/** Why ownership may not go to this member, or nothing. */
+export function refusalOfTransfer(facts: MemberFacts, isOneself: boolean, quotas: Quotas): ProblemSlug | undefined {
+  if (facts.callerRole === null) return 'not-found'
+  if (facts.callerRole !== 'owner') return 'forbidden'
+  if (facts.role === null || !facts.isUser) return 'not-found'
+  if (isOneself) return 'conflict'
+  if (facts.role !== 'owner' && facts.owned >= quotas.ownedMax) return 'limit-reached'
   return undefined
 }
 

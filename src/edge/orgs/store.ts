@@ -1,9 +1,10 @@
-import { and, asc, desc, eq, gt, lt, type SQL, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, lt, type SQL, sql } from 'drizzle-orm'
 import type { UserId } from '../../contract/identity.ts'
-import { ORG_MEMBERS_MAX, ORGS_PER_OWNER_MAX, type OrgId, type OrgRole } from '../../contract/orgs.ts'
+import type { OrgId, OrgRole } from '../../contract/orgs.ts'
+import type { Quotas } from '../platform/config.ts'
 import type { Db } from '../platform/db.ts'
 import type { MemberFacts } from './policy.ts'
-import { orgMembers as m, orgs } from './tables.ts'
+import { orgMembers as m, orgInvitations, orgs } from './tables.ts'
 
 /** The membership a change is about, and who asks for the change. */
 export interface MemberChange {
@@ -12,16 +13,17 @@ export interface MemberChange {
   readonly userId: UserId
 }
 
-const isActiveUser = (userId: UserId) => sql`EXISTS (SELECT 1 FROM users WHERE users.id = ${userId} AND users.disabled_at IS NULL)`
+export const isActiveUser = (userId: UserId) => sql`EXISTS (SELECT 1 FROM users WHERE users.id = ${userId} AND users.disabled_at IS NULL)`
 
 /** Only organisations one founded oneself count: nobody's quota can be filled by others. */
 const foundedAndOwned = (userId: UserId) => sql`
   (SELECT count(*) FROM orgs AS founded JOIN org_members AS held ON held.org_id = founded.id AND held.user_id = founded.founder_id
     WHERE founded.founder_id = ${userId} AND held.role = 'owner')`
 
-const owned = (userId: UserId) => sql`(SELECT count(*) FROM org_members AS held WHERE held.user_id = ${userId} AND held.role = 'owner')`
+export const owned = (userId: UserId) =>
+  sql`(SELECT count(*) FROM org_members AS held WHERE held.user_id = ${userId} AND held.role = 'owner')`
 const ownersOf = (orgId: OrgId) => sql`(SELECT count(*) FROM org_members AS held WHERE held.org_id = ${orgId} AND held.role = 'owner')`
-const membersOf = (orgId: OrgId) => sql`(SELECT count(*) FROM org_members AS held WHERE held.org_id = ${orgId})`
+export const membersOf = (orgId: SQL | OrgId) => sql`(SELECT count(*) FROM org_members AS held WHERE held.org_id = ${orgId})`
 
 /** The role of a user in an organisation, or NULL: the condition of every statement about something an organisation owns. */
 export const roleIn = (orgId: SQL | OrgId, userId: UserId) =>
@@ -31,10 +33,11 @@ export const roleIn = (orgId: SQL | OrgId, userId: UserId) =>
 export const insertOrg = (
   db: Db,
   org: { readonly id: OrgId; readonly name: string; readonly founderId: UserId; readonly createdAt: number },
+  { ownedMax }: Quotas,
 ) =>
   db.insert(orgs).select(
-    sql`SELECT ${org.id} AS id, ${org.name} AS name, ${org.founderId} AS founder_id, ${org.createdAt} AS created_at
-      WHERE ${isActiveUser(org.founderId)} AND ${foundedAndOwned(org.founderId)} < ${ORGS_PER_OWNER_MAX}`,
+    sql`SELECT ${org.id} AS id, ${org.name} AS name, ${org.founderId} AS founder_id, ${org.createdAt} AS created_at, NULL AS deleted_at
+      WHERE ${isActiveUser(org.founderId)} AND ${foundedAndOwned(org.founderId)} < ${ownedMax}`,
   )
 
 /** The founder's membership of the organisation that this very batch has founded. */
@@ -82,16 +85,16 @@ export const memberFacts = (db: Db, c: MemberChange) =>
     ${isActiveUser(c.userId)} AS isUser, ${ownersOf(c.orgId)} AS owners, ${membersOf(c.orgId)} AS members, ${owned(c.userId)} AS owned`)
 
 /** Changes a row only while the caller owns the organisation, an owner remains and no limit is passed: of racing calls the later one meets the earlier's result. */
-export const putMember = (db: Db, c: MemberChange, to: { readonly role: OrgRole; readonly now: number }) =>
+export const putMember = (db: Db, c: MemberChange, to: { readonly role: OrgRole; readonly now: number; readonly quotas: Quotas }) =>
   db
     .insert(m)
     .select(
       sql`SELECT ${c.orgId} AS org_id, users.id AS user_id, ${to.role} AS role, ${to.now} AS added_at FROM users
         WHERE users.id = ${c.userId} AND users.disabled_at IS NULL
           AND ${roleIn(c.orgId, c.callerId)} = 'owner'
-          AND (${roleIn(c.orgId, c.userId)} IS NOT NULL OR ${membersOf(c.orgId)} < ${ORG_MEMBERS_MAX})
+          AND (${roleIn(c.orgId, c.userId)} IS NOT NULL OR ${membersOf(c.orgId)} < ${to.quotas.membersMax})
           AND (${to.role} = 'owner' OR ${roleIn(c.orgId, c.userId)} IS NOT 'owner' OR ${ownersOf(c.orgId)} > 1)
-          AND (${to.role} <> 'owner' OR ${roleIn(c.orgId, c.userId)} IS 'owner' OR ${owned(c.userId)} < ${ORGS_PER_OWNER_MAX})`,
+          AND (${to.role} <> 'owner' OR ${roleIn(c.orgId, c.userId)} IS 'owner' OR ${owned(c.userId)} < ${to.quotas.ownedMax})`,
     )
     .onConflictDoUpdate({
       target: [m.orgId, m.userId],
@@ -111,6 +114,50 @@ export const deleteMember = (db: Db, c: MemberChange) =>
         sql`(${m.role} <> 'owner' OR ${ownersOf(c.orgId)} > 1)`,
       ),
     )
+
+/** Gives ownership to another member and takes it from the caller, in one statement, so that there is an owner at any time. */
+export const transferRow = (db: Db, c: MemberChange, { ownedMax }: Quotas) =>
+  db
+    .update(m)
+    .set({ role: sql`CASE ${m.userId} WHEN ${c.userId} THEN 'owner' ELSE 'operator' END` })
+    .where(
+      and(
+        eq(m.orgId, c.orgId),
+        inArray(m.userId, [c.userId, c.callerId]),
+        sql`${roleIn(c.orgId, c.callerId)} = 'owner' AND ${c.userId} <> ${c.callerId} AND ${isActiveUser(c.userId)}
+          AND ${roleIn(c.orgId, c.userId)} IS NOT NULL
+          AND (${roleIn(c.orgId, c.userId)} = 'owner' OR ${owned(c.userId)} < ${ownedMax})`,
+      ),
+    )
+
+export const renameRow = (db: Db, at: { readonly orgId: OrgId; readonly callerId: UserId }, name: string) =>
+  db
+    .update(orgs)
+    .set({ name })
+    .where(and(eq(orgs.id, at.orgId), sql`${roleIn(at.orgId, at.callerId)} = 'owner'`))
+
+/** Marks an organisation as gone, while its owner asks and no host is left in it. */
+export const deleteRow = (db: Db, at: { readonly orgId: OrgId; readonly callerId: UserId; readonly now: number }) =>
+  db
+    .update(orgs)
+    .set({ name: '', founderId: null, deletedAt: at.now })
+    .where(
+      and(
+        eq(orgs.id, at.orgId),
+        sql`${roleIn(at.orgId, at.callerId)} = 'owner' AND NOT EXISTS (SELECT 1 FROM hosts WHERE hosts.org_id = ${at.orgId})`,
+      ),
+    )
+
+export const isDeleted = (orgId: OrgId): SQL => sql`EXISTS (SELECT 1 FROM orgs WHERE orgs.id = ${orgId} AND orgs.deleted_at IS NOT NULL)`
+
+/** What goes with an organisation that this very batch has deleted. */
+export const deleteContents = (db: Db, orgId: OrgId) => {
+  const isGone = isDeleted(orgId)
+  return [
+    db.delete(orgInvitations).where(and(eq(orgInvitations.orgId, orgId), isGone)),
+    db.delete(m).where(and(eq(m.orgId, orgId), isGone)),
+  ] as const
+}
 
 export const activeUser = (db: Db, userId: UserId) =>
   db.all<{ readonly id: string }>(sql`SELECT id FROM users WHERE id = ${userId} AND disabled_at IS NULL`)

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { lineOf } from '../../contract/id.ts'
+import { ORG_INVITATIONS_MAX, ORG_MEMBERS_MAX, ORGS_PER_OWNER_MAX } from '../../contract/orgs.ts'
 import { SESSIONS_PER_USER_MAX } from '../../contract/sessions.ts'
 import { fromBase64Url } from './base64.ts'
 import { type Keyring, keyringOf, type RootSecret } from './keyring.ts'
@@ -66,6 +67,9 @@ const Vars = z.object({
   SESSION_MAX_SECONDS: z.coerce.number().int().min(3600).default(2_592_000),
   REFRESH_RACE_SECONDS: z.coerce.number().int().min(0).max(60).default(30),
   SESSIONS_PER_USER: z.coerce.number().int().min(1).max(SESSIONS_PER_USER_MAX).default(25),
+  ORGS_PER_OWNER: z.coerce.number().int().min(1).max(1_000).default(ORGS_PER_OWNER_MAX),
+  ORG_MEMBERS: z.coerce.number().int().min(1).max(10_000).default(ORG_MEMBERS_MAX),
+  ORG_INVITATIONS: z.coerce.number().int().min(1).max(10_000).default(ORG_INVITATIONS_MAX),
   BREACH_CHECK: z.enum(['off', 'open', 'closed']).optional(),
   BREACH_RANGE_URL: z
     .url()
@@ -101,6 +105,13 @@ export interface RelayConfig {
   readonly dialerKey: JsonWebKey & { readonly kid?: string | undefined }
 }
 
+/** How much one may have of organisations. */
+export interface Quotas {
+  readonly ownedMax: number
+  readonly membersMax: number
+  readonly invitationsMax: number
+}
+
 /** What the Worker needs from its environment, checked once. Units are in the names. */
 export interface Config {
   readonly isDev: boolean
@@ -113,6 +124,7 @@ export interface Config {
   readonly sessionMaxSeconds: number
   readonly refreshRaceSeconds: number
   readonly sessionsPerUserMax: number
+  readonly quotas: Quotas
   /** Whether new passwords are looked up among the leaked ones, and whether one passes when the look-up fails. */
   readonly breach: { readonly check: 'off' | 'open' | 'closed'; readonly rangeUrl: string }
   readonly limits: Limits
@@ -189,6 +201,7 @@ export function parseConfig(env: object): Config {
     sessionMaxSeconds: v.SESSION_MAX_SECONDS,
     refreshRaceSeconds: v.REFRESH_RACE_SECONDS,
     sessionsPerUserMax: v.SESSIONS_PER_USER,
+    quotas: { ownedMax: v.ORGS_PER_OWNER, membersMax: v.ORG_MEMBERS, invitationsMax: v.ORG_INVITATIONS },
     breach: { check: v.BREACH_CHECK ?? (v.ENVIRONMENT === 'dev' ? 'off' : 'open'), rangeUrl: v.BREACH_RANGE_URL },
     limits: v.LIMITS,
     mail: { from: v.MAIL_FROM, fromName: v.PRODUCT_NAME, ways: mailWaysOf(v) },

@@ -1,17 +1,17 @@
 import type { Feature } from '../http/feature.ts'
-import { MEMBER_CHANGED } from '../orgs/service.ts'
+import { MEMBER_CHANGED, ORG_DELETED } from '../orgs/service.ts'
 import { HOST_DELETED } from './hosts.ts'
 import { relayProbe } from './probe.ts'
 import { mountShell } from './routes.ts'
 import { eraseShellsOf, exportShells } from './service.ts'
 import { sweepCommands, sweepShells } from './sweep.ts'
-import { applyMember, closeOnHost } from './upkeep.ts'
+import { applyMember, closeOnHost, forgetOrg } from './upkeep.ts'
 
 export const shell: Feature = {
   name: 'shell',
   mount: mountShell,
   personalData: { export: exportShells, erase: eraseShellsOf },
   sweeps: { commands: sweepCommands, shells: sweepShells },
-  consumers: { [MEMBER_CHANGED]: applyMember, [HOST_DELETED]: closeOnHost },
+  consumers: { [MEMBER_CHANGED]: applyMember, [HOST_DELETED]: closeOnHost, [ORG_DELETED]: forgetOrg },
   probes: { relay: relayProbe },
 }

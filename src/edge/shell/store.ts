@@ -219,3 +219,11 @@ export const eraseCommander = (db: Db, userId: UserId) => db.update(c).set({ use
 
 export const allShellsOf = (db: Db, userId: UserId, limit: number) =>
   db.select().from(s).where(eq(s.userId, userId)).orderBy(desc(s.id)).limit(limit)
+
+export const shellsOfOrg = (db: Db, orgId: OrgId, limit: number) => db.select({ id: s.id }).from(s).where(eq(s.orgId, orgId)).limit(limit)
+
+/** Part of forgetting an organisation that is gone. */
+export const deleteOrgShells = (db: Db, orgId: OrgId, ids: readonly ShellId[]) =>
+  db.delete(s).where(and(eq(s.orgId, orgId), sql`${s.id} IN (SELECT value FROM json_each(${JSON.stringify(ids)}))`))
+
+export const deleteOrgCommands = (db: Db, orgId: OrgId) => db.delete(c).where(eq(c.orgId, orgId))

@@ -5,10 +5,12 @@ import { HostId, type ShellId } from '../../contract/shell.ts'
 import { openDb } from '../platform/db.ts'
 import type { Consumer } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
-import { liveShellsInOrg, liveShellsOnHost, standingOf } from './store.ts'
+import { deleteOrgCommands, deleteOrgShells, liveShellsInOrg, liveShellsOnHost, shellsOfOrg, standingOf } from './store.ts'
 
 const HostDeleted = z.strictObject({ hostId: HostId })
 const MemberChanged = z.strictObject({ orgId: OrgId, userId: UserId })
+
+const OrgDeleted = z.strictObject({ orgId: OrgId })
 
 const PAGE_SHELLS = 50
 
@@ -44,6 +46,20 @@ export const applyMember: Consumer = async (scope, { payload }) => {
     (after) => liveShellsInOrg(db, orgId, { after, limit: PAGE_SHELLS }),
     (id) => scope.env.SHELLS.getByName(id).applyMember({ userId, role }),
   )
+}
+
+/** Forgets the shells, output included, and the commands of an organisation that is gone. */
+export const forgetOrg: Consumer = async (scope, { payload }) => {
+  const { orgId } = OrgDeleted.parse(payload)
+  const { db } = openDb(scope.env.DB, undefined)
+  for (;;) {
+    const page = await shellsOfOrg(db, orgId, PAGE_SHELLS)
+    if (page.length === 0) break
+    const ids = page.map(({ id }) => id)
+    await Promise.all(ids.map((id) => scope.env.SHELLS.getByName(id).forgetShell()))
+    await deleteOrgShells(db, orgId, ids)
+  }
+  await deleteOrgCommands(db, orgId)
 }
 
 async function roleNow(scope: Scope, orgId: OrgId, userId: UserId): Promise<OrgRole | null> {

@@ -106,6 +106,28 @@ export const CODE_KINDS = {
       ],
     },
   },
+  'org-invitation': {
+    en: {
+      subject: 'You are invited to an organisation on {product}',
+      heading: 'You are invited',
+      body: [
+        'An owner of an organisation on {product} has invited you to join it. See which one, and accept or decline, with this link:',
+        { link: 'See the invitation' },
+        'It takes an account with this very address; you can create one if you have none. The link works once, for the next {term}.',
+        'If you expect no invitation, ignore this message: nothing happens by itself.',
+      ],
+    },
+    fr: {
+      subject: 'Vous êtes invité à rejoindre une organisation sur {product}',
+      heading: 'Vous êtes invité',
+      body: [
+        'Un propriétaire d’une organisation sur {product} vous invite à la rejoindre. Voyez laquelle, et acceptez ou refusez, avec ce lien\u00a0:',
+        { link: 'Voir l’invitation' },
+        'Il faut un compte avec cette même adresse\u00a0; vous pouvez en créer un si vous n’en avez pas. Le lien ne sert qu’une fois, dans les {term}.',
+        'Si vous n’attendez pas d’invitation, ignorez ce message\u00a0: rien ne se passe tout seul.',
+      ],
+    },
+  },
   'email-changed': {
     en: {
       subject: 'The address of your {product} account was changed',
