@@ -82,6 +82,13 @@ describeWith('chromium', 'the pages that mails lead to', (executablePath) => {
     expect(logged).not.toContain(link.split('#')[1])
   })
 
+  test('a mail that did not come is sent again, and is the same', async () => {
+    const { page, link } = await begin('again@example.org')
+    await page.getByRole('button', { name: 'have it sent again' }).click()
+    expect(await linkTo('again@example.org', 2)).toBe(link)
+    await page.getByRole('button', { name: 'sent again' }).waitFor()
+  })
+
   test('a registration ends by its link where it began, in another tab', async () => {
     const { context, link } = await begin('tab@example.org')
     const tab = await context.newPage()

@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { UserId } from '../../src/contract/identity.ts'
+import { eraseIdentity, exportIdentity } from '../../src/edge/identity/service.ts'
 import { type Edge, ORIGIN, PASSWORD, startEdge } from '../harness.ts'
 import { accountsOf, type Device, shapeOf, tally, wrong } from './account.ts'
 import { FORGED_TOKEN, mailsOf } from './mailed.ts'
 import { post, read, register } from './raw.ts'
+import { scopeOf } from './scope.ts'
 
 let edge: Edge
 beforeAll(async () => {
@@ -225,4 +228,18 @@ test('the typed client changes the address', async () => {
   await client.confirmEmailChange({ body: { changeId, code: (await newest(next)).code } })
   expect((await client.getMe()).email).toBe(next)
   await edge.client().restoreEmail({ body: { token: (await about(email, /^The address of your/)).token } })
+})
+
+test('what was asked for by mail is exported with its user, without proofs, and erased with them', async () => {
+  const { email, device, next } = await moved('leaver')
+  await askMagic(next)
+  await forgot(next)
+  const userId = device.userId as UserId
+  const told = JSON.stringify(await exportIdentity(scopeOf(edge), userId))
+  for (const known of [email, next, 'magicLinks', 'passwordResets', 'mgc_', 'rst_', 'emc_']) expect(told).toContain(known)
+  expect(told).not.toMatch(/[Hh]ash|[Mm]ac\b/)
+  await eraseIdentity(scopeOf(edge), userId)
+  for (const table of ['magic_links', 'password_resets', 'email_changes']) {
+    expect(await count(`SELECT count(*) AS n FROM ${table} WHERE user_id = ?`, userId)).toBe(0)
+  }
 })
