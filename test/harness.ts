@@ -66,6 +66,7 @@ export async function startEdge({ vars = {}, mail = {} }: { readonly vars?: Reco
     const { registrationId } = await signedIn.register({ body: { email, password: PASSWORD } })
     await signedIn.verifyEmail({ body: { registrationId, code: await mailbox.codeTo(email) } })
     const { userId } = await signedIn.login({ body: { email, password: PASSWORD } })
+    if (userId === undefined) throw new Error('a new account asks for a second factor')
     return { client: signedIn, email, id: userId }
   }
 

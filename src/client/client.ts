@@ -10,20 +10,25 @@ import { createDoor, type Door, type DoorTarget } from './door.ts'
 import { createEmitter, type Emitter, type Listener } from './emitter.ts'
 import { createExchange, type Exchange, type FetchLike, randomHex } from './exchange.ts'
 import { ClosedError, ContractError, NetworkError } from './failure.ts'
+import type { Passkeys } from './passkeys.ts'
 import type { JoinOptions, Room, RoomEvents } from './room.ts'
 import { keepSession, type SessionEvents, type SessionKeeper, type SignOutCause } from './session.ts'
 import { type AttachOptions, attachShell, type ShellEnd, type ShellEvents, type ShellView } from './shell.ts'
 import type { TakeOutput } from './shell-output.ts'
+import { type AwaitedFactor, createSignIns, type Finished, type SignInResult, type SignIns } from './sign-in.ts'
 import type { SocketStatus } from './socket.ts'
 import { localStorageTokens, memoryTokens, type StoredTokens, type TokenStore } from './tokens.ts'
 
 export type {
   Api,
   AttachOptions,
+  AwaitedFactor,
   CallOptions,
   FetchLike,
+  Finished,
   JoinOptions,
   Listener,
+  Passkeys,
   ProblemSlug,
   Room,
   RoomEvents,
@@ -31,6 +36,8 @@ export type {
   ShellEnd,
   ShellEvents,
   ShellView,
+  SignInResult,
+  SignIns,
   SignOutCause,
   SocketConstructor,
   SocketLike,
@@ -76,26 +83,10 @@ export interface Shells {
   readonly open: (input: Input<typeof endpoints.openShell>, options: AttachOptions & CallOptions) => Promise<ShellView>
 }
 
-type LoginInput = { readonly body: Omit<Input<typeof endpoints.login>['body'], 'mode'> & { readonly mode?: TokenMode | undefined } }
-type MagicInput = {
-  readonly body: Omit<NonNullable<Input<typeof endpoints.useMagicLink>['body']>, 'mode'> & { readonly mode?: TokenMode | undefined }
-}
 type OwnTokenInput = { readonly body?: { readonly refreshToken?: undefined } }
 
 /** A client of one service, for one signed-in device at a time. */
-export interface Client extends Omit<Api, 'login' | 'useMagicLink' | 'refresh' | 'logout'> {
-  /**
-   * Signs in and keeps the tokens. The mode is the client's, whatever the body says.
-   *
-   * @throws Problem `credentials-invalid`, `origin-untrusted`, `invalid-request` or `rate-limited`
-   */
-  readonly login: (input: LoginInput, options?: CallOptions) => Promise<StoredTokens>
-  /**
-   * Signs in by mail, with the code or the link that `askMagicLink` had sent, and keeps the tokens as `login` does.
-   *
-   * @throws Problem `code-invalid`, `origin-untrusted`, `invalid-request` or `rate-limited`
-   */
-  readonly useMagicLink: (input: MagicInput, options?: CallOptions) => Promise<StoredTokens>
+export interface Client extends Omit<Api, keyof SignIns | 'refresh' | 'logout'>, SignIns {
   /**
    * Replaces the tokens now; calls do so by themselves when it is time. One refresh serves all who ask while it is under way.
    *
@@ -152,6 +143,7 @@ export function createClient(options: ClientOptions): Client {
   const parts: Parts = { origin, mode, store, events, session, call: createCaller(exchange, session), Socket, open: new Set() }
   return {
     ...createApi(parts.call),
+    ...createSignIns(parts),
     ...createAccount(parts),
     on: events.on,
     rooms: createRooms(parts),
@@ -186,18 +178,10 @@ const withoutSecrets = ({ sessionId, userId, expiresAt, sessionExpiresAt }: Stor
   sessionExpiresAt,
 })
 
-type Account = Pick<Client, 'login' | 'useMagicLink' | 'refresh' | 'logout' | 'session' | 'accessToken'>
+type Account = Pick<Client, 'refresh' | 'logout' | 'session' | 'accessToken'>
 
-function createAccount({ mode, store, session, call }: Parts): Account {
+function createAccount({ store, session, call }: Parts): Account {
   return {
-    async login({ body }, options) {
-      const tokens = (await call(endpoints.login, { body: { ...body, mode } }, options)) as Tokens
-      return session.adopt(tokens)
-    },
-    async useMagicLink({ body }, options) {
-      const tokens = (await call(endpoints.useMagicLink, { body: { ...body, mode } }, options)) as Tokens
-      return session.adopt(tokens)
-    },
     async refresh(_, { signal } = {}) {
       const renewed = await unlessAborted(session.renew(await store.read()), signal)
       // Nobody is signed in; the service says so in its own words.

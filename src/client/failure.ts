@@ -55,12 +55,12 @@ function retryAfterOf(headers: Headers): number | undefined {
 export function problemFrom(body: unknown, headers: Headers): Problem | undefined {
   const { success, data } = ProblemBody.safeParse(body)
   if (!success) return undefined
-  const { type, title, status, detail, traceId, errors } = data
+  const { type, title, status, detail, traceId, errors, methods } = data
   const slug = slugOf(type.split('/').at(-1) ?? '', status)
   const isKnown = type.endsWith(`/${slug}`)
   return new Problem(
     slug,
-    { detail: detail ?? (isKnown ? undefined : title), errors, traceId, retryAfterSeconds: retryAfterOf(headers) },
+    { detail: detail ?? (isKnown ? undefined : title), errors, methods, traceId, retryAfterSeconds: retryAfterOf(headers) },
     { cause: data },
   )
 }

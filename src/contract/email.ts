@@ -42,6 +42,7 @@ export const emailEndpoints = {
     path: '/v1/me/email',
     tag: 'identity',
     access: 'user',
+    stepUp: true,
     summary: 'Ask for another address; a 6-digit code and a link go there. Your address stays the same until one of them is used.',
     body: ChangeEmail,
     success: 202,

@@ -30,6 +30,8 @@ export interface Endpoint<P extends Schema = Schema, Q extends Schema = Schema, 
   readonly problems: readonly ProblemSlug[]
   /** The answer is the same for everybody and may be kept by shared caches for this many seconds; absent means `no-store`. */
   readonly publicSeconds?: number
+  /** Needs a factor proven in the last five minutes, at sign-in or with `stepUp`. */
+  readonly stepUp?: true
   /** Absent where {@link limitOf} tells it from the shape. */
   readonly limit?: LimitName
 }
@@ -62,11 +64,12 @@ export interface SocketEndpoint<P extends Schema = Schema> {
 export const socketEndpoint = <P extends Schema>(e: SocketEndpoint<P>): SocketEndpoint<P> => e
 
 /** The problems that follow from an operation's shape, so no endpoint repeats them. */
-export function commonProblems(e: Pick<Endpoint, 'access' | 'params' | 'query' | 'body'>): readonly ProblemSlug[] {
+export function commonProblems(e: Pick<Endpoint, 'access' | 'params' | 'query' | 'body' | 'stepUp'>): readonly ProblemSlug[] {
   return [
     ...(e.params || e.query || e.body ? (['invalid-request'] as const) : []),
     ...(e.body ? (['payload-too-large', 'media-type-unsupported'] as const) : []),
     ...(e.access === 'user' ? (['unauthenticated', 'session-ended', 'origin-untrusted'] as const) : []),
+    ...(e.stepUp ? (['step-up-required'] as const) : []),
     'rate-limited',
     'internal',
     'unavailable',

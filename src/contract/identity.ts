@@ -1,9 +1,12 @@
 import * as z from 'zod'
 import { endpoint } from './endpoint.ts'
 import { lineOf, Moment, prefixedId } from './id.ts'
+import { FactorMethod } from './proof.ts'
 
 /** NIST SP 800-63B-4 minimum for a password that is the only factor. */
 export const PASSWORD_CHARS_MIN = 15
+/** NIST SP 800-63B-4 minimum for a password beside a second factor. */
+export const PASSWORD_CHARS_MIN_WITH_FACTOR = 8
 /** Longest password; checked before hashing so length cannot be an attack. NIST asks for at least 64. */
 export const PASSWORD_CHARS_MAX = 1024
 /** RFC 5321 §4.5.3.1.3 path limit less the angle brackets. */
@@ -32,6 +35,11 @@ export const RegistrationId = prefixedId('reg', 'RegistrationId')
 /** Id of a pending registration. */
 export type RegistrationId = z.infer<typeof RegistrationId>
 
+/** Id of a sign-in that waits for its second factor; only the client that signs in holds it. */
+export const PendingId = prefixedId('pnd', 'PendingId')
+/** Id of a sign-in that waits for its second factor. */
+export type PendingId = z.infer<typeof PendingId>
+
 /** An address, folded to lower case: one mailbox is one identity. */
 export const Email = z
   .string()
@@ -56,6 +64,17 @@ export const NewPassword = z
   .meta({
     id: 'NewPassword',
     description: `At least ${PASSWORD_CHARS_MIN} characters; any characters, spaces included. Common, leaked and telling ones are refused with the reason.`,
+    example: 'correct horse battery staple',
+  })
+
+/** As {@link NewPassword}, for somebody who has an account: shorter ones pass where a second factor is enrolled. */
+export const NextPassword = z
+  .string()
+  .refine((s) => codePoints(s) >= PASSWORD_CHARS_MIN_WITH_FACTOR, `needs ${PASSWORD_CHARS_MIN} characters or more`)
+  .refine((s) => s.length <= PASSWORD_CHARS_MAX, `takes ${PASSWORD_CHARS_MAX} characters at most`)
+  .meta({
+    id: 'NextPassword',
+    description: `As NewPassword; with a second factor ${PASSWORD_CHARS_MIN_WITH_FACTOR} characters are enough.`,
     example: 'correct horse battery staple',
   })
 
@@ -118,6 +137,13 @@ export type ResendVerification = z.output<typeof ResendVerification>
 /** A name for a signed-in device, as its list of sessions shows it. */
 export const DeviceName = lineOf(DEVICE_NAME_CHARS_MAX).meta({ id: 'DeviceName', example: 'Kitchen tablet' })
 
+/** What `finishLogin` gave a device that is trusted. */
+export const TrustToken = z
+  .string()
+  .min(1)
+  .max(100)
+  .meta({ description: 'What `finishLogin` gave this device; in cookie mode the cookie serves.' })
+
 /** What `login` takes. */
 export const Login = z
   .strictObject({
@@ -125,6 +151,7 @@ export const Login = z
     password: z.string().min(1).max(PASSWORD_CHARS_MAX),
     mode: TokenMode.default('bearer'),
     deviceName: DeviceName.optional(),
+    trustToken: TrustToken.optional(),
   })
   .meta({ id: 'Login' })
 /** What `login` takes. */
@@ -158,6 +185,24 @@ export const Tokens = z
   .meta({ id: 'Tokens' })
 /** A signed-in device's tokens. */
 export type Tokens = z.infer<typeof Tokens>
+
+/** A first factor is proven and the account has a second one: no token of any kind is given before it is proven too. */
+export const FactorRequired = z
+  .object({
+    factorRequired: z.object({
+      pendingId: PendingId,
+      methods: z.array(FactorMethod).meta({ description: 'What `finishLogin` takes for this account.' }),
+      expiresAt: Moment,
+    }),
+  })
+  .meta({ id: 'FactorRequired' })
+/** A first factor is proven and the account has a second one. */
+export type FactorRequired = z.infer<typeof FactorRequired>
+
+/** What a first factor answers: the tokens, or that a second factor is needed. */
+export const LoginAnswer = z.union([Tokens, FactorRequired])
+/** What a first factor answers. */
+export type LoginAnswer = z.infer<typeof LoginAnswer>
 
 /** What `refresh` and `logout` take; nothing in cookie mode. */
 export const RefreshRequest = z.strictObject({ refreshToken: z.string().min(1).max(200).optional() }).meta({ id: 'RefreshRequest' })
@@ -230,10 +275,10 @@ export const identityEndpoints = {
     path: '/v1/auth/login',
     tag: 'identity',
     access: 'public',
-    summary: 'Sign in on a device and start its session.',
+    summary: 'Sign in on a device and start its session, or learn which second factor is needed first.',
     body: Login,
     success: 200,
-    response: Tokens,
+    response: LoginAnswer,
     limit: 'login',
     problems: ['credentials-invalid', 'origin-untrusted'],
   }),

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { endpoint } from './endpoint.ts'
 import { Moment, prefixedId } from './id.ts'
-import { DeviceName, Email, isOneProof, LinkToken, MailedCode, ONE_PROOF, TokenMode, Tokens } from './identity.ts'
+import { DeviceName, Email, isOneProof, LinkToken, LoginAnswer, MailedCode, ONE_PROOF, TokenMode, TrustToken } from './identity.ts'
 
 /** Id of a request to sign in by mail; only the client that asked holds it. */
 export const MagicId = prefixedId('mgc', 'MagicId')
@@ -26,6 +26,7 @@ export const UseMagicLink = z
     token: LinkToken.optional(),
     mode: TokenMode.default('bearer'),
     deviceName: DeviceName.optional(),
+    trustToken: TrustToken.optional(),
   })
   .refine(({ magicId: id, code, token }) => isOneProof({ id, code, token }), ONE_PROOF)
   .meta({ id: 'UseMagicLink' })
@@ -54,10 +55,10 @@ export const magicEndpoints = {
     tag: 'identity',
     access: 'public',
     limit: 'code',
-    summary: 'Sign in on a device with the mailed code or link.',
+    summary: 'Sign in on a device with the mailed code or link, or learn which second factor is needed first.',
     body: UseMagicLink,
     success: 200,
-    response: Tokens,
+    response: LoginAnswer,
     problems: ['code-invalid', 'origin-untrusted'],
   }),
 }

@@ -1,16 +1,22 @@
 import * as z from 'zod'
 import { endpoint } from './endpoint.ts'
 import { Moment, prefixedId } from './id.ts'
-import { Email, isOneProof, LinkToken, MailedCode, NewPassword, ONE_PROOF, PASSWORD_CHARS_MAX } from './identity.ts'
+import { Email, isOneProof, LinkToken, MailedCode, NextPassword, ONE_PROOF, PASSWORD_CHARS_MAX } from './identity.ts'
 
 /** Id of a request to reset a password; only the client that asked holds it. */
 export const ResetId = prefixedId('rst', 'ResetId')
 /** Id of a request to reset a password. */
 export type ResetId = z.infer<typeof ResetId>
 
+/** A password as it is now; whatever it may be. */
+export const CurrentPassword = z.string().min(1).max(PASSWORD_CHARS_MAX)
+
 /** What `changePassword` takes. */
 export const ChangePassword = z
-  .strictObject({ currentPassword: z.string().min(1).max(PASSWORD_CHARS_MAX), newPassword: NewPassword })
+  .strictObject({
+    currentPassword: CurrentPassword.optional().meta({ description: 'Left out where the account has none.' }),
+    newPassword: NextPassword,
+  })
   .meta({ id: 'ChangePassword' })
 /** What `changePassword` takes. */
 export type ChangePassword = z.output<typeof ChangePassword>
@@ -27,7 +33,7 @@ export type PasswordReset = z.infer<typeof PasswordReset>
 
 /** What `resetPassword` takes: the new password with the request and its mailed code, or with the token of the mailed link alone. */
 export const ResetPassword = z
-  .strictObject({ resetId: ResetId.optional(), code: MailedCode.optional(), token: LinkToken.optional(), newPassword: NewPassword })
+  .strictObject({ resetId: ResetId.optional(), code: MailedCode.optional(), token: LinkToken.optional(), newPassword: NextPassword })
   .refine(({ resetId: id, code, token }) => isOneProof({ id, code, token }), ONE_PROOF)
   .meta({ id: 'ResetPassword' })
 /** What `resetPassword` takes. */
@@ -41,11 +47,12 @@ export const passwordEndpoints = {
     path: '/v1/auth/password/change',
     tag: 'identity',
     access: 'user',
-    summary: 'Change your password. Your other devices are signed out, and a mail tells you.',
+    summary:
+      'Change your password. With a second factor, or without a password, step up first. Your other devices are signed out, and a mail tells you.',
     body: ChangePassword,
     success: 204,
     response: z.undefined(),
-    problems: ['credentials-invalid'],
+    problems: ['credentials-invalid', 'step-up-required'],
   }),
   forgotPassword: endpoint({
     id: 'forgotPassword',

@@ -4,13 +4,16 @@ import * as z from 'zod'
 export const PROBLEMS = {
   'invalid-request': { status: 400, title: 'The request does not match its contract.' },
   'code-invalid': { status: 400, title: 'This code is wrong, used or expired.' },
+  'passkey-invalid': { status: 400, title: 'This passkey was not accepted.' },
   unauthenticated: { status: 401, title: 'Sign in to continue.' },
   'credentials-invalid': { status: 401, title: 'The address or the password is wrong.' },
   'session-ended': { status: 401, title: 'This session has ended; sign in again.' },
   'refresh-reused': { status: 401, title: 'An old refresh token came back, so the session was ended.' },
+  'sign-in-ended': { status: 401, title: 'This sign-in took too long or too many tries; start again.' },
   'ticket-invalid': { status: 401, title: 'This ticket is wrong, used or expired.' },
   forbidden: { status: 403, title: 'Your role does not allow this.' },
   'origin-untrusted': { status: 403, title: 'This origin may not act with cookies.' },
+  'step-up-required': { status: 403, title: 'Prove again that it is you.' },
   'target-forbidden': { status: 403, title: 'The relay may not reach this target.' },
   'not-found': { status: 404, title: 'Nothing is here for you.' },
   'method-not-allowed': { status: 405, title: 'This path does not answer that method.' },
@@ -45,6 +48,7 @@ export const ProblemBody = z
     detail: z.string().optional(),
     traceId: z.string().meta({ description: 'W3C trace id; quote it when you report this.' }),
     errors: z.array(Fault).optional(),
+    methods: z.array(z.string()).optional().meta({ description: 'With `step-up-required`: what to prove oneself with (`stepUp`).' }),
   })
   .meta({ id: 'Problem' })
 /** The body of every non-2xx answer. */
@@ -72,6 +76,8 @@ export interface ProblemExtras {
   readonly retryAfterSeconds?: number | undefined
   /** Budgets that the call drew on or that refused it. */
   readonly limits?: readonly LimitState[] | undefined
+  /** With `step-up-required`: what the user may prove themselves with. */
+  readonly methods?: readonly string[] | undefined
   /** The trace the failure belongs to, when it came over the wire. */
   readonly traceId?: string | undefined
 }

@@ -1,10 +1,12 @@
 import { auditEndpoints } from './audit.ts'
 import { emailEndpoints } from './email.ts'
+import { factorEndpoints } from './factors.ts'
 import { healthEndpoints } from './health.ts'
 import { identityEndpoints } from './identity.ts'
 import { invitationEndpoints } from './invitations.ts'
 import { magicEndpoints } from './magic.ts'
 import { orgEndpoints } from './orgs.ts'
+import { passkeyEndpoints } from './passkeys.ts'
 import { passwordEndpoints } from './passwords.ts'
 import { roomEndpoints, roomSockets } from './rooms.ts'
 import { sessionEndpoints } from './sessions.ts'
@@ -17,6 +19,8 @@ export const endpoints = {
   ...passwordEndpoints,
   ...magicEndpoints,
   ...emailEndpoints,
+  ...factorEndpoints,
+  ...passkeyEndpoints,
   ...orgEndpoints,
   ...invitationEndpoints,
   ...auditEndpoints,

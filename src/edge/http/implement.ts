@@ -68,9 +68,9 @@ function queryOf(url: string): Record<string, string> {
 }
 
 /** From here on the request's scope says who acts; it is assigned, since a copy would open the database for nothing. */
-async function identify(c: Context<EdgeEnv>): Promise<Actor> {
+async function identify(c: Context<EdgeEnv>, e: Endpoint): Promise<Actor> {
   const scope = c.get('scope')
-  const actor = await c.get('authenticate')(scope, accessTokenOf(c.req.raw, scope.config))
+  const actor = await c.get('authenticate')(scope, accessTokenOf(c.req.raw, scope.config), e)
   Object.assign(scope, { actor })
   return actor
 }
@@ -116,7 +116,7 @@ export function implement<P extends z.ZodType, Q extends z.ZodType, B extends z.
     return holdToContract(e, c.get('scope'), async () => {
       const scope = c.get('scope')
       await shed(scope, limit, c.req.raw)
-      const actor = e.access === 'public' ? undefined : await identify(c)
+      const actor = e.access === 'public' ? undefined : await identify(c, e)
       const params = paramsOf(c, e.params)
       const query = check(e.query, e.query && queryOf(c.req.url), 'query')
       const body = check(e.body, e.body && (await readJson(c.req.raw)), 'body')

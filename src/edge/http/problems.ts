@@ -35,6 +35,7 @@ export function problemResponse(problem: Problem, traceId: string): Response {
     ...(extras.detail === undefined ? {} : { detail: extras.detail }),
     traceId,
     ...(extras.errors ? { errors: [...extras.errors] } : {}),
+    ...(extras.methods ? { methods: [...extras.methods] } : {}),
   }
   const headers = apiHeaders()
   headers.set('content-type', 'application/problem+json; charset=utf-8')

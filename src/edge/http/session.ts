@@ -1,10 +1,11 @@
+import type { Endpoint } from '../../contract/endpoint.ts'
 import { Problem } from '../../contract/problem.ts'
 import type { Config } from '../platform/config.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { readCookie } from './cookies.ts'
 
-/** Turns an access token into who it speaks for. @throws Problem `unauthenticated` or `session-ended` */
-export type Authenticate = (scope: Scope, accessToken: string) => Promise<Actor>
+/** Turns an access token into who it speaks for, if they may do what demands this. @throws Problem */
+export type Authenticate = (scope: Scope, accessToken: string, demands?: Pick<Endpoint, 'stepUp'>) => Promise<Actor>
 
 /** Name of the access cookie; the prefix makes browsers insist on Secure, Path=/ and no Domain. */
 export const ACCESS_COOKIE = '__Host-parvis-access'

@@ -1,5 +1,6 @@
 import { jwtVerify, SignJWT } from 'jose'
 import * as z from 'zod'
+import type { Endpoint } from '../../contract/endpoint.ts'
 import { SessionId, UserId } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
 import { REVOCATION_SECONDS_MAX } from '../../contract/sessions.ts'
@@ -8,6 +9,7 @@ import type { Actor, Scope } from '../platform/scope.ts'
 import { jitteredTtlSeconds } from './policy.ts'
 import { liveSession } from './session-store.ts'
 import { SIGNING_ALG, signingKey, verifyingKey } from './signing-keys.ts'
+import { demandStepUp, standing } from './standing.ts'
 
 /** A session as its tokens need it. */
 export interface TokenSubject {
@@ -101,11 +103,25 @@ function remember(token: string, entry: Remembered): void {
 }
 
 /**
- * Who an access token speaks for. An isolate asks storage about a session at most every 30 seconds.
+ * Who an access token speaks for. An isolate asks storage about a session at most every 30 seconds; before what is sensitive it asks anew.
  *
- * @throws Problem `unauthenticated` for a token we would not have minted or that has expired, `session-ended` when its session is over
+ * @throws Problem `unauthenticated` for a token we would not have minted or that has expired, `session-ended` when its session is over,
+ * `step-up-required` where a fresh proof is demanded and the session has none
  */
-export async function authenticate(scope: Scope, token: string): Promise<Actor> {
+export async function authenticate(scope: Scope, token: string, demands: Pick<Endpoint, 'stepUp'> = {}): Promise<Actor> {
+  const actor = await recognise(scope, token)
+  if (demands.stepUp) demandStepUp(scope, await standingOrForget(scope, actor))
+  return actor
+}
+
+async function standingOrForget(scope: Scope, actor: Actor) {
+  return standing(scope, actor).catch((error: unknown) => {
+    forgetSession(actor.sessionId)
+    throw error
+  })
+}
+
+async function recognise(scope: Scope, token: string): Promise<Actor> {
   const now = scope.now()
   const known = remembered.get(token)
   if (known && known.actor.expiresAt <= now) {

@@ -1,9 +1,14 @@
-import type { RefreshRequest, Tokens } from '../../contract/identity.ts'
+import type { FinishedLogin } from '../../contract/factors.ts'
+import { TRUST_DAYS } from '../../contract/factors.ts'
+import type { Login, LoginAnswer, RefreshRequest, Tokens } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
 import { hostCookie, readCookie } from '../http/cookies.ts'
 import { ACCESS_COOKIE, isTrustedOrigin, REFRESH_COOKIE } from '../http/session.ts'
 import type { Scope } from '../platform/scope.ts'
 import type { PresentedRefresh } from './refresh.ts'
+
+/** Name of the cookie of a trusted device. */
+const TRUST_COOKIE = '__Host-parvis-trust'
 
 const secondsUntil = (moment: string, now: number): number => Math.max(0, Math.floor((Date.parse(moment) - now) / 1000))
 
@@ -14,6 +19,20 @@ export function intoCookies(scope: Scope, headers: Headers, tokens: Tokens): Tok
   headers.append('set-cookie', hostCookie(REFRESH_COOKIE, refreshToken, secondsUntil(tokens.sessionExpiresAt, scope.now())))
   return rest
 }
+
+/** As {@link intoCookies}, where a second factor may still be missing: then there is nothing to carry. */
+export const answerIntoCookies = (scope: Scope, headers: Headers, answer: LoginAnswer): LoginAnswer =>
+  'factorRequired' in answer ? answer : intoCookies(scope, headers, answer)
+
+/** As {@link intoCookies}, the trust in this device too. It outlives signing out: that is what it is for. */
+export function finishedIntoCookies(scope: Scope, headers: Headers, { trustToken, ...tokens }: FinishedLogin): Tokens {
+  if (trustToken !== undefined) headers.append('set-cookie', hostCookie(TRUST_COOKIE, trustToken, TRUST_DAYS * 86_400))
+  return intoCookies(scope, headers, tokens)
+}
+
+/** A sign-in with the trust that this browser keeps for it. */
+export const withTrust = <T extends Pick<Login, 'mode' | 'trustToken'>>(request: Request, body: T): T =>
+  body.mode === 'cookie' ? { ...body, trustToken: readCookie(request.headers, TRUST_COOKIE) } : body
 
 /** Makes the browser drop both cookies. */
 export function dropCookies(headers: Headers): void {

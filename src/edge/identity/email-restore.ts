@@ -6,16 +6,18 @@ import { mailEventIf } from '../platform/mail/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
 import { forgetSession } from './access-token.ts'
 import { changeBehind, claimWayBack, closeLaterWaysBackIf, hasRestored, restoreEmailIf } from './email-store.ts'
+import { deleteFactorsSinceIf } from './factor-store.ts'
 import { hashPassword } from './password.ts'
 import { drawToken, tokenHash } from './proof.ts'
 import { deleteOpenProofsIf } from './proof-store.ts'
 import { endSessionsIf } from './session-store.ts'
+import { deleteTrustsIf } from './trust-store.ts'
 
 const CAUSE = 'email-restored'
 
 /**
- * Gives an account back to the address that a change took it from: every session ends, and the password becomes one that nobody knows,
- * so the next step is to choose a new one by mail.
+ * Gives an account back to the address that a change took it from: every session ends, factors that were added since the change go, and
+ * the password becomes one that nobody knows, so the next step is to choose a new one by mail.
  *
  * @throws Problem `code-invalid` when the link is wrong, used or too old, or `conflict` when another account has the address now
  */
@@ -42,6 +44,8 @@ export async function restoreEmail(scope: Scope, { token }: RestoreEmail): Promi
     endSessionsIf(db, { userId: user.id, now, cause: CAUSE }, isDone),
     auditIfChanged(scope, { action: 'session.end-all', subject: user.id, cause: CAUSE, actorId: user.id }),
     ...deleteOpenProofsIf(db, user.id, isDone),
+    ...deleteFactorsSinceIf(db, user.id, { since: change.changedAt ?? now, condition: isDone }),
+    deleteTrustsIf(db, user.id, isDone),
     closeLaterWaysBackIf(db, { id: change.id, userId: user.id, changedAt: change.changedAt ?? now }, isDone),
     ...notices.map(({ statement }) => statement),
   ])

@@ -69,7 +69,7 @@ export const restoreEmailIf = (
 ) =>
   db
     .update(users)
-    .set({ email: to.email, passwordHash: to.passwordHash, passwordVersion: sql`${users.passwordVersion} + 1` })
+    .set({ email: to.email, passwordHash: to.passwordHash, passwordVersion: sql`${users.passwordVersion} + 1`, passwordIsShort: 0 })
     .where(and(eq(users.id, userId), to.condition))
 
 /** Closes the ways back of what was changed after the change that is undone: they lead to whoever made it. */

@@ -1,4 +1,4 @@
-import type { Login, Tokens } from '../../contract/identity.ts'
+import type { Login, LoginAnswer } from '../../contract/identity.ts'
 import { isProblem, Problem } from '../../contract/problem.ts'
 import { auditEntry } from '../audit/service.ts'
 import type { Place } from '../platform/limiter/place.ts'
@@ -22,7 +22,7 @@ interface Door {
 }
 
 /**
- * Starts a session.
+ * Starts a session, or asks for the second factor. A right password is no failure, so its unit comes back.
  *
  * @throws Problem `credentials-invalid`, in the same time whether or not the address is known; `rate-limited`
  */
@@ -30,19 +30,21 @@ export async function login(
   scope: Scope,
   input: Login,
   { place, device }: { readonly place: Place; readonly device: Device },
-): Promise<Tokens> {
+): Promise<LoginAnswer> {
   const here = await placeHash(scope, place)
   const [known] = await userAtDoor(scope.db, input.email, here)
   const attempt = await admitAttempt(scope, { email: input.email, place, lastSignInAt: known?.lastSignInAt ?? null })
   try {
-    return await enter(scope, input, { user: known?.user, attempt, place, device })
+    const answer = await enter(scope, input, { user: known?.user, attempt, place, device })
+    if ('factorRequired' in answer) attempt.giveBack()
+    return answer
   } catch (error) {
     if (!isProblem(error) || error.slug !== 'credentials-invalid') attempt.giveBack()
     throw error
   }
 }
 
-async function enter(scope: Scope, input: Login, { user, attempt, place, device }: Door): Promise<Tokens> {
+async function enter(scope: Scope, input: Login, { user, attempt, place, device }: Door): Promise<LoginAnswer> {
   const { keyring } = scope.config
   const verdict = await verifyPassword(keyring, input.password, user?.passwordHash)
   if (!user || verdict === 'wrong' || user.disabledAt !== null || attempt.isClosed) throw await refuse(scope, user, attempt)
@@ -50,10 +52,10 @@ async function enter(scope: Scope, input: Login, { user, attempt, place, device 
     verdict === 'stale'
       ? [setPasswordHash(scope.db, user.id, { from: user.passwordHash, to: await hashPassword(keyring, input.password) })]
       : []
-  const { mode, deviceName } = input
-  const tokens = await signIn(scope, user, { methods: ['pwd'], mode, place, device, deviceName, along })
-  if (!tokens) throw await refuse(scope, user, attempt)
-  return tokens
+  const { mode, deviceName, trustToken } = input
+  const answer = await signIn(scope, user, { methods: ['pwd'], mode, place, device, deviceName, trustToken, along })
+  if (!answer) throw await refuse(scope, user, attempt)
+  return answer
 }
 
 async function refuse(scope: Scope, user: User | undefined, { isClosing, limits }: Attempt): Promise<Problem> {

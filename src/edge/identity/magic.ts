@@ -1,4 +1,4 @@
-import type { Tokens } from '../../contract/identity.ts'
+import type { LoginAnswer } from '../../contract/identity.ts'
 import type { AskMagicLink, MagicId, MagicLink, UseMagicLink } from '../../contract/magic.ts'
 import { Problem } from '../../contract/problem.ts'
 import type { Place } from '../platform/limiter/place.ts'
@@ -33,13 +33,13 @@ export async function askMagicLink(scope: Scope, { email }: AskMagicLink): Promi
  */
 export async function useMagicLink(
   scope: Scope,
-  { magicId: id, code, token, mode, deviceName }: UseMagicLink,
+  { magicId: id, code, token, mode, deviceName, trustToken }: UseMagicLink,
   { place, device }: { readonly place: Place; readonly device: Device },
-): Promise<Tokens> {
+): Promise<LoginAnswer> {
   const { given, user } = await checkProof(scope, SIGN_IN, { id, code, token })
   const won = await claimProof(scope.db, magicLinks, { given: { ...given, now: scope.now() }, claim: scope.newId('clm') })
   if (won.meta.changes === 0) throw new Problem('code-invalid')
-  const tokens = await signIn(scope, user, { methods: ['email'], mode, place, device, deviceName })
-  if (!tokens) throw new Problem('code-invalid')
-  return tokens
+  const answer = await signIn(scope, user, { methods: ['email'], mode, place, device, deviceName, trustToken })
+  if (!answer) throw new Problem('code-invalid')
+  return answer
 }

@@ -1,3 +1,4 @@
+import { PASSWORD_CHARS_MIN } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
 import { auditEntry } from '../audit/service.ts'
 import type { Scope } from '../platform/scope.ts'
@@ -35,6 +36,13 @@ export async function admitPassword(scope: Scope, wish: Wish): Promise<ReturnTyp
   if (past !== 'unknown') return []
   if (breach.check === 'closed') throw new Problem('unavailable', { retryAfterSeconds: RETRY_SECONDS })
   return [auditEntry(scope, { action: 'password.unchecked', subject: wish.subject, actorId: scope.actor?.userId ?? 'anonymous' })]
+}
+
+/** Refuses a new password that is too short for the account; answers whether it leans on a second factor. @throws Problem `invalid-request` */
+export function demandLength(wish: Pick<Wish, 'password' | 'pointer'>, hasSecondFactor: boolean): boolean {
+  const isShort = [...wish.password].length < PASSWORD_CHARS_MIN
+  if (isShort && !hasSecondFactor) refuse(wish, `needs ${PASSWORD_CHARS_MIN} characters or more`)
+  return isShort
 }
 
 /** Refuses a new password that is the one in use. @throws Problem `invalid-request` */

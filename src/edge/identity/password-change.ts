@@ -1,53 +1,54 @@
+import { sql } from 'drizzle-orm'
 import type { ChangePassword } from '../../contract/passwords.ts'
 import { Problem } from '../../contract/problem.ts'
-import { auditEntry, auditIfChanged } from '../audit/service.ts'
-import { chargeFor, spend, tooMany } from '../platform/limiter/limiter.ts'
+import { auditIfChanged } from '../audit/service.ts'
 import { eventAt } from '../platform/mail/message.ts'
 import { mailEventIf } from '../platform/mail/outbox.ts'
-import { commit } from '../platform/outbox/outbox.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { forgetSession } from './access-token.ts'
-import { admitPassword, demandAnother } from './new-password.ts'
-import { hashPassword, verifyPassword } from './password.ts'
-import { hasHash, replacePassword } from './password-store.ts'
+import { provePassword } from './current-password.ts'
+import { hasSecond } from './factor-policy.ts'
+import { admitPassword, demandAnother, demandLength } from './new-password.ts'
+import { removePasswordHash } from './passkey-store.ts'
+import { hashPassword } from './password.ts'
+import { hasHash, type NewHash, replacePassword } from './password-store.ts'
 import { deleteOpenProofsIf } from './proof-store.ts'
 import { endSessionsIf, liveSession } from './session-store.ts'
-import { userById } from './store.ts'
+import { demandStepUp, standing } from './standing.ts'
 import type { users } from './tables.ts'
+import { deleteTrustsIf } from './trust-store.ts'
 
 const POINTER = '#/body/newPassword'
 
 /**
- * Replaces the password of whoever knows it. Of calls that race, one wins; to the others their password is no longer the current one.
+ * Replaces the password of whoever knows it, and with a second factor or without a password of whoever has just proven themselves.
+ * Of calls that race, one wins; to the others their password is no longer the current one.
  *
- * @throws Problem `credentials-invalid` for a wrong current password, `invalid-request` for a new one that the policy refuses,
- * `session-ended` at once, `rate-limited` after too many wrong ones
+ * @throws Problem `credentials-invalid` for a wrong current password, `step-up-required`, `invalid-request` for a new one that the
+ * policy refuses, `session-ended` at once, `rate-limited` after too many wrong ones
  */
 export async function changePassword(scope: Scope, actor: Actor, { currentPassword, newPassword }: ChangePassword): Promise<void> {
-  const [[user], alive] = await scope.db.batch([userById(scope.db, actor.userId), liveSession(scope.db, actor.sessionId, scope.now())])
-  if (!user || alive.length === 0) throw ended(actor)
-  await prove(scope, user, currentPassword)
-  demandAnother({ password: newPassword, pointer: POINTER }, currentPassword)
+  const at = await standingOf(scope, actor)
+  const { user, enrolment } = at
+  if (hasSecond(enrolment) || enrolment.hasPassword === 0) demandStepUp(scope, at)
   const wish = { password: newPassword, email: user.email, pointer: POINTER, subject: user.id } as const
+  if (enrolment.hasPassword > 0) {
+    await provePassword(scope, user, currentPassword ?? '')
+    demandAnother(wish, currentPassword ?? '')
+  }
+  const isShort = demandLength(wish, hasSecond(enrolment))
   const unchecked = await admitPassword(scope, wish)
-  await put(scope, actor, { user, hash: await hashPassword(scope.config.keyring, newPassword), unchecked })
+  const hash = await hashPassword(scope.config.keyring, newPassword)
+  await put(scope, actor, { user, wanted: { hash, isShort }, unchecked })
 }
 
-type User = typeof users.$inferSelect
-
-/** Counts as failed until it succeeds, by the ladder of sign-ins: a stolen session must not become a place to guess the password at. */
-async function prove(scope: Scope, user: User, password: string): Promise<void> {
-  const charge = await chargeFor(scope, 'login', { subject: ['current-password', user.id] })
-  const receipt = await spend(scope, { userId: user.id }, [charge])
-  if (!receipt.isAdmitted) throw tooMany(scope, receipt)
-  const verdict = await verifyPassword(scope.config.keyring, password, user.passwordHash).catch((error: unknown) => {
-    receipt.giveBack()
+const standingOf = (scope: Scope, actor: Actor) =>
+  standing(scope, actor).catch((error: unknown) => {
+    forgetSession(actor.sessionId)
     throw error
   })
-  if (verdict !== 'wrong') return receipt.giveBack()
-  await commit(scope, [auditEntry(scope, { action: 'password.refuse', subject: user.id, cause: 'current-password' })])
-  throw new Problem('credentials-invalid')
-}
+
+type User = typeof users.$inferSelect
 
 function ended({ sessionId }: Actor): Problem {
   forgetSession(sessionId)
@@ -56,28 +57,55 @@ function ended({ sessionId }: Actor): Problem {
 
 interface Change {
   readonly user: User
-  readonly hash: string
+  readonly wanted: NewHash
   readonly unchecked: Awaited<ReturnType<typeof admitPassword>>
 }
 
 /** The change, the end of all other sessions, the record and the notice: together or not at all. */
-async function put(scope: Scope, actor: Actor, { user, hash, unchecked }: Change): Promise<void> {
+async function put(scope: Scope, actor: Actor, { user, wanted, unchecked }: Change): Promise<void> {
   const { db } = scope
   const now = scope.now()
-  const isDone = hasHash(user.id, hash)
+  const isDone = hasHash(user.id, wanted.hash)
   const notice = await mailEventIf(scope, { to: user.email, locale: user.locale, kind: 'password-changed', event: eventAt(now) }, isDone)
   const [alive, changed, , others] = await db.batch([
     liveSession(db, actor.sessionId, now),
-    replacePassword(db, { ...actor, now }, { hash, fromVersion: user.passwordVersion }),
+    replacePassword(db, { ...actor, now }, { ...wanted, fromVersion: user.passwordVersion }),
     auditIfChanged(scope, { action: 'password.change', subject: user.id }),
     endSessionsIf(db, { userId: user.id, except: actor.sessionId, now, cause: 'password-changed' }, isDone),
     auditIfChanged(scope, { action: 'session.end-others', subject: user.id, cause: 'password-changed' }),
     ...deleteOpenProofsIf(db, user.id, isDone),
+    deleteTrustsIf(db, user.id, isDone),
     notice.statement,
     ...unchecked,
   ])
   if (alive.length === 0) throw ended(actor)
   if (changed.meta.changes === 0) throw new Problem('credentials-invalid')
+  for (const { id } of others) forgetSession(id)
+  scope.deliver([notice.id])
+}
+
+/**
+ * Takes the password away from an account that signs in by passkey. All other sessions end.
+ *
+ * @throws Problem `conflict` without a passkey or without a password, `session-ended`
+ */
+export async function removePassword(scope: Scope, actor: Actor): Promise<void> {
+  const { db } = scope
+  const { user } = await standingOf(scope, actor)
+  const now = scope.now()
+  const isDone = sql`EXISTS (SELECT 1 FROM users AS holder WHERE holder.id = ${user.id} AND holder.password_hash = ''
+    AND holder.password_version = ${user.passwordVersion + 1})`
+  const notice = await mailEventIf(scope, { to: user.email, locale: user.locale, kind: 'password-removed', event: eventAt(now) }, isDone)
+  const [removed, , others] = await db.batch([
+    removePasswordHash(db, { ...actor, now }),
+    auditIfChanged(scope, { action: 'password.remove', subject: user.id }),
+    endSessionsIf(db, { userId: user.id, except: actor.sessionId, now, cause: 'password-removed' }, isDone),
+    auditIfChanged(scope, { action: 'session.end-others', subject: user.id, cause: 'password-removed' }),
+    ...deleteOpenProofsIf(db, user.id, isDone),
+    deleteTrustsIf(db, user.id, isDone),
+    notice.statement,
+  ])
+  if (removed.meta.changes === 0) throw new Problem('conflict', { detail: 'Set up a passkey first.' })
   for (const { id } of others) forgetSession(id)
   scope.deliver([notice.id])
 }

@@ -6,13 +6,16 @@ import { mailEventIf } from '../platform/mail/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
 import { forgetSession } from './access-token.ts'
 import { accountCharge } from './attempt.ts'
+import { hasSecond } from './factor-policy.ts'
+import { enrolmentOf } from './factor-store.ts'
 import { checkProof, mailProof, type PublicProof, type RightProof } from './mailed-proof.ts'
-import { admitPassword } from './new-password.ts'
+import { admitPassword, demandLength } from './new-password.ts'
 import { hashPassword } from './password.ts'
-import { reopenPasswordIf, resetPasswordIf } from './password-store.ts'
+import { isAdmissible, type NewHash, reopenPasswordIf, resetPasswordIf } from './password-store.ts'
 import { claimProof, deleteOpenProofsIf, hasClaim } from './proof-store.ts'
 import { endSessionsIf } from './session-store.ts'
 import { passwordResets } from './tables.ts'
+import { deleteTrustsIf } from './trust-store.ts'
 
 const RESET: PublicProof = {
   table: passwordResets,
@@ -31,7 +34,8 @@ export async function forgotPassword(scope: Scope, { email }: ForgotPassword): P
 }
 
 /**
- * Replaces a forgotten password: ends every session, starts none, and opens the password again where too many failures had closed it.
+ * Replaces a forgotten password: ends every session, starts none, so a second factor is asked for as ever, and opens the password again
+ * where too many failures had closed it.
  * The proof is tried before the password is looked at, so a refused password costs no try and a wrong code learns nothing.
  *
  * @throws Problem `code-invalid` when it is wrong, used up, used or expired; `invalid-request` when the policy refuses the password
@@ -40,19 +44,21 @@ export async function resetPassword(scope: Scope, { resetId: id, code, token, ne
   const right = await checkProof(scope, RESET, { id, code, token })
   const { user } = right
   const wish = { password: newPassword, email: user.email, pointer: '#/body/newPassword', subject: user.id } as const
+  const [enrolment] = await enrolmentOf(scope.db, user.id)
+  const isShort = demandLength(wish, enrolment !== undefined && hasSecond(enrolment))
   const unchecked = await admitPassword(scope, wish)
   const hash = await hashPassword(scope.config.keyring, newPassword)
-  await put(scope, { right, hash, unchecked })
+  await put(scope, { right, wanted: { hash, isShort }, unchecked })
 }
 
 interface Reset {
   readonly right: RightProof
-  readonly hash: string
+  readonly wanted: NewHash
   readonly unchecked: Awaited<ReturnType<typeof admitPassword>>
 }
 
 /** One statement lets one call win the proof; all that follows holds only for the winner. */
-async function put(scope: Scope, { right, hash, unchecked }: Reset): Promise<void> {
+async function put(scope: Scope, { right, wanted, unchecked }: Reset): Promise<void> {
   const { db } = scope
   const { id, given, user } = right
   const { id: userId, email, locale } = user
@@ -62,12 +68,13 @@ async function put(scope: Scope, { right, hash, unchecked }: Reset): Promise<voi
   const account = await accountCharge(scope, email)
   const notice = await mailEventIf(scope, { to: email, locale, kind: 'password-reset', event: eventAt(now) }, isWon)
   const [won, , , ended] = await db.batch([
-    claimProof(db, passwordResets, { given: { ...given, now }, claim }),
+    claimProof(db, passwordResets, { given: { ...given, now }, claim, condition: isAdmissible(userId, wanted) }),
     auditIfChanged(scope, { action: 'password.reset', subject: userId, actorId: userId }),
-    resetPasswordIf(db, userId, { hash, condition: isWon }),
+    resetPasswordIf(db, userId, { ...wanted, condition: isWon }),
     endSessionsIf(db, { userId, now, cause: 'password-reset' }, isWon),
     auditIfChanged(scope, { action: 'session.end-all', subject: userId, cause: 'password-reset', actorId: userId }),
     ...deleteOpenProofsIf(db, userId, isWon),
+    deleteTrustsIf(db, userId, isWon),
     reopenPasswordIf(db, account.key, isWon),
     notice.statement,
     ...unchecked,

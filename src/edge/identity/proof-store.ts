@@ -69,13 +69,21 @@ export const provenOwner = (db: Db, table: ProofTable, given: Given) => {
   )
 }
 
-/** The right proof wins its request once. */
-export const claimProof = (db: Db, table: ProofTable, { given, claim }: { readonly given: Given; readonly claim: string }) =>
+/** The right proof wins its request once, where a further condition of its use holds. */
+export const claimProof = (
+  db: Db,
+  table: ProofTable,
+  { given, claim, condition }: { readonly given: Given; readonly claim: string; readonly condition?: SQL },
+) =>
   db
     .update(known(table))
     .set({ claim })
     .where(
-      and(isProven(table, given), sql`EXISTS (SELECT 1 FROM users WHERE users.id = ${known(table).userId} AND users.disabled_at IS NULL)`),
+      and(
+        isProven(table, given),
+        sql`EXISTS (SELECT 1 FROM users WHERE users.id = ${known(table).userId} AND users.disabled_at IS NULL)`,
+        condition,
+      ),
     )
 
 /** Whether this very call won the request. */

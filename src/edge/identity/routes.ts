@@ -7,10 +7,11 @@ import { sessionEndpoints as devices } from '../../contract/sessions.ts'
 import { type EdgeApp, implement } from '../http/implement.ts'
 import { isLoginOriginAllowed } from '../http/session.ts'
 import { placeOf } from '../platform/limiter/place.ts'
-import { dropCookies, intoCookies, presentedRefresh } from './cookies.ts'
+import { answerIntoCookies, dropCookies, intoCookies, presentedRefresh, withTrust } from './cookies.ts'
 import { deviceOf } from './device.ts'
 import { changeEmail, confirmEmailChange } from './email-change.ts'
 import { restoreEmail } from './email-restore.ts'
+import { mountFactors } from './factor-routes.ts'
 import { login } from './login.ts'
 import { askMagicLink, useMagicLink } from './magic.ts'
 import { changePassword } from './password-change.ts'
@@ -28,8 +29,8 @@ export function mountIdentity(app: EdgeApp): void {
   implement(app, api.resendVerification, ({ scope, body }) => resendVerification(scope, body).then(() => undefined))
   implement(app, api.login, async ({ scope, body, request, reply }) => {
     if (!isLoginOriginAllowed(request.headers, scope.config)) throw new Problem('origin-untrusted')
-    const tokens = await login(scope, body, { place: placeOf(request.headers), device: deviceOf(request) })
-    return body.mode === 'cookie' ? intoCookies(scope, reply.headers, tokens) : tokens
+    const answer = await login(scope, withTrust(request, body), { place: placeOf(request.headers), device: deviceOf(request) })
+    return body.mode === 'cookie' ? answerIntoCookies(scope, reply.headers, answer) : answer
   })
   implement(app, api.refresh, async ({ scope, body, request, reply }) => {
     const presented = presentedRefresh(scope, request, body)
@@ -49,6 +50,7 @@ export function mountIdentity(app: EdgeApp): void {
   mountPasswords(app)
   mountMagic(app)
   mountEmail(app)
+  mountFactors(app)
 }
 
 function mountSessions(app: EdgeApp): void {
@@ -70,8 +72,8 @@ function mountMagic(app: EdgeApp): void {
   implement(app, magic.askMagicLink, ({ scope, body }) => askMagicLink(scope, body))
   implement(app, magic.useMagicLink, async ({ scope, body, request, reply }) => {
     if (!isLoginOriginAllowed(request.headers, scope.config)) throw new Problem('origin-untrusted')
-    const tokens = await useMagicLink(scope, body, { place: placeOf(request.headers), device: deviceOf(request) })
-    return body.mode === 'cookie' ? intoCookies(scope, reply.headers, tokens) : tokens
+    const answer = await useMagicLink(scope, withTrust(request, body), { place: placeOf(request.headers), device: deviceOf(request) })
+    return body.mode === 'cookie' ? answerIntoCookies(scope, reply.headers, answer) : answer
   })
 }
 

@@ -1,17 +1,24 @@
+import { sql } from 'drizzle-orm'
 import { toMoment } from '../../contract/id.ts'
 import type { Locale, Me, SessionInfo, UserId } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
+import type { Authenticate } from '../http/session.ts'
+import { chargeFor } from '../platform/limiter/limiter.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { authenticate as authenticateToken } from './access-token.ts'
 import { accountCharge } from './attempt.ts'
+import { eraseFactors, totpOf } from './factor-store.ts'
+import { erasePasskeys, passkeysOf } from './passkey-store.ts'
+import { erasePendings } from './pending-store.ts'
 import { erasePlaces, reopenPassword } from './place-store.ts'
 import { drawToken, pageLink, tokenHash } from './proof.ts'
 import { proofsOf } from './proof-store.ts'
 import { sessionsOf } from './session-store.ts'
 import { eraseUser, userById } from './store.ts'
+import { deleteTrustsIf, trustsOf } from './trust-store.ts'
 
-/** Who an access token speaks for. @throws Problem `unauthenticated` or `session-ended` */
-export const authenticate = (scope: Scope, token: string): Promise<Actor> => authenticateToken(scope, token)
+/** Who an access token speaks for. @throws Problem `unauthenticated`, `session-ended` or `step-up-required` */
+export const authenticate: Authenticate = (scope, token, demands) => authenticateToken(scope, token, demands)
 
 /** What the presented token says, without asking any storage. */
 export const sessionInfo = ({ userId, sessionId, expiresAt }: Actor): SessionInfo => ({ userId, sessionId, expiresAt: toMoment(expiresAt) })
@@ -35,7 +42,14 @@ export const linkTokenHash = (token: string): Promise<string> => tokenHash(token
 /** Everything identity keeps about a user. */
 export async function exportIdentity(scope: Scope, userId: UserId): Promise<object> {
   const [user] = await userById(scope.db, userId)
-  const [sessions, resets, magic, changes] = await scope.db.batch([sessionsOf(scope.db, userId), ...proofsOf(scope.db, userId)])
+  const { db } = scope
+  const [sessions, totp, passkeys, trusts, resets, magic, changes] = await db.batch([
+    sessionsOf(db, userId),
+    totpOf(db, userId),
+    passkeysOf(db, userId),
+    trustsOf(db, userId, 0),
+    ...proofsOf(db, userId),
+  ])
   return {
     user: user && { id: user.id, email: user.email, locale: user.locale, createdAt: toMoment(user.createdAt) },
     sessions: sessions.map((s) => ({
@@ -48,7 +62,12 @@ export async function exportIdentity(scope: Scope, userId: UserId): Promise<obje
       system: s.system,
       country: s.country,
       city: s.city,
+      amr: s.amr,
+      authenticatedAt: toMoment(s.authenticatedAt),
     })),
+    totp: totp.map((t) => ({ createdAt: toMoment(t.createdAt), isConfirmed: t.confirmedAt !== null })),
+    passkeys: passkeys.map((p) => ({ id: p.id, name: p.name, createdAt: toMoment(p.createdAt) })),
+    trustedDevices: trusts.map((t) => ({ id: t.id, browser: t.browser, system: t.system, country: t.country, city: t.city })),
     passwordResets: resets.map(toRequest),
     magicLinks: magic.map(toRequest),
     emailChanges: changes.map((c) => ({
@@ -70,6 +89,17 @@ const toRequest = (r: { readonly id: string; readonly createdAt: number; readonl
 /** Forgets a user; the audit keeps the id, which then names nobody. */
 export async function eraseIdentity(scope: Scope, userId: UserId): Promise<void> {
   const [user] = await userById(scope.db, userId)
+  const factors = await chargeFor(scope, 'factor', { subject: [userId] })
   const failures = user ? [reopenPassword(scope.db, (await accountCharge(scope, user.email)).key)] : []
-  await scope.db.batch([erasePlaces(scope.db, userId), ...failures, ...eraseUser(scope.db, userId)])
+  const { db } = scope
+  await db.batch([
+    erasePlaces(db, userId),
+    ...failures,
+    reopenPassword(db, factors.key),
+    ...eraseFactors(db, userId),
+    erasePasskeys(db, userId),
+    erasePendings(db, userId),
+    deleteTrustsIf(db, userId, sql`true`),
+    ...eraseUser(db, userId),
+  ])
 }

@@ -7,8 +7,11 @@ import { sessions, users } from './tables.ts'
 /** A row of a new session. */
 export type NewSession = Omit<typeof sessions.$inferSelect, 'endedAt' | 'endCause'>
 
-/** Starts a session, unless the password that was checked has been replaced meanwhile: a reset must outlive a slow sign-in. */
-export const insertSession = (db: Db, s: NewSession, passwordVersion: number) =>
+/**
+ * Starts a session where the condition holds, unless the password has been replaced since it was checked: a reset must outlive a slow
+ * sign-in.
+ */
+export const insertSession = (db: Db, s: NewSession, given: { readonly passwordVersion: number; readonly condition: SQL }) =>
   db
     .insert(sessions)
     .select(
@@ -16,7 +19,7 @@ export const insertSession = (db: Db, s: NewSession, passwordVersion: number) =>
         ${s.refreshedAt} AS refreshed_at, ${s.idleExpiresAt} AS idle_expires_at, ${s.expiresAt} AS expires_at, NULL AS ended_at,
         NULL AS end_cause, ${s.name} AS name, ${s.browser} AS browser, ${s.system} AS system, ${s.country} AS country, ${s.city} AS city,
         ${s.amr} AS amr, ${s.authenticatedAt} AS authenticated_at
-        FROM users WHERE id = ${s.userId} AND password_version = ${passwordVersion} AND disabled_at IS NULL`,
+        FROM users WHERE id = ${s.userId} AND password_version = ${given.passwordVersion} AND disabled_at IS NULL AND ${given.condition}`,
     )
     .returning({ id: sessions.id })
 

@@ -7,6 +7,7 @@ import type { Actor, Scope } from '../platform/scope.ts'
 import { forgetSession } from './access-token.ts'
 import { type Acting, endOtherSessions, endOwnSession, liveSession, liveSessionsOf, ownSession, renameOwnSession } from './session-store.ts'
 import type { sessions } from './tables.ts'
+import { deleteOtherTrusts, deleteTrustOfSession } from './trust-store.ts'
 
 type Row = typeof sessions.$inferSelect
 
@@ -63,6 +64,7 @@ export async function revokeSession(scope: Scope, actor: Actor, id: SessionId): 
     ownSession(scope.db, actor.userId, id),
     endOwnSession(scope.db, acting, { id, cause: 'revoked' }),
     auditIfChanged(scope, { action: 'session.end', subject: id, cause: 'revoked' }),
+    deleteTrustOfSession(scope.db, acting, id),
   ])
   if (alive.length === 0) throw ended(actor)
   if (own.length === 0) throw new Problem('not-found')
@@ -76,6 +78,7 @@ export async function revokeOtherSessions(scope: Scope, actor: Actor): Promise<R
     liveSession(scope.db, actor.sessionId, acting.now),
     endOtherSessions(scope.db, acting, 'revoked'),
     auditIfChanged(scope, { action: 'session.end-others', subject: actor.userId, cause: 'revoked' }),
+    deleteOtherTrusts(scope.db, acting),
   ])
   if (alive.length === 0) throw ended(actor)
   for (const { id } of others) forgetSession(id)

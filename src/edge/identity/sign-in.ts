@@ -1,41 +1,72 @@
+import { type SQL, sql } from 'drizzle-orm'
 import type { BatchItem } from 'drizzle-orm/batch'
-import type { AuthMethod, SessionId, TokenMode, Tokens } from '../../contract/identity.ts'
-import { auditIfChanged } from '../audit/service.ts'
+import { toMoment } from '../../contract/id.ts'
+import type { AuthMethod, FactorRequired, LoginAnswer, PendingId, SessionId, TokenMode } from '../../contract/identity.ts'
+import { type FactorMethod, PENDING_TTL_SECONDS } from '../../contract/proof.ts'
+import { auditEntry, auditIfChanged } from '../audit/service.ts'
 import type { Place } from '../platform/limiter/place.ts'
 import { mailEventIf } from '../platform/mail/outbox.ts'
+import { commit } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
 import { forgetSession } from './access-token.ts'
 import { accountCharge, placeHash } from './attempt.ts'
 import type { Device } from './device.ts'
+import { type Enrolment, factorMethodsOf } from './factor-policy.ts'
+import { enrolmentOf, hasSecondFactor } from './factor-store.ts'
+import { insertPending } from './pending-store.ts'
 import { noteSignIn, resetFailures } from './place-store.ts'
 import { endExcessSessions, insertSession, isUnfamiliar, type NewSession } from './session-store.ts'
 import type { users } from './tables.ts'
 import { tokensFor } from './tokens.ts'
+import { trustHash } from './trust.ts'
+import { isTrusted, useTrust } from './trust-store.ts'
 
 type User = typeof users.$inferSelect
 
 /** How a user whose first factor is proven comes in. */
 export interface SignIn {
+  /** What is proven; with `mfa` among it no second factor is asked for. */
   readonly methods: readonly AuthMethod[]
   readonly mode: TokenMode
   readonly place: Place
   readonly device: Device
   readonly deviceName: string | undefined
+  /** What stands for a second factor on a trusted device. */
+  readonly trustToken?: string | undefined
   /** What is committed with the session, or with the wait for a second factor. */
   readonly along?: readonly BatchItem<'sqlite'>[]
 }
 
 /**
- * The one end of every way in: starts a session for a user as they were when their factor was checked.
+ * The one end of every first factor: starts a session for a user as they were when it was checked, or waits for a second factor
+ * where one is enrolled. The statement that starts the session looks for one, so none can be enrolled in between.
  * Nothing when the password was replaced or the account disabled meanwhile: the caller refuses in its own words.
  */
-export async function signIn(scope: Scope, user: User, how: SignIn): Promise<Tokens | undefined> {
-  const session = newSession(scope, user, how)
-  const isStarted = await startSession(scope, user, { session, how })
-  return isStarted ? tokensFor(scope, session) : undefined
+export async function signIn(scope: Scope, user: User, how: SignIn): Promise<LoginAnswer | undefined> {
+  const { db } = scope
+  const { methods, along = [], trustToken, ...as } = how
+  const session = newSession(scope, user, { ...as, amr: methods.join(' ') })
+  const place = await placeHash(scope, how.place)
+  const trust = trustToken === undefined ? undefined : await trustHash(trustToken)
+  const isExempt = trust === undefined ? sql`false` : isTrusted(user.id, trust, session.createdAt)
+  const isWhole = methods.includes('mfa')
+  const { isStarted, enrolment } = await startSession(scope, user, {
+    session,
+    place,
+    condition: isWhole ? sql`true` : sql`(NOT ${hasSecondFactor(user.id)} OR ${isExempt})`,
+    along: [...along, ...(trust === undefined ? [] : [useTrust(db, session, trust)])],
+  })
+  if (isStarted) return tokensFor(scope, session)
+  const asked = isWhole || !enrolment ? [] : factorMethodsOf(enrolment)
+  return asked.length === 0 ? undefined : awaitFactor(scope, user, { session, place, methods: asked })
 }
 
-function newSession(scope: Scope, user: User, { device, mode, deviceName, methods }: SignIn): NewSession {
+/** A session of a user as it is about to start. */
+export function newSession(
+  scope: Scope,
+  user: Pick<User, 'id'>,
+  { device, mode, deviceName, amr }: Pick<SignIn, 'device' | 'mode' | 'deviceName'> & { readonly amr: string },
+): NewSession {
   const now = scope.now()
   return {
     ...device,
@@ -48,35 +79,61 @@ function newSession(scope: Scope, user: User, { device, mode, deviceName, method
     refreshedAt: now,
     idleExpiresAt: now + scope.config.sessionIdleSeconds * 1000,
     expiresAt: now + scope.config.sessionMaxSeconds * 1000,
-    amr: methods.join(' '),
+    amr,
     authenticatedAt: now,
   }
 }
 
 interface Start {
   readonly session: NewSession
-  readonly how: SignIn
+  /** Keyed hash of where the user stands; null when nobody knows. */
+  readonly place: string | null
+  readonly condition: SQL
+  readonly along: readonly BatchItem<'sqlite'>[]
 }
 
-/** Puts the session in, makes room for it, learns its place and tells its owner when it looks foreign. */
-async function startSession(scope: Scope, user: User, { session, how }: Start): Promise<boolean> {
+/** Puts the session in where the condition holds, makes room for it, learns its place and tells its owner when it looks foreign. */
+export async function startSession(
+  scope: Scope,
+  user: Pick<User, 'id' | 'email' | 'locale' | 'passwordVersion'>,
+  { session, place, condition, along }: Start,
+): Promise<{ readonly isStarted: boolean; readonly enrolment: Enrolment | undefined }> {
   const { db, config } = scope
   const { id, createdAt: now, browser, system, country, city } = session
   const mail = { to: user.email, locale: user.locale, kind: 'new-device', event: { at: now, browser, system, country, city } } as const
   const notice = await mailEventIf(scope, mail, isUnfamiliar(session))
-  const here = await placeHash(scope, how.place)
   const account = await accountCharge(scope, user.email)
-  const [started, , excess, , noticed] = await db.batch([
-    insertSession(db, session, user.passwordVersion),
+  const [started, , excess, , noticed, [enrolment]] = await db.batch([
+    insertSession(db, session, { passwordVersion: user.passwordVersion, condition }),
     auditIfChanged(scope, { action: 'session.start', subject: id, actorId: user.id }),
     endExcessSessions(db, session, { now, max: config.sessionsPerUserMax }),
     auditIfChanged(scope, { action: 'session.end-others', subject: user.id, cause: 'limit', actorId: user.id }),
     notice.statement,
+    enrolmentOf(db, user.id),
     resetFailures(db, account.key, id),
-    ...(here === null ? [] : [noteSignIn(db, id, here)]),
-    ...(how.along ?? []),
+    ...(place === null ? [] : [noteSignIn(db, id, place)]),
+    ...along,
   ])
   for (const ended of excess) forgetSession(ended.id)
   if ((noticed as D1Result).meta.changes > 0) scope.deliver([notice.id])
-  return started.length > 0
+  return { isStarted: started.length > 0, enrolment }
+}
+
+interface Wait {
+  readonly session: NewSession
+  readonly place: string | null
+  readonly methods: FactorMethod[]
+}
+
+/** Remembers what is proven so far. No session exists and no token is made. */
+async function awaitFactor(scope: Scope, user: User, { session, place, methods }: Wait): Promise<FactorRequired> {
+  const { amr, mode, name, browser, system, country, city, createdAt } = session
+  const id = scope.newId('pnd') as PendingId
+  const expiresAt = createdAt + PENDING_TTL_SECONDS * 1000
+  const row = { id, userId: user.id, passwordVersion: user.passwordVersion, amr, mode, place, name, browser, system, country, city }
+  await commit(scope, [
+    insertPending(scope.db, { ...row, createdAt, expiresAt }),
+    auditEntry(scope, { action: 'session.await-factor', subject: user.id, actorId: user.id }),
+  ])
+  return { factorRequired: { pendingId: id, methods, expiresAt: toMoment(expiresAt) } }
 }

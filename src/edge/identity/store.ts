@@ -90,7 +90,8 @@ export const insertClaimedUser = (
     .insert(users)
     .select(
       sql`SELECT ${user.id} AS id, email, coalesce(${user.passwordHash ?? null}, password_hash) AS password_hash, locale, NULL AS disabled_at,
-        ${user.now} AS created_at, 0 AS password_version FROM registrations WHERE ${and(isProven(p), eq(registrations.userId, user.id))}`,
+        ${user.now} AS created_at, 0 AS password_version, 0 AS password_is_short
+        FROM registrations WHERE ${and(isProven(p), eq(registrations.userId, user.id))}`,
     )
     .onConflictDoNothing()
 

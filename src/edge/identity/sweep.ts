@@ -1,14 +1,21 @@
 import type { Scope } from '../platform/scope.ts'
+import { deleteStaleTotpFactors } from './factor-store.ts'
+import { deleteStaleChallenges } from './passkey-store.ts'
+import { deleteStalePendings } from './pending-store.ts'
 import { deletePlaces } from './place-store.ts'
 import { deleteProofs } from './proof-store.ts'
 import { deleteSessions } from './session-store.ts'
 import { deleteRegistrations } from './store.ts'
+import { deleteStaleTrusts } from './trust-store.ts'
 
 const DAY_MS = 86_400_000
 /** Ended sessions stay listed for a while, so that people can see what happened. */
 const KEEP_SESSIONS_MS = 90 * DAY_MS
 
-/** Forgets registrations and mailed proofs that expired a day ago, and sessions that ended and places that were last signed in from a season ago. */
+/**
+ * Forgets what is over: registrations, mailed proofs, sign-ins and enrolments that expired a day ago, challenges and trusts, and sessions
+ * that ended and places that were last signed in from a season ago.
+ */
 export async function sweepIdentity(scope: Scope): Promise<number> {
   const now = scope.now()
   const forgotten = await scope.db.batch([
@@ -16,6 +23,10 @@ export async function sweepIdentity(scope: Scope): Promise<number> {
     ...deleteProofs(scope.db, now - DAY_MS),
     deletePlaces(scope.db, now - KEEP_SESSIONS_MS),
     deleteSessions(scope.db, now - KEEP_SESSIONS_MS),
+    deleteStalePendings(scope.db, now - DAY_MS),
+    deleteStaleTotpFactors(scope.db, now - DAY_MS),
+    deleteStaleChallenges(scope.db, now),
+    deleteStaleTrusts(scope.db, now),
   ])
   return forgotten.reduce((sum, { meta }) => sum + meta.changes, 0)
 }

@@ -1,15 +1,20 @@
 import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
-import type { Locale, SessionId, TokenMode, UserId } from '../../contract/identity.ts'
+import type { TrustedDeviceId } from '../../contract/factors.ts'
+import type { Locale, PendingId, SessionId, TokenMode, UserId } from '../../contract/identity.ts'
+import type { PasskeyId } from '../../contract/passkeys.ts'
 
 export const users = sqliteTable('users', {
   id: text('id').$type<UserId>().primaryKey(),
   email: text('email').notNull(),
+  /** Empty where the account has no password. */
   passwordHash: text('password_hash').notNull(),
   locale: text('locale').$type<Locale>().notNull(),
   disabledAt: integer('disabled_at'),
   createdAt: integer('created_at').notNull(),
   /** Grows when the password is replaced, not when it is hashed anew. */
   passwordVersion: integer('password_version').notNull().default(0),
+  /** Long enough only beside a second factor. */
+  passwordIsShort: integer('password_is_short').notNull().default(0),
 })
 
 export const registrations = sqliteTable('registrations', {
@@ -101,3 +106,79 @@ export const signInPlaces = sqliteTable(
   },
   (t) => [primaryKey({ columns: [t.userId, t.place] })],
 )
+
+const device = {
+  browser: text('browser'),
+  system: text('system'),
+  country: text('country'),
+  city: text('city'),
+}
+
+export const pendingSignIns = sqliteTable('pending_sign_ins', {
+  id: text('id').$type<PendingId>().primaryKey(),
+  userId: text('user_id').$type<UserId>().notNull(),
+  passwordVersion: integer('password_version').notNull(),
+  amr: text('amr').notNull(),
+  mode: text('mode').$type<TokenMode>().notNull(),
+  place: text('place'),
+  name: text('name'),
+  ...device,
+  tries: integer('tries').notNull().default(0),
+  sessionId: text('session_id').$type<SessionId>(),
+  createdAt: integer('created_at').notNull(),
+  expiresAt: integer('expires_at').notNull(),
+})
+
+export const totpFactors = sqliteTable('totp_factors', {
+  userId: text('user_id').$type<UserId>().primaryKey(),
+  secret: text('secret').notNull(),
+  sessionId: text('session_id').$type<SessionId>().notNull(),
+  lastStep: integer('last_step').notNull().default(0),
+  claim: text('claim'),
+  createdAt: integer('created_at').notNull(),
+  confirmedAt: integer('confirmed_at'),
+})
+
+export const recoveryCodes = sqliteTable(
+  'recovery_codes',
+  {
+    userId: text('user_id').$type<UserId>().notNull(),
+    codeMac: text('code_mac').notNull(),
+    createdAt: integer('created_at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.userId, t.codeMac] })],
+)
+
+export const trustedDevices = sqliteTable('trusted_devices', {
+  id: text('id').$type<TrustedDeviceId>().primaryKey(),
+  userId: text('user_id').$type<UserId>().notNull(),
+  tokenHash: text('token_hash').notNull(),
+  sessionId: text('session_id').$type<SessionId>().notNull(),
+  ...device,
+  createdAt: integer('created_at').notNull(),
+  lastUsedAt: integer('last_used_at').notNull(),
+  expiresAt: integer('expires_at').notNull(),
+})
+
+export const passkeys = sqliteTable('passkeys', {
+  id: text('id').$type<PasskeyId>().primaryKey(),
+  userId: text('user_id').$type<UserId>().notNull(),
+  credentialId: text('credential_id').notNull(),
+  publicKey: text('public_key').notNull(),
+  counter: integer('counter').notNull(),
+  transports: text('transports').notNull(),
+  isBackupEligible: integer('is_backup_eligible').notNull(),
+  name: text('name').notNull(),
+  createdAt: integer('created_at').notNull(),
+  lastUsedAt: integer('last_used_at'),
+})
+
+/** What a ceremony with a passkey is for. */
+export type Ceremony = 'create' | 'login' | 'factor' | 'step-up'
+
+export const passkeyChallenges = sqliteTable('passkey_challenges', {
+  challenge: text('challenge').primaryKey(),
+  ceremony: text('ceremony').$type<Ceremony>().notNull(),
+  binding: text('binding').notNull(),
+  expiresAt: integer('expires_at').notNull(),
+})

@@ -61,6 +61,8 @@ const Vars = z.object({
   ENVIRONMENT: z.enum(['dev', 'production']).default('production'),
   PUBLIC_ORIGIN: z.string().refine((o) => URL.canParse(o) && new URL(o).origin === o, 'an origin, without a path'),
   CORS_ORIGINS: origins,
+  /** What passkeys are bound to: the host of PUBLIC_ORIGIN, or a domain it is under. */
+  PASSKEY_RP_ID: z.hostname().optional(),
   SECRET_KEYS: rootSecrets,
   ACCESS_TTL_SECONDS: z.coerce.number().int().min(60).max(3600).default(900),
   SESSION_IDLE_SECONDS: z.coerce.number().int().min(3600).default(604_800),
@@ -117,6 +119,7 @@ export interface Config {
   readonly isDev: boolean
   readonly publicOrigin: string
   readonly corsOrigins: readonly string[]
+  readonly passkeyRpId: string
   readonly keyring: Keyring
   readonly productName: string
   readonly accessTtlSeconds: number
@@ -157,10 +160,14 @@ function weakKeys(v: Parsed): string[] {
   ]
 }
 
+/** Browsers let a page use the passkeys of its own host and of domains above it. */
+const isOver = (rpId: string | undefined, host: string): boolean => rpId === undefined || host === rpId || host.endsWith(`.${rpId}`)
+
 function missingKeys(v: Parsed): string[] {
   const relay = [v.RELAY_VERIFY_KEY, v.RELAY_SEAL_KEY, v.RELAY_DIALER_KEY].filter(Boolean).length
   return [
     ...missingMailKeys(v),
+    ...(isOver(v.PASSKEY_RP_ID, new URL(v.PUBLIC_ORIGIN).hostname) ? [] : ['PASSKEY_RP_ID']),
     ...(relay > 0 && relay < 3 ? ['RELAY_VERIFY_KEY', 'RELAY_SEAL_KEY', 'RELAY_DIALER_KEY'] : []),
     ...(relay === 3 && v.RELAY_TRANSPORT === 'tcp' && !v.RELAY_HOST ? ['RELAY_HOST'] : []),
     ...(relay === 3 && v.RELAY_TRANSPORT === 'container' && !v.RELAY_CONTAINER_ENV ? ['RELAY_CONTAINER_ENV'] : []),
@@ -194,6 +201,7 @@ export function parseConfig(env: object): Config {
     isDev: v.ENVIRONMENT === 'dev',
     publicOrigin: v.PUBLIC_ORIGIN,
     corsOrigins: v.CORS_ORIGINS,
+    passkeyRpId: v.PASSKEY_RP_ID ?? new URL(v.PUBLIC_ORIGIN).hostname,
     keyring: keyringOf(v.SECRET_KEYS),
     productName: v.PRODUCT_NAME,
     accessTtlSeconds: v.ACCESS_TTL_SECONDS,

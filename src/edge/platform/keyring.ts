@@ -21,6 +21,8 @@ async function derive(root: RootSecret, purpose: string, use: 'AES-GCM' | 'HMAC'
 export interface Keyring {
   /** Version that new seals and MACs carry. */
   readonly version: number
+  /** Every listed version, newest first. */
+  readonly versions: readonly number[]
   /** AES-256-GCM; `bind` must be the same at opening, so a box cannot be moved to another row. */
   readonly seal: (purpose: string, bind: string, plain: Uint8Array) => Promise<string>
   /** Opens what any listed version sealed. @throws Error when the box is foreign, moved or damaged. */
@@ -42,6 +44,7 @@ export function keyringOf(roots: readonly [RootSecret, ...RootSecret[]]): Keyrin
   const [newest] = roots
   return {
     version: newest.version,
+    versions: roots.map((root) => root.version),
     async seal(purpose, bind, plain) {
       const iv = crypto.getRandomValues(new Uint8Array(12))
       const key = await keyFor(newest, purpose, 'AES-GCM')

@@ -54,6 +54,18 @@ export const DEFAULT_LIMITS = {
     ],
     forgetSeconds: 30 * DAY_SECONDS,
   },
+  /**
+   * Wrong second factors of one account in a row, whoever's sign-in or session they are of: only somebody with its first factor gets to
+   * try at all. Better Auth closes ten for 15 minutes; here the waits grow, so that a code is not guessed in years.
+   */
+  factor: {
+    steps: [
+      { count: 10, seconds: 900 },
+      { count: 15, seconds: 3_600 },
+      { count: 20, seconds: DAY_SECONDS },
+    ],
+    forgetSeconds: 30 * DAY_SECONDS,
+  },
   /** Registrations, each of which costs a hash and a mail; GoTrue's 30 an hour and address. */
   register: { steps: [{ count: 30, seconds: 3_600 }] },
   /** A fuse: what strangers may make us mail in an hour, whatever they own. Set it to what the mail provider allows. */

@@ -176,6 +176,46 @@ export const NOTICE_KINDS = {
       ],
     },
   },
+  'password-removed': {
+    en: {
+      subject: 'The password of your {product} account was removed',
+      heading: 'Your password was removed',
+      body: [
+        'Since {time} your {product} account has no password: it is signed in to by passkey. All your other devices were signed out.',
+        'If it was you, there is nothing to do.',
+        'If it was not you, set a new password at once with “Forgot password”. That signs everybody out.',
+      ],
+    },
+    fr: {
+      subject: 'Le mot de passe de votre compte {product} a été retiré',
+      heading: 'Votre mot de passe a été retiré',
+      body: [
+        'Depuis le {time}, votre compte {product} n’a plus de mot de passe\u00a0: on s’y connecte avec une clé d’accès. Tous vos autres appareils ont été déconnectés.',
+        'Si c’était vous, il n’y a rien à faire.',
+        'Si ce n’était pas vous, choisissez tout de suite un mot de passe avec «\u00a0Mot de passe oublié\u00a0». Tout le monde sera déconnecté.',
+      ],
+    },
+  },
+  'passkey-suspect': {
+    en: {
+      subject: 'Check the passkeys of your {product} account',
+      heading: 'One of your passkeys may have been copied',
+      body: [
+        'On {time} a passkey of your {product} account was used, and it counted its uses in a way that a copied one would.',
+        'If you have just restored a device or a backup, there is nothing to do.',
+        'If you have not, remove the passkey in your account and make a new one.',
+      ],
+    },
+    fr: {
+      subject: 'Vérifiez les clés d’accès de votre compte {product}',
+      heading: 'L’une de vos clés d’accès a peut-être été copiée',
+      body: [
+        'Le {time}, une clé d’accès de votre compte {product} a servi, et elle a compté ses usages comme le ferait une copie.',
+        'Si vous venez de restaurer un appareil ou une sauvegarde, il n’y a rien à faire.',
+        'Sinon, retirez cette clé d’accès dans votre compte et créez-en une nouvelle.',
+      ],
+    },
+  },
   'recovery-code-used': {
     en: {
       subject: 'A recovery code of your {product} account was used',

@@ -1,0 +1,87 @@
+import type { SteppedUp } from '../contract/factors.ts'
+import type { TokenMode, Tokens } from '../contract/identity.ts'
+import type { CreatedPasskey } from '../contract/passkeys.ts'
+import { endpoints } from '../contract/registry.ts'
+import type { PasskeyCreationOptions, PasskeyRequestOptions } from '../contract/webauthn.ts'
+import type { CallOptions, Input } from './api.ts'
+import type { Caller } from './call.ts'
+import type { SessionKeeper } from './session.ts'
+import type { Finished } from './sign-in.ts'
+import type { StoredTokens } from './tokens.ts'
+
+/** Passkeys of the device that the page runs on; each method asks its user, who may decline (`NotAllowedError`). */
+export interface Passkeys {
+  /** Whether this platform knows passkeys at all. */
+  readonly isSupported: () => boolean
+  /**
+   * Makes a passkey and adds it to the account.
+   *
+   * @throws Problem `step-up-required`, `limit-reached`, `passkey-invalid` or `conflict`
+   */
+  readonly register: (input: { readonly name: string }, options?: CallOptions) => Promise<CreatedPasskey>
+  /** Signs in by passkey and keeps the tokens. @throws Problem `passkey-invalid` */
+  readonly login: (input?: { readonly deviceName?: string | undefined }, options?: CallOptions) => Promise<StoredTokens>
+  /** Proves the second factor of a sign-in by passkey and keeps the tokens. @throws Problem `sign-in-ended` or `passkey-invalid` */
+  readonly finishLogin: (input: FinishInput, options?: CallOptions) => Promise<Finished>
+  /** Proves again by passkey that it is the user. @throws Problem `passkey-invalid` */
+  readonly stepUp: (options?: CallOptions) => Promise<SteppedUp>
+}
+
+/** A sign-in whose second factor is to be proven by passkey. */
+export type FinishInput = Pick<Input<typeof endpoints.finishLogin>['body'], 'pendingId' | 'trustDevice'>
+
+interface Parts {
+  readonly mode: TokenMode
+  readonly call: Caller
+  readonly session: SessionKeeper
+  readonly finish: (body: Input<typeof endpoints.finishLogin>['body'], options?: CallOptions) => Promise<Finished>
+}
+
+const isSupported = (): boolean =>
+  typeof PublicKeyCredential === 'function' && typeof PublicKeyCredential.parseRequestOptionsFromJSON === 'function'
+
+/** The credential as JSON. Some password managers answer with objects of their own, which lack the method. */
+function toJson(credential: Credential | null): unknown {
+  if (!(credential instanceof PublicKeyCredential)) throw new TypeError('This platform made no passkey.')
+  return credential.toJSON()
+}
+
+async function create(options: PasskeyCreationOptions, signal: AbortSignal | undefined): Promise<unknown> {
+  const publicKey = PublicKeyCredential.parseCreationOptionsFromJSON(options)
+  return toJson(await navigator.credentials.create({ publicKey, ...(signal && { signal }) }))
+}
+
+async function sign(options: PasskeyRequestOptions, signal: AbortSignal | undefined): Promise<unknown> {
+  const publicKey = PublicKeyCredential.parseRequestOptionsFromJSON(options)
+  return toJson(await navigator.credentials.get({ publicKey, ...(signal && { signal }) }))
+}
+
+/** Makes the methods that talk to the platform's authenticators, by what current browsers have built in. */
+export function createPasskeys({ mode, call, session, finish }: Parts): Passkeys {
+  return {
+    isSupported,
+    async register({ name }, options) {
+      const asked = (await call(endpoints.startPasskey, {}, options)) as PasskeyCreationOptions
+      const attestation = await create(asked, options?.signal)
+      return (await call(endpoints.createPasskey, { body: { name, attestation } }, options)) as CreatedPasskey
+    },
+    async login({ deviceName } = {}, options) {
+      const asked = (await call(endpoints.startPasskeyLogin, {}, options)) as PasskeyRequestOptions
+      const assertion = await sign(asked, options?.signal)
+      return session.adopt((await call(endpoints.loginWithPasskey, { body: { assertion, mode, deviceName } }, options)) as Tokens)
+    },
+    async finishLogin({ pendingId, trustDevice }, options) {
+      const asked = (await call(endpoints.startFactorPasskey, { body: { pendingId } }, options)) as PasskeyRequestOptions
+      const assertion = (await sign(asked, options?.signal)) as Extract<
+        Input<typeof endpoints.finishLogin>['body']['proof'],
+        { method: 'passkey' }
+      >['assertion']
+      return finish({ pendingId, proof: { method: 'passkey', assertion }, trustDevice }, options)
+    },
+    async stepUp(options) {
+      const asked = (await call(endpoints.startStepUpPasskey, {}, options)) as PasskeyRequestOptions
+      const assertion = await sign(asked, options?.signal)
+      return (await call(endpoints.stepUp, { body: { method: 'passkey', assertion } }, options)) as SteppedUp
+    },
+  }
+}

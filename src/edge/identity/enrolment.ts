@@ -1,0 +1,73 @@
+import { type SQL, sql } from 'drizzle-orm'
+import type { AuthMethod } from '../../contract/identity.ts'
+import { auditIfChanged } from '../audit/service.ts'
+import { eventAt, type MailedFactor } from '../platform/mail/message.ts'
+import { mailEventIf } from '../platform/mail/outbox.ts'
+import type { Scope } from '../platform/scope.ts'
+import {
+  deleteRecoveryCodesIf,
+  hasRecoveryCodes,
+  hasSecondFactor,
+  insertRecoveryCodesIf,
+  isSingleFactor,
+  raiseSession,
+} from './factor-store.ts'
+import { drawRecoveryCodes, formatRecoveryCode, recoveryMac } from './recovery.ts'
+import { type Acting, endSessionsIf } from './session-store.ts'
+import type { users } from './tables.ts'
+import { deleteTrustsIf } from './trust-store.ts'
+
+type User = typeof users.$inferSelect
+
+/** A change of a user's factors, as the batch that makes it knows it. */
+interface Change {
+  readonly user: User
+  readonly acting: Acting
+  readonly factor: MailedFactor
+}
+
+/** A set of recovery codes: as it is shown once, and as it is kept. */
+export async function newRecoverySet(scope: Scope, { id }: Pick<User, 'id'>) {
+  const codes = drawRecoveryCodes()
+  const macs = await Promise.all(codes.map((code) => recoveryMac(scope.config.keyring, { userId: id, code })))
+  return { codes: codes.map(formatRecoveryCode), set: { userId: id, macs, now: scope.now() } }
+}
+
+/**
+ * What follows from a factor that was added, where `isDone` holds: the session that acts has proven it, those that proved less end,
+ * no device is trusted any more, the first one brings recovery codes, and the owner is told.
+ */
+export async function afterAdding(scope: Scope, change: Change, by: { readonly isDone: SQL; readonly methods: readonly AuthMethod[] }) {
+  const { db } = scope
+  const { user, acting, factor } = change
+  const { isDone, methods } = by
+  const { codes, set } = await newRecoverySet(scope, user)
+  const mail = { to: user.email, locale: user.locale, kind: 'factor-added', factor, event: eventAt(acting.now) } as const
+  const notice = await mailEventIf(scope, mail, isDone)
+  const end = { userId: user.id, except: acting.sessionId, now: acting.now, cause: 'factor-added' } as const
+  const statements = [
+    raiseSession(db, acting, { methods: [...methods, 'mfa'], condition: isDone }),
+    endSessionsIf(db, end, sql`${isDone} AND ${isSingleFactor}`),
+    auditIfChanged(scope, { action: 'session.end-others', subject: user.id, cause: 'factor-added' }),
+    insertRecoveryCodesIf(db, set, sql`${isDone} AND NOT ${hasRecoveryCodes(user.id)}`),
+    deleteTrustsIf(db, user.id, isDone),
+    notice.statement,
+  ] as const
+  return { statements, codes, noticeId: notice.id }
+}
+
+/**
+ * What follows from a factor that the statement and the entry right before have removed: no device is trusted any more, recovery codes
+ * without a factor to stand in for go, and the owner is told.
+ */
+export async function afterRemoving(scope: Scope, { user, acting, factor }: Change) {
+  const hasChanged = sql`changes() > 0`
+  const mail = { to: user.email, locale: user.locale, kind: 'factor-removed', factor, event: eventAt(acting.now) } as const
+  const notice = await mailEventIf(scope, mail, hasChanged)
+  const statements = [
+    notice.statement,
+    deleteTrustsIf(scope.db, user.id, hasChanged),
+    deleteRecoveryCodesIf(scope.db, user.id, sql`NOT ${hasSecondFactor(user.id)}`),
+  ] as const
+  return { statements, noticeId: notice.id }
+}

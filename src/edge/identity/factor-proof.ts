@@ -1,0 +1,92 @@
+import { sql } from 'drizzle-orm'
+import type { AuthMethod } from '../../contract/identity.ts'
+import { Problem } from '../../contract/problem.ts'
+import type { FactorProof } from '../../contract/proof.ts'
+import { auditEntry, auditIfChanged } from '../audit/service.ts'
+import { chargeFor, spendInD1, tooMany } from '../platform/limiter/limiter.ts'
+import { eventAt } from '../platform/mail/message.ts'
+import { mailEventIf } from '../platform/mail/outbox.ts'
+import { commit } from '../platform/outbox/outbox.ts'
+import type { Scope } from '../platform/scope.ts'
+import { type Purpose, provePasskey } from './ceremony.ts'
+import { takeRecoveryCode, takeTotpStep, totpOf } from './factor-store.ts'
+import { reopenPasswordIf } from './password-store.ts'
+import { recoveryMacs } from './recovery.ts'
+import type { users } from './tables.ts'
+import { stepOfCode } from './totp.ts'
+
+type User = typeof users.$inferSelect
+
+/** What seals the secrets of authenticator apps. */
+export const TOTP_PURPOSE = 'totp-secret'
+
+/**
+ * Proves a user's second factor, used up as it is proven: of calls that race with one code, one wins.
+ *
+ * @throws Problem `code-invalid`, `passkey-invalid`, or `rate-limited` after too many wrong codes in a row
+ */
+export async function proveFactor(scope: Scope, user: User, by: { readonly proof: FactorProof; readonly purpose: Purpose }) {
+  const { proof, purpose } = by
+  const proven = proof.method === 'passkey' ? await provePasskeyOf(scope, user, { proof, purpose }) : await proveCode(scope, user, proof)
+  return [...proven, 'mfa'] as const satisfies readonly AuthMethod[]
+}
+
+async function provePasskeyOf(
+  scope: Scope,
+  user: User,
+  { proof, purpose }: { readonly proof: Extract<FactorProof, { method: 'passkey' }>; readonly purpose: Purpose },
+): Promise<readonly AuthMethod[]> {
+  const proven = await provePasskey(scope, proof.assertion, purpose)
+  if (proven.user.id !== user.id) throw new Problem('passkey-invalid')
+  return proven.methods
+}
+
+type CodeProof = Exclude<FactorProof, { method: 'passkey' }>
+
+/** Every code counts as wrong until it has been used: a stolen password must not become a place to guess codes at. */
+async function proveCode(scope: Scope, user: User, proof: CodeProof): Promise<readonly AuthMethod[]> {
+  const charge = await chargeFor(scope, 'factor', { subject: [user.id] })
+  const receipt = await spendInD1(scope, [charge])
+  if (!receipt.isAdmitted) throw tooMany(scope, receipt)
+  const use = proof.method === 'totp' ? useTotp : useRecoveryCode
+  const isUsed = await use(scope, user, { code: proof.code, budget: charge.key }).catch((error: unknown) => {
+    receipt.giveBack()
+    throw error
+  })
+  if (isUsed) return ['otp']
+  await commit(scope, [auditEntry(scope, { action: 'factor.refuse', subject: user.id, cause: proof.method, actorId: user.id })])
+  throw new Problem('code-invalid')
+}
+
+interface Given {
+  readonly code: string
+  /** Key of the budget that a right code clears. */
+  readonly budget: string
+}
+
+const hasChanged = sql`changes() > 0`
+
+async function useTotp(scope: Scope, user: User, { code, budget }: Given): Promise<boolean> {
+  const [factor] = await totpOf(scope.db, user.id)
+  if (!factor || factor.confirmedAt === null) return false
+  const secret = await scope.config.keyring.open(TOTP_PURPOSE, user.id, factor.secret)
+  const step = await stepOfCode(secret, code, scope.now())
+  if (step === undefined) return false
+  const [taken] = await scope.db.batch([takeTotpStep(scope.db, user.id, step), reopenPasswordIf(scope.db, budget, hasChanged)])
+  return taken.meta.changes > 0
+}
+
+async function useRecoveryCode(scope: Scope, user: User, { code, budget }: Given): Promise<boolean> {
+  const { db, config } = scope
+  const macs = await recoveryMacs(config.keyring, { userId: user.id, code })
+  const mail = { to: user.email, locale: user.locale, kind: 'recovery-code-used', event: eventAt(scope.now()) } as const
+  const notice = await mailEventIf(scope, mail, hasChanged)
+  const [taken] = await db.batch([
+    takeRecoveryCode(db, user.id, macs),
+    auditIfChanged(scope, { action: 'recovery-code.use', subject: user.id, actorId: user.id }),
+    notice.statement,
+    reopenPasswordIf(db, budget, hasChanged),
+  ])
+  if (taken.meta.changes > 0) scope.deliver([notice.id])
+  return taken.meta.changes > 0
+}
