@@ -6,8 +6,10 @@ import type { PasskeyCreationOptions, PasskeyRequestOptions } from '../contract/
 import type { CallOptions, Input } from './api.ts'
 import type { Caller } from './call.ts'
 import type { SessionKeeper } from './session.ts'
-import type { Finished } from './sign-in.ts'
 import type { StoredTokens } from './tokens.ts'
+
+/** A finished sign-in; with `trustDevice` the token to give to `login` on this device, except in cookie mode, where a cookie serves. */
+export type Finished = StoredTokens & { readonly trustToken?: string | undefined }
 
 /** Passkeys of the device that the page runs on; each method asks its user, who may decline (`NotAllowedError`). */
 export interface Passkeys {

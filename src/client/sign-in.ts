@@ -4,7 +4,7 @@ import type { FactorRequired, LoginAnswer, TokenMode, Tokens } from '../contract
 import { endpoints } from '../contract/registry.ts'
 import type { CallOptions, Input } from './api.ts'
 import type { Caller } from './call.ts'
-import { createPasskeys, type Passkeys } from './passkeys.ts'
+import { createPasskeys, type Finished, type Passkeys } from './passkeys.ts'
 import type { SessionKeeper } from './session.ts'
 import type { StoredTokens } from './tokens.ts'
 
@@ -13,9 +13,6 @@ export type AwaitedFactor = FactorRequired & { readonly [K in keyof StoredTokens
 
 /** What a first factor brings: the kept tokens, or with `factorRequired` what `finishLogin` needs. */
 export type SignInResult = (StoredTokens & { readonly factorRequired?: undefined }) | AwaitedFactor
-
-/** A finished sign-in; with `trustDevice` the token to give to `login` on this device, except in cookie mode, where a cookie serves. */
-export type Finished = StoredTokens & { readonly trustToken?: string | undefined }
 
 type LoginBody = Omit<Input<typeof endpoints.login>['body'], 'mode'> & { readonly mode?: TokenMode | undefined }
 type FinishBody = Input<typeof endpoints.finishLogin>['body']
