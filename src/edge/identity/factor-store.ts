@@ -20,11 +20,14 @@ export const isPasswordLong = (userId: UserId): SQL =>
 export const hasPassword = (userId: UserId): SQL =>
   sql`EXISTS (SELECT 1 FROM users AS holder WHERE holder.id = ${userId} AND holder.password_hash <> '')`
 
+/** Drizzle leaves the table out where only one is selected from, and then a subquery's own column of that name would be meant. */
+const USER = sql.raw('users.id')
+
 const enrolment = {
-  hasPassword: sql<number>`${users.passwordHash} <> ''`,
-  hasTotp: sql<number>`EXISTS (SELECT 1 FROM totp_factors AS tf WHERE tf.user_id = ${users.id} AND tf.confirmed_at IS NOT NULL)`,
-  passkeys: sql<number>`(SELECT count(*) FROM passkeys AS pk WHERE pk.user_id = ${users.id})`,
-  recoveryCodes: sql<number>`(SELECT count(*) FROM recovery_codes AS rc WHERE rc.user_id = ${users.id})`,
+  hasPassword: sql<number>`${users.passwordHash} <> ''`.as('has_password'),
+  hasTotp: sql<number>`EXISTS (SELECT 1 FROM totp_factors AS tf WHERE tf.user_id = ${USER} AND tf.confirmed_at IS NOT NULL)`.as('has_totp'),
+  passkeys: sql<number>`(SELECT count(*) FROM passkeys AS pk WHERE pk.user_id = ${USER})`.as('passkey_count'),
+  recoveryCodes: sql<number>`(SELECT count(*) FROM recovery_codes AS rc WHERE rc.user_id = ${USER})`.as('recovery_code_count'),
 }
 
 /** What a user can prove themselves with. */
