@@ -4,12 +4,10 @@ import { Problem } from '../contract/problem.ts'
 import { endpoints, sockets } from '../contract/registry.ts'
 import type { Env } from './env.ts'
 import { FEATURES } from './features.ts'
-import { cors } from './http/cors.ts'
 import { mountDocs } from './http/docs.ts'
+import { frame } from './http/frame.ts'
 import type { EdgeApp, EdgeEnv } from './http/implement.ts'
 import { answerProblem, problemResponse } from './http/problems.ts'
-import { requestLog } from './http/request-log.ts'
-import { securityHeaders } from './http/security-headers.ts'
 import { authenticate } from './identity/service.ts'
 import { readConfig } from './platform/config.ts'
 import { isBookmark, openDb } from './platform/db.ts'
@@ -93,7 +91,7 @@ export function makeApp(): EdgeApp {
     const position = bookmark()
     if (position !== undefined && c.res.status !== 101) c.res.headers.set(BOOKMARK_HEADER, position)
   })
-  app.use(requestLog, cors, securityHeaders)
+  app.use(frame)
   for (const feature of FEATURES) feature.mount(app)
   mountDocs(app)
   mountConsole(app)

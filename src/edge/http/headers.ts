@@ -19,18 +19,29 @@ export const pageCsp = (styles: 'self' | 'inline' = 'self'): string =>
   ].join('; ')
 
 /** Headers of every answer. */
-export const EVERYWHERE = {
+const EVERYWHERE = {
   'strict-transport-security': HSTS,
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
   'x-frame-options': 'DENY',
+}
+/** Headers of what a browser shows; on data they would mean nothing. */
+const ON_PAGES = {
   'permissions-policy': 'camera=(), geolocation=(), microphone=(), payment=()',
   'cross-origin-opener-policy': 'same-origin',
 }
 /** Headers of every answer whose maker says nothing else. */
-export const UNLESS_SET = { 'cross-origin-resource-policy': 'same-origin', 'content-security-policy': API_CSP, 'cache-control': 'no-store' }
+const UNLESS_SET = { 'cross-origin-resource-policy': 'same-origin', 'content-security-policy': API_CSP, 'cache-control': 'no-store' }
 
 const API_BASE = new Headers({ ...EVERYWHERE, ...UNLESS_SET, 'content-type': 'application/json; charset=utf-8', vary: 'Origin' })
 
 /** Headers of a JSON answer, whole: one copy costs a fraction of a dozen calls of `set`. */
 export const apiHeaders = (): Headers => new Headers(API_BASE)
+
+/** Puts the security headers on pages, files and whatever else was not made from {@link apiHeaders}; what a handler set stays. */
+export function secure(headers: Headers): void {
+  if (headers.has('strict-transport-security')) return
+  for (const [name, value] of Object.entries({ ...EVERYWHERE, ...ON_PAGES })) headers.set(name, value)
+  for (const [name, value] of Object.entries(UNLESS_SET)) if (!headers.has(name)) headers.set(name, value)
+  headers.append('vary', 'Origin')
+}

@@ -84,15 +84,9 @@ function paramsOf(c: Context<EdgeEnv>, schema: z.ZodType | undefined): unknown {
 }
 
 /** In dev and test a problem that the contract does not list is a bug, so it cannot go unnoticed. */
-async function holdToContract<T>(e: Endpoint, scope: Scope, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    if (scope.config.isDev && isProblem(error) && !problemsOf(e).includes(error.slug)) {
-      throw new Error(`${e.id} answered the undeclared problem ${error.slug}`, { cause: error })
-    }
-    throw error
-  }
+function heldToContract(e: Endpoint, scope: Scope, error: unknown): unknown {
+  if (!scope.config.isDev || !isProblem(error) || problemsOf(e).includes(error.slug)) return error
+  return new Error(`${e.id} answered the undeclared problem ${error.slug}`, { cause: error })
 }
 
 function answer(e: Endpoint, { result, reply }: { readonly result: unknown; readonly reply: Reply }): Response {
@@ -111,20 +105,23 @@ export function implement<P extends z.ZodType, Q extends z.ZodType, B extends z.
 ): void {
   const e = endpoint as unknown as Endpoint
   const limit = limitOf(e)
-  app.on(e.method, e.path, (c) => {
+  const isLimited = limit !== 'none'
+  app.on(e.method, e.path, async (c) => {
     c.set('route', e.path)
-    return holdToContract(e, c.get('scope'), async () => {
-      const scope = c.get('scope')
-      await shed(scope, limit, c.req.raw)
+    const scope = c.get('scope')
+    try {
+      if (isLimited) await shed(scope, limit, c.req.raw)
       const actor = e.access === 'public' ? undefined : await identify(c, e)
       const params = paramsOf(c, e.params)
       const query = check(e.query, e.query && queryOf(c.req.url), 'query')
       const body = check(e.body, e.body && (await readJson(c.req.raw)), 'body')
       const reply: Reply = { headers: apiHeaders(), status: e.success }
-      setLimitHeaders(reply.headers, await chargeCall(scope, limit, { request: c.req.raw, actor }))
+      if (isLimited) setLimitHeaders(reply.headers, await chargeCall(scope, limit, { request: c.req.raw, actor }))
       const result = await handle({ params, query, body, scope, actor, request: c.req.raw, reply } as Call<P, Q, B>)
       return answer(e, { result, reply })
-    })
+    } catch (error) {
+      throw heldToContract(e, scope, error)
+    }
   })
 }
 
