@@ -12,7 +12,7 @@ const MIGRATION = /^migrations\/.+\.sql$/
 const VAGUE = /^(index|utils?|types?|helpers?|common|constants?|misc|shared|lib|manager)\.tsx?$/
 const GATES = /\b(test|it|describe)(\.\w+)*\.(skip|skipIf|runIf|only|todo|fails)\b|\bretry:|\b(ctx|context|task)\.skip\(/
 const DESTRUCTION = /\b(DROP\s+(TABLE|COLUMN)|RENAME\s+(TO|COLUMN)|CREATE\s+VIRTUAL|PRAGMA)\b/i
-const PIN = /^\d+\.\d+\.\d+(-[\w.]+)?$/
+const PIN = /^(npm:@?[\w/-]+@)?\d+\.\d+\.\d+(-[\w.]+)?$/
 
 const statements = (sql: string) => sql.replace(/--.*$/gm, '').split(';')
 const pins = (text: string) => {

@@ -21,6 +21,7 @@ export const PROBLEMS = {
   'limit-reached': { status: 409, title: 'A limit is reached; remove something first.' },
   'host-key-unknown': { status: 409, title: 'The host presents a key that nobody has accepted.' },
   'host-key-mismatch': { status: 409, title: 'The host presents another key than the one accepted.' },
+  gone: { status: 410, title: 'This was deleted.' },
   'payload-too-large': { status: 413, title: 'The body is larger than this operation accepts.' },
   'media-type-unsupported': { status: 415, title: 'Send plain, unencoded application/json.' },
   'upgrade-required': { status: 426, title: 'This path speaks WebSocket only.' },

@@ -8,6 +8,7 @@ import { magicEndpoints } from './magic.ts'
 import { orgEndpoints } from './orgs.ts'
 import { passkeyEndpoints } from './passkeys.ts'
 import { passwordEndpoints } from './passwords.ts'
+import { roomInviteEndpoints } from './room-invites.ts'
 import { roomEndpoints, roomSockets } from './rooms.ts'
 import { sessionEndpoints } from './sessions.ts'
 import { shellEndpoints, shellSockets } from './shell.ts'
@@ -25,6 +26,7 @@ export const endpoints = {
   ...invitationEndpoints,
   ...auditEndpoints,
   ...roomEndpoints,
+  ...roomInviteEndpoints,
   ...shellEndpoints,
   ...healthEndpoints,
 }

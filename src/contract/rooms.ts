@@ -2,11 +2,14 @@ import * as z from 'zod'
 import { endpoint, socketEndpoint } from './endpoint.ts'
 import { lineOf, Moment, PageQuery, pageOf, prefixedId } from './id.ts'
 import { Ticket, UserId } from './identity.ts'
+import { OrgId } from './orgs.ts'
 
 /** Longest room name, in UTF-16 units. */
 export const ROOM_NAME_CHARS_MAX = 80
 /** Members of one room. */
 export const ROOM_MEMBERS_MAX = 1000
+/** Rooms of one organisation. */
+export const ROOMS_PER_ORG_MAX = 1000
 /** Rooms one user may own. */
 export const ROOMS_PER_OWNER_MAX = 1000
 /** Sockets of one room; above it a room needs several objects. */
@@ -24,20 +27,54 @@ export const RoomId = prefixedId('rm', 'RoomId')
 /** Id of a room. */
 export type RoomId = z.infer<typeof RoomId>
 
-/** Roles in a room: owners manage it, editors write, viewers read. */
-export const RoomRole = z.enum(['owner', 'editor', 'viewer']).meta({ id: 'RoomRole' })
+/** Roles in a room: owners manage it, editors write the document, commenters send messages, viewers read. */
+export const RoomRole = z.enum(['owner', 'editor', 'commenter', 'viewer']).meta({ id: 'RoomRole' })
 /** Roles in a room. */
 export type RoomRole = z.infer<typeof RoomRole>
 
 /** A room as one of its members sees it. */
-export const Room = z.object({ id: RoomId, name: z.string(), role: RoomRole, createdAt: Moment }).meta({ id: 'Room' })
+export const Room = z
+  .object({
+    id: RoomId,
+    name: z.string(),
+    role: RoomRole.meta({ description: 'The stronger of your own seat and what your role in its organisation gives.' }),
+    orgId: OrgId.nullable().meta({ description: 'The organisation it belongs to: its owners own it, operators edit, readers view.' }),
+    archivedAt: Moment.nullable().meta({ description: 'Since when nobody may write.' }),
+    createdAt: Moment,
+  })
+  .meta({ id: 'Room' })
 /** A room as one of its members sees it. */
 export type Room = z.infer<typeof Room>
 
 /** What `createRoom` takes. */
-export const CreateRoom = z.strictObject({ name: lineOf(ROOM_NAME_CHARS_MAX) }).meta({ id: 'CreateRoom' })
+export const CreateRoom = z
+  .strictObject({
+    name: lineOf(ROOM_NAME_CHARS_MAX),
+    orgId: OrgId.optional().meta({ description: 'Opens it for an organisation, as its owner or operator.' }),
+  })
+  .meta({ id: 'CreateRoom' })
 /** What `createRoom` takes. */
 export type CreateRoom = z.output<typeof CreateRoom>
+
+/** What `updateRoom` takes: at least one change. */
+export const UpdateRoom = z
+  .strictObject({
+    name: lineOf(ROOM_NAME_CHARS_MAX).optional(),
+    archived: z.boolean().optional().meta({ description: 'Whether nobody may write; everybody may still read.' }),
+  })
+  .refine((change) => Object.keys(change).length > 0, 'changes nothing')
+  .meta({ id: 'UpdateRoom' })
+/** What `updateRoom` takes. */
+export type UpdateRoom = z.output<typeof UpdateRoom>
+
+/** Which rooms `listRooms` answers. */
+export const RoomQuery = z.strictObject({
+  ...PageQuery.shape,
+  archived: z.stringbool().default(false).meta({ description: 'The archived ones instead of the others.' }),
+  orgId: OrgId.optional().meta({ description: 'Those of one organisation only.' }),
+})
+/** Which rooms `listRooms` answers. */
+export type RoomQuery = z.output<typeof RoomQuery>
 
 /** A user's seat in a room. */
 export const RoomMember = z.object({ userId: UserId, role: RoomRole, addedAt: Moment }).meta({ id: 'RoomMember' })
@@ -59,7 +96,7 @@ export const roomEndpoints = {
     body: CreateRoom,
     success: 201,
     response: Room,
-    problems: ['limit-reached'],
+    problems: ['limit-reached', 'not-found', 'forbidden'],
   }),
   listRooms: endpoint({
     id: 'listRooms',
@@ -67,8 +104,8 @@ export const roomEndpoints = {
     path: '/v1/rooms',
     tag: 'rooms',
     access: 'user',
-    summary: 'The rooms you have a seat in, newest first.',
-    query: PageQuery,
+    summary: 'The rooms you have a seat in or that belong to an organisation of yours, newest first.',
+    query: RoomQuery,
     success: 200,
     response: pageOf(Room, 'RoomPage'),
     problems: [],
@@ -85,13 +122,38 @@ export const roomEndpoints = {
     response: Room,
     problems: ['not-found'],
   }),
+  updateRoom: endpoint({
+    id: 'updateRoom',
+    method: 'PATCH',
+    path: '/v1/rooms/:roomId',
+    tag: 'rooms',
+    access: 'user',
+    summary: 'Rename a room, archive it or bring it back. Owners only; open sockets follow at once.',
+    params: RoomPath,
+    body: UpdateRoom,
+    success: 200,
+    response: Room,
+    problems: ['not-found', 'forbidden'],
+  }),
+  deleteRoom: endpoint({
+    id: 'deleteRoom',
+    method: 'DELETE',
+    path: '/v1/rooms/:roomId',
+    tag: 'rooms',
+    access: 'user',
+    summary: 'Delete a room for good, with its document, versions and links. Owners only; open sockets close with `gone`.',
+    params: RoomPath,
+    success: 204,
+    response: z.undefined(),
+    problems: ['not-found', 'forbidden'],
+  }),
   listRoomMembers: endpoint({
     id: 'listRoomMembers',
     method: 'GET',
     path: '/v1/rooms/:roomId/members',
     tag: 'rooms',
     access: 'user',
-    summary: 'Who has a seat.',
+    summary: 'Who has a seat of their own; members of its organisation need none.',
     params: RoomPath,
     query: PageQuery,
     success: 200,

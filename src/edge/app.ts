@@ -14,12 +14,12 @@ import { isBookmark, openDb } from './platform/db.ts'
 import { newId } from './platform/id.ts'
 import { logFor } from './platform/log.ts'
 import { sendMailConsumer } from './platform/mail/outbox.ts'
-import { type Consumers, deliverEvents } from './platform/outbox/outbox.ts'
+import { type Consumers, deliverEvents, joinConsumers } from './platform/outbox/outbox.ts'
 import type { Scope } from './platform/scope.ts'
 import { type Trace, traceFrom } from './platform/trace.ts'
 
 /** Every outbox topic and who handles it. */
-export const CONSUMERS: Consumers = Object.assign({ 'mail.send': sendMailConsumer }, ...FEATURES.map((f) => f.consumers ?? {}))
+export const CONSUMERS: Consumers = joinConsumers([{ 'mail.send': sendMailConsumer }, ...FEATURES.map((f) => f.consumers ?? {})])
 
 /** What a unit of work may touch. @throws ConfigError */
 export function makeScope(

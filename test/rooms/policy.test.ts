@@ -16,7 +16,7 @@ import {
   TRAFFIC,
   windowMs,
 } from '../../src/edge/rooms/policy.ts'
-import type { SeatFacts } from '../../src/edge/rooms/store.ts'
+import type { SeatFacts } from '../../src/edge/rooms/seat-store.ts'
 
 const facts = (more: Partial<SeatFacts> = {}): SeatFacts => ({
   callerRole: 'owner',
@@ -57,8 +57,8 @@ describe('taking a seat away', () => {
   ] as const)('%j, own seat %s: %s', (given, isOwn, refusal) => expect(refusalOfRemoval(given, isOwn)).toBe(refusal))
 })
 
-test('viewers read, editors and owners write', () => {
-  expect((['viewer', 'editor', 'owner'] as const).map(mayWrite)).toEqual([false, true, true])
+test('viewers and commenters read, editors and owners write', () => {
+  expect((['viewer', 'commenter', 'editor', 'owner'] as const).map(mayWrite)).toEqual([false, false, true, true])
 })
 
 test('a room ends at its sockets, and a user before that', () => {

@@ -243,7 +243,7 @@ describe('seats', () => {
     const room = newRoom()
     const [ada, mallory] = [edit(room, 'ada'), await rawIn(room, seatOf('mallory'))]
     await until([ada], () => ada.provider.synced)
-    await room.applySeat({ userId: userId('mallory'), role: null, version: 2 })
+    await room.applySeats([{ userId: userId('mallory'), role: null, version: 2 }])
     expect(await mallory.closed).toEqual({ code: 4404, reason: 'not-found' })
     expect(ada.provider.wsconnected).toBe(true)
   })
@@ -251,10 +251,10 @@ describe('seats', () => {
   test('a role that changes binds at once: first refused, then asked for what was refused', async () => {
     const room = newRoom()
     const ada = await rawIn(room, seatOf('ada'))
-    await room.applySeat({ userId: userId('ada'), role: 'viewer', version: 2 })
+    await room.applySeats([{ userId: userId('ada'), role: 'viewer', version: 2 }])
     ada.send(saying('refused').frame)
     await ada.frame(isDenial)
-    await room.applySeat({ userId: userId('ada'), role: 'editor', version: 3 })
+    await room.applySeats([{ userId: userId('ada'), role: 'editor', version: 3 }])
     await ada.settled()
     expect(ada.frames.filter(isStep1)).toHaveLength(2)
     ada.send(saying('taken').frame)
@@ -265,8 +265,8 @@ describe('seats', () => {
   test('old news of a seat changes nothing', async () => {
     const room = newRoom()
     const ada = await rawIn(room, seatOf('ada', 'editor', { version: 7 }))
-    await room.applySeat({ userId: userId('ada'), role: null, version: 6 })
-    await room.applySeat({ userId: userId('ada'), role: 'viewer', version: 7 })
+    await room.applySeats([{ userId: userId('ada'), role: null, version: 6 }])
+    await room.applySeats([{ userId: userId('ada'), role: 'viewer', version: 7 }])
     ada.send(saying('mine').frame)
     await ada.frame(isUpdate)
     ada.close()
@@ -274,7 +274,7 @@ describe('seats', () => {
 
   test('a join that was checked before a removal has to be checked again', async () => {
     const room = newRoom()
-    await room.applySeat({ userId: userId('mallory'), role: null, version: 2 })
+    await room.applySeats([{ userId: userId('mallory'), role: null, version: 2 }])
     await hibernate(room)
     await expect(rawIn(room, seatOf('mallory', 'editor', { version: 1 }))).rejects.toThrow('conflict')
     const other = await rawIn(room, seatOf('ada', 'editor', { version: 2 }))

@@ -8,7 +8,7 @@ import { commit, outboxEventIf } from '../platform/outbox/outbox.ts'
 import { afterKey, toPage } from '../platform/page.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { invitationsAbout } from './invitation-store.ts'
-import { activeUser, deleteContents, deleteRow, insertFounder, insertOrg, isDeleted, orgOf, orgsOf, renameRow, roleIn } from './store.ts'
+import { activeUser, deleteContents, deleteRow, insertFounder, insertOrg, isDeleted, orgIdsOf, orgOf, orgsOf, renameRow, roleIn } from './store.ts'
 
 /** Topic of the events that say that a user's role in an organisation has changed: `{ orgId, userId }`. */
 export const MEMBER_CHANGED = 'orgs.member-changed'
@@ -93,7 +93,10 @@ export async function requireOrgRole(scope: Scope, actor: Actor, at: { readonly 
 }
 
 /** SQL for the role of a user in the organisation that a column or value names: NULL for strangers. The condition of other features' statements. */
-export const orgRoleSql = (orgId: SQL | OrgId, userId: UserId): SQL<OrgRole | null> => roleIn(orgId, userId)
+export const orgRoleSql = (orgId: SQL | OrgId, userId: SQL | UserId): SQL<OrgRole | null> => roleIn(orgId, userId)
+
+/** SQL for the ids of a user's organisations, as the right side of `IN`. */
+export const orgIdsSql = (userId: UserId): SQL => orgIdsOf(userId)
 
 /** The organisations a user belongs to, and the invitations that name them. */
 export async function exportOrgs(scope: Scope, userId: UserId): Promise<object> {

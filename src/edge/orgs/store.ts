@@ -26,8 +26,11 @@ const ownersOf = (orgId: OrgId) => sql`(SELECT count(*) FROM org_members AS held
 export const membersOf = (orgId: SQL | OrgId) => sql`(SELECT count(*) FROM org_members AS held WHERE held.org_id = ${orgId})`
 
 /** The role of a user in an organisation, or NULL: the condition of every statement about something an organisation owns. */
-export const roleIn = (orgId: SQL | OrgId, userId: UserId) =>
+export const roleIn = (orgId: SQL | OrgId, userId: SQL | UserId) =>
   sql<OrgRole | null>`(SELECT held.role FROM org_members AS held WHERE held.org_id = ${orgId} AND held.user_id = ${userId})`
+
+/** The organisations a user belongs to, as the right side of `IN`. */
+export const orgIdsOf = (userId: UserId) => sql`(SELECT held.org_id FROM org_members AS held WHERE held.user_id = ${userId})`
 
 /** One row unless the quota is used up. */
 export const insertOrg = (

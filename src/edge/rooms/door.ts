@@ -5,6 +5,9 @@ import type { Admission } from './seat.ts'
 /** Clocks of the Worker that checked a ticket and of this object may differ by less than this. */
 const CLOCKS_MS = 60_000
 
+/** A version no room reaches: no join is newer. */
+const SHUT = Number.MAX_SAFE_INTEGER
+
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS tickets (jti TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS seat_changes (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL, at INTEGER NOT NULL) STRICT;`
@@ -18,6 +21,9 @@ export interface Door {
   ) => ProblemSlug | undefined
   /** A seat has changed: joins that were checked before must be checked again. */
   readonly noteChange: (version: number, now: number) => void
+  /** The room is no more: every join is to be checked again, and finds nothing. */
+  readonly shut: (now: number) => void
+  readonly isShut: () => boolean
   readonly forgetTickets: (now: number) => void
 }
 
@@ -34,6 +40,15 @@ export function openDoor(sql: SqlStorage): Door {
     sql.exec('INSERT INTO tickets (jti, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING jti', jti, expiresAt).toArray()
       .length === 1
 
+  function noteChange(version: number, now: number): void {
+    sql.exec(
+      `INSERT INTO seat_changes (id, version, at) VALUES (1, ?, ?)
+        ON CONFLICT (id) DO UPDATE SET version = excluded.version, at = excluded.at WHERE excluded.version > version`,
+      version,
+      now,
+    )
+  }
+
   return {
     refusal(admission, { now, inRoom, ofUser }) {
       if (isStale(admission.version, now)) return 'conflict'
@@ -41,14 +56,9 @@ export function openDoor(sql: SqlStorage): Door {
       if (admission.ticket && !isFirstUse(admission.ticket)) return 'ticket-invalid'
       return undefined
     },
-    noteChange(version, now) {
-      sql.exec(
-        `INSERT INTO seat_changes (id, version, at) VALUES (1, ?, ?)
-          ON CONFLICT (id) DO UPDATE SET version = excluded.version, at = excluded.at WHERE excluded.version > version`,
-        version,
-        now,
-      )
-    },
+    noteChange,
+    shut: (now) => noteChange(SHUT, now),
+    isShut: () => sql.exec('SELECT 1 FROM seat_changes WHERE version = ?', SHUT).toArray().length > 0,
     forgetTickets: (now) => void sql.exec('DELETE FROM tickets WHERE expires_at < ?', now - CLOCKS_MS),
   }
 }

@@ -1,11 +1,19 @@
 import type { Feature } from '../http/feature.ts'
-import { applySeat, eraseMemberships, MEMBERS_CHANGED } from './members.ts'
+import { MEMBER_CHANGED } from '../orgs/service.ts'
+import { applyRoom, emptyRoom, ROOM_CHANGED, ROOM_DELETED } from './keeping.ts'
+import { applySeat, eraseMemberships, exportMemberships, MEMBERS_CHANGED } from './members.ts'
+import { applyOrgMember, applyOrgSeats, ORG_SEATS } from './org-seats.ts'
 import { mountRooms } from './routes.ts'
-import { exportRooms } from './service.ts'
 
 export const rooms: Feature = {
   name: 'rooms',
   mount: mountRooms,
-  personalData: { export: exportRooms, erase: eraseMemberships },
-  consumers: { [MEMBERS_CHANGED]: applySeat },
+  personalData: { export: exportMemberships, erase: eraseMemberships },
+  consumers: {
+    [MEMBERS_CHANGED]: applySeat,
+    [MEMBER_CHANGED]: applyOrgMember,
+    [ORG_SEATS]: applyOrgSeats,
+    [ROOM_CHANGED]: applyRoom,
+    [ROOM_DELETED]: emptyRoom,
+  },
 }

@@ -6,7 +6,7 @@ import { openDb } from '../platform/db.ts'
 import type { Scope } from '../platform/scope.ts'
 import { traceparentOf } from '../platform/trace.ts'
 import { refusalOf, type Seat, upgradeFor } from './seat.ts'
-import { seatAtDoor } from './store.ts'
+import { seatAtDoor } from './seat-store.ts'
 
 /** A seat that changes this often while its owner knocks can wait. */
 const TRIES_MAX = 3
@@ -38,7 +38,7 @@ export async function joinRoom(upgrade: Pick<Upgrade<never>, 'scope' | 'request'
 async function seatFor(scope: Scope, { actor }: SocketCaller, roomId: RoomId): Promise<Seat> {
   const { db } = openDb(scope.env.DB, undefined)
   const [seat] = await seatAtDoor(db, roomId, { ...actor, now: scope.now() })
-  if (!seat) throw new Problem('not-found')
+  if (!seat || seat.role === null) throw new Problem('not-found')
   if (!seat.isSessionLive) throw new Problem('session-ended')
   return { userId: actor.userId, sessionId: actor.sessionId, role: seat.role, version: seat.version, expiresAt: actor.expiresAt }
 }

@@ -6,31 +6,23 @@ import { Problem, type ProblemSlug } from '../../contract/problem.ts'
 import { RoomId, type RoomMember, type RoomRole } from '../../contract/rooms.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import { openDb } from '../platform/db.ts'
-import { type Consumer, commit, outboxEvent } from '../platform/outbox/outbox.ts'
+import { type Consumer, commit, outboxEvent, outboxEventIf } from '../platform/outbox/outbox.ts'
 import { afterKey, toPage } from '../platform/page.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
+import { forgetInviter, invitesBy } from './invite-store.ts'
+import { toInvite } from './invites.ts'
+import { ROOM_DELETED } from './keeping.ts'
 import { refusalOfPut, refusalOfRemoval } from './policy.ts'
-import {
-  bumpSeats,
-  deleteSeat,
-  eraseSeat,
-  forgetCreator,
-  membersIn,
-  putSeat,
-  type SeatChange,
-  type SeatFacts,
-  seatFacts,
-  seatIn,
-  seatNow,
-  seatsOf,
-} from './store.ts'
+import { bumpSeats, deleteSeat, eraseSeat, membersIn, putSeat, type SeatChange, type SeatFacts, seatFacts, seatNow } from './seat-store.ts'
+import { exportRooms, seatIn } from './service.ts'
+import { deleteMarked, forgetCreator, isDeleted, markDeserted, seatsOwnedBy } from './store.ts'
 
 /** Topic of the events that bring open sockets in line with changed seats. */
 export const MEMBERS_CHANGED = 'rooms.members-changed'
 
 const MembersChanged = z.strictObject({ roomId: RoomId, userId: UserId })
 
-const ERASE_ROOMS_PER_BATCH = 50
+const ERASE_ROOMS_PER_BATCH = 20
 
 /** Who has a seat, for those who have one. @throws Problem `not-found` */
 export async function listMembers(scope: Scope, actor: Actor, at: { readonly roomId: RoomId; readonly query: PageQuery }) {
@@ -38,11 +30,8 @@ export async function listMembers(scope: Scope, actor: Actor, at: { readonly roo
   const after = key === undefined ? undefined : UserId.safeParse(key)
   if (after?.success === false)
     throw new Problem('invalid-request', { errors: [{ detail: 'is not a cursor of this list', pointer: '#/query/cursor' }] })
-  const [seat, rows] = await scope.db.batch([
-    seatIn(scope.db, at.roomId, actor.userId),
-    membersIn(scope.db, at.roomId, { after: after?.data, limit: at.query.limit + 1 }),
-  ])
-  if (seat.length === 0) throw new Problem('not-found')
+  await seatIn(scope, actor, at.roomId)
+  const rows = await membersIn(scope.db, at.roomId, { after: after?.data, limit: at.query.limit + 1 })
   return toPage(rows, at.query, { key: (row) => row.userId, item: toMember })
 }
 
@@ -86,27 +75,43 @@ export async function removeMember(scope: Scope, actor: Actor, at: { readonly ro
   throw new Problem('conflict')
 }
 
-/** Forgets a user's seats. A room they owned alone stays with its other members. */
+/** Forgets a user's seats and who opened what. Rooms stay with their other members; those that nobody is left in are deleted. */
 export async function eraseMemberships(scope: Scope, userId: UserId): Promise<void> {
-  await forgetCreator(scope.db, userId)
+  const { db } = scope
+  await db.batch([forgetCreator(db, userId), forgetInviter(db, userId)])
   for (;;) {
-    const seats = await seatsOf(scope.db, userId, { limit: ERASE_ROOMS_PER_BATCH })
+    const seats = await seatsOwnedBy(db, userId, ERASE_ROOMS_PER_BATCH)
     if (seats.length === 0) return
-    const ids = seats.map(({ room }) => room.id)
-    const events = await Promise.all(ids.map((roomId) => outboxEvent(scope, MEMBERS_CHANGED, { roomId, userId })))
+    const events = await Promise.all(
+      seats.flatMap(({ roomId }) => [
+        outboxEvent(scope, MEMBERS_CHANGED, { roomId, userId }),
+        outboxEvent(scope, ROOM_DELETED, { roomId }),
+      ]),
+    )
     await commit(
       scope,
-      ids.flatMap((roomId) => [eraseSeat(scope.db, roomId, userId), bumpSeats(scope.db, roomId)]),
+      seats.flatMap(({ roomId }) => [
+        eraseSeat(db, roomId, userId),
+        bumpSeats(db, roomId),
+        markDeserted(db, roomId),
+        ...deleteMarked(db, roomId),
+      ]),
       events,
     )
   }
+}
+
+/** Everything rooms keep about a user; what they wrote in a shared document belongs to the room. */
+export async function exportMemberships(scope: Scope, userId: UserId): Promise<object> {
+  const invites = await invitesBy(scope.db, userId)
+  return { rooms: await exportRooms(scope, userId), roomInvites: invites.map(toInvite) }
 }
 
 /** Tells the room's object how a seat stands now, so the event may come late, twice or out of order. */
 export const applySeat: Consumer = async (scope, { payload }) => {
   const { roomId, userId } = MembersChanged.parse(payload)
   const [seat] = await seatNow(openDb(scope.env.DB, undefined).db, roomId, userId)
-  if (seat) await scope.env.ROOMS.getByName(roomId).applySeat({ userId, role: seat.role, version: seat.version })
+  if (seat) await scope.env.ROOMS.getByName(roomId).applySeats([{ userId, role: seat.role, version: seat.version }])
 }
 
 /** One transaction: the seat, its audit entry, the version that tells joins apart, and the event. Answers whether the seat changed. */

@@ -1,19 +1,21 @@
 import { DurableObject } from 'cloudflare:workers'
+import type { UserId } from '../../contract/identity.ts'
 import type { Env } from '../env.ts'
 import { logFor } from '../platform/log.ts'
 import { traceFrom } from '../platform/trace.ts'
 import { type Door, openDoor } from './door.ts'
-import { applySeat, expelExpired, greetingOf, leave, receive } from './exchange.ts'
+import { applySeat, expel, expelExpired, greetingOf, leave, receive } from './exchange.ts'
 import { tagsOf } from './hub.ts'
 import { type LiveRoom, openLive, send } from './live.ts'
-import { expiryCheckAt } from './policy.ts'
+import { expiryCheckAt, JOIN_FLIGHT_MS } from './policy.ts'
 import type { RoomRpc, SeatState } from './rpc.ts'
 import { admissionOf, declined } from './seat.ts'
+import { endWindow } from './window.ts'
 
 /** One room: its document, its sockets, its presence. Sockets hibernate, so what matters is in SQLite and in their attachments. */
 export class RoomObject extends DurableObject<Env> implements RoomRpc {
-  readonly #room: LiveRoom
-  readonly #door: Door
+  #room: LiveRoom
+  #door: Door
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -49,10 +51,30 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     })
   }
 
-  /** Brings a user's open sockets in line with their seat. */
-  async applySeat(state: SeatState): Promise<void> {
-    this.#door.noteChange(state.version, Date.now())
-    applySeat(this.#room, state)
+  /** Brings users' open sockets in line with their seats. */
+  async applySeats(states: readonly SeatState[]): Promise<void> {
+    for (const state of states) {
+      this.#door.noteChange(state.version, Date.now())
+      applySeat(this.#room, state)
+    }
+  }
+
+  /** Who has open sockets. */
+  async seated(): Promise<UserId[]> {
+    return [...new Set(this.#room.hub.open().map((socket) => this.#room.hub.placeOf(socket).userId))]
+  }
+
+  /** Forgets everything. A join may be in flight still, so the door stays shut for a while; then all is forgotten once more. */
+  destroy(): Promise<void> {
+    return this.ctx.blockConcurrencyWhile(async () => {
+      for (const socket of this.#room.hub.open()) expel(this.#room, socket, 'gone')
+      endWindow(this.#room)
+      await this.ctx.storage.deleteAll()
+      this.#door = openDoor(this.ctx.storage.sql)
+      this.#room = openLive(this.ctx)
+      this.#door.shut(Date.now())
+      await this.ctx.storage.setAlarm(Date.now() + JOIN_FLIGHT_MS)
+    })
   }
 
   /** Whether objects and their storage answer. */
@@ -79,6 +101,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
   }
 
   override async alarm(): Promise<void> {
+    if (this.#door.isShut()) return this.ctx.storage.deleteAll()
     const now = Date.now()
     this.#door.forgetTickets(now)
     this.#room.departures.prune(now)

@@ -1,6 +1,6 @@
 import type { ProblemSlug } from '../../contract/problem.ts'
 import { ROOM_DOCUMENT_BYTES_MAX, ROOM_MEMBERS_MAX, ROOM_SOCKETS_MAX, ROOMS_PER_OWNER_MAX, type RoomRole } from '../../contract/rooms.ts'
-import type { SeatFacts } from './store.ts'
+import type { SeatFacts } from './seat-store.ts'
 
 /** A full document can still be emptied: changes that only delete may go this much further. */
 export const DELETION_BYTES_SPARE = 1_048_576
@@ -12,7 +12,7 @@ export const JOIN_FLIGHT_MS = 60_000
 const EXPIRY_GRID_MS = 60_000
 
 /** Whether a role may change the document. */
-export const mayWrite = (role: RoomRole): boolean => role !== 'viewer'
+export const mayWrite = (role: RoomRole): boolean => role === 'owner' || role === 'editor'
 
 /** Why an owner may not give this seat, or nothing. */
 export function refusalOfPut(facts: SeatFacts, role: RoomRole): ProblemSlug | undefined {

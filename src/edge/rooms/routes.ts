@@ -1,6 +1,9 @@
+import { roomInviteEndpoints as invites } from '../../contract/room-invites.ts'
 import { roomEndpoints as api, roomSockets } from '../../contract/rooms.ts'
 import { type EdgeApp, implement, implementSocket } from '../http/implement.ts'
+import { acceptInvite, createInvite, listInvites, revokeInvite } from './invites.ts'
 import { joinRoom } from './join.ts'
+import { deleteRoom, updateRoom } from './keeping.ts'
 import { listMembers, putMember, removeMember } from './members.ts'
 import { createRoom, createRoomTicket, getRoom, listRooms } from './service.ts'
 
@@ -9,9 +12,19 @@ export function mountRooms(app: EdgeApp): void {
   implement(app, api.createRoom, ({ scope, actor, body }) => createRoom(scope, actor, body))
   implement(app, api.listRooms, ({ scope, actor, query }) => listRooms(scope, actor, query))
   implement(app, api.getRoom, ({ scope, actor, params }) => getRoom(scope, actor, params.roomId))
+  implement(app, api.updateRoom, ({ scope, actor, params, body }) => updateRoom(scope, actor, { ...params, change: body }))
+  implement(app, api.deleteRoom, ({ scope, actor, params }) => deleteRoom(scope, actor, params.roomId).then(() => undefined))
   implement(app, api.listRoomMembers, ({ scope, actor, params, query }) => listMembers(scope, actor, { roomId: params.roomId, query }))
   implement(app, api.putRoomMember, ({ scope, actor, params, body }) => putMember(scope, actor, { ...params, role: body.role }))
   implement(app, api.removeRoomMember, ({ scope, actor, params }) => removeMember(scope, actor, params).then(() => undefined))
   implement(app, api.createRoomTicket, ({ scope, actor, params }) => createRoomTicket(scope, actor, params.roomId))
   implementSocket(app, roomSockets.joinRoomY, (upgrade) => joinRoom(upgrade, upgrade.params.roomId))
+  mountInvites(app)
+}
+
+function mountInvites(app: EdgeApp): void {
+  implement(app, invites.createRoomInvite, ({ scope, actor, params, body }) => createInvite(scope, actor, { ...params, wanted: body }))
+  implement(app, invites.listRoomInvites, ({ scope, actor, params, query }) => listInvites(scope, actor, { ...params, query }))
+  implement(app, invites.revokeRoomInvite, ({ scope, actor, params }) => revokeInvite(scope, actor, params).then(() => undefined))
+  implement(app, invites.acceptRoomInvite, ({ scope, actor, body }) => acceptInvite(scope, actor, body.token))
 }

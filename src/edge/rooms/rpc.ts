@@ -10,8 +10,12 @@ export interface SeatState {
 
 /** What the rest of the edge may ask a room object, besides a WebSocket upgrade through `fetch`. */
 export interface RoomRpc extends Rpc.DurableObjectBranded {
-  /** Brings a user's open sockets in line with their seat. States may come twice and in any order. */
-  applySeat(state: SeatState): Promise<void>
+  /** Brings users' open sockets in line with their seats. States may come twice and in any order. */
+  applySeats(states: readonly SeatState[]): Promise<void>
+  /** Who has open sockets. */
+  seated(): Promise<UserId[]>
+  /** Forgets everything and closes every socket with `gone`. May come twice. */
+  destroy(): Promise<void>
   /** Whether objects and their storage answer. */
   ping(): Promise<boolean>
 }

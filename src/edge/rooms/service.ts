@@ -1,61 +1,88 @@
-import { type PageQuery, toMoment } from '../../contract/id.ts'
+import { toMoment } from '../../contract/id.ts'
 import type { Ticket, UserId } from '../../contract/identity.ts'
+import type { OrgRole } from '../../contract/orgs.ts'
 import { Problem } from '../../contract/problem.ts'
-import { type CreateRoom, type Room, RoomId } from '../../contract/rooms.ts'
+import { type CreateRoom, type Room, RoomId, type RoomQuery, type RoomRole } from '../../contract/rooms.ts'
 import { auditIfChanged } from '../audit/service.ts'
+import { requireOrgRole } from '../orgs/service.ts'
 import { commit } from '../platform/outbox/outbox.ts'
 import { afterKey, toPage } from '../platform/page.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { mintTicket } from '../platform/ticket.ts'
-import { activeUser, insertFounder, insertRoom, seatIn, seatsOf } from './store.ts'
+import { activeUser, insertFounder, insertRoom, roomFor, roomsOf } from './store.ts'
 
-type SeatRow = Awaited<ReturnType<typeof seatIn>>[number]
+type RoomRow = Awaited<ReturnType<typeof roomFor>>[number]
 
-const toRoom = ({ room, role }: SeatRow): Room => ({ id: room.id, name: room.name, role, createdAt: toMoment(room.createdAt) })
+/** Who may open rooms for an organisation. */
+const OPENERS: readonly OrgRole[] = ['owner', 'operator']
+
+/** A room as somebody with a role in it sees it. */
+export const toRoom = ({ room, role }: { readonly room: RoomRow['room']; readonly role: RoomRole }): Room => ({
+  id: room.id,
+  name: room.name,
+  role,
+  orgId: room.orgId,
+  archivedAt: room.archivedAt === null ? null : toMoment(room.archivedAt),
+  createdAt: toMoment(room.createdAt),
+})
 
 const wrongCursor = () =>
   new Problem('invalid-request', { errors: [{ detail: 'is not a cursor of this list', pointer: '#/query/cursor' }] })
 
-/** Opens a room and gives its creator the first seat. @throws Problem `limit-reached`, or `session-ended` when the account is gone */
+/** Opens a room and gives its creator the first seat. @throws Problem `limit-reached`, `not-found` or `forbidden` of the organisation, or `session-ended` when the account is gone */
 export async function createRoom(scope: Scope, actor: Actor, input: CreateRoom): Promise<Room> {
+  const { orgId = null } = input
+  if (orgId !== null) await requireOrgRole(scope, actor, { orgId, roles: OPENERS })
   const id = RoomId.parse(scope.newId('rm'))
-  const createdAt = scope.now()
-  const room = { id, name: input.name, creatorId: actor.userId, createdAt }
+  const room = { id, name: input.name, creatorId: actor.userId, orgId, createdAt: scope.now() }
   const results = (await commit(scope, [
     insertRoom(scope.db, room),
+    auditIfChanged(scope, { action: 'room.create', subject: id, ...(orgId === null ? {} : { orgId }) }),
     insertFounder(scope.db, id),
-    auditIfChanged(scope, { action: 'room.create', subject: id }),
   ])) as readonly D1Result[]
-  if (results[0]?.meta.changes === 1) return toRoom({ room: { ...room, seatsVersion: 0 }, role: 'owner' })
+  if (results[0]?.meta.changes === 1) return toRoom({ room: { ...room, seatsVersion: 0, archivedAt: null }, role: 'owner' })
   const [user] = await activeUser(scope.db, actor.userId)
   throw new Problem(user ? 'limit-reached' : 'session-ended')
 }
 
 /** The caller's rooms, newest first. */
-export async function listRooms(scope: Scope, actor: Actor, query: PageQuery): Promise<{ items: Room[]; nextCursor?: string }> {
+export async function listRooms(scope: Scope, actor: Actor, query: RoomQuery): Promise<{ items: Room[]; nextCursor?: string }> {
   const key = afterKey(query)
   const before = key === undefined ? undefined : RoomId.safeParse(key)
   if (before?.success === false) throw wrongCursor()
-  const rows = await seatsOf(scope.db, actor.userId, { before: before?.data, limit: query.limit + 1 })
-  return toPage(rows, query, { key: (row) => row.room.id, item: toRoom })
+  const page = { before: before?.data, limit: query.limit + 1, isArchived: query.archived, orgId: query.orgId }
+  const rows = await roomsOf(scope.db, actor.userId, page)
+  return toPage(rows.filter(isSeated), query, { key: (row) => row.room.id, item: toRoom })
+}
+
+const isSeated = (row: RoomRow): row is RoomRow & { role: RoomRole } => row.role !== null
+
+/** One room of the caller, as its row and their role. @throws Problem `not-found` */
+export async function seatIn(scope: Scope, actor: Actor, roomId: RoomId): Promise<{ room: RoomRow['room']; role: RoomRole }> {
+  const [row] = await roomFor(scope.db, roomId, actor.userId)
+  if (!row || !isSeated(row)) throw new Problem('not-found')
+  return row
+}
+
+/** Lets pass owners. @throws Problem `not-found` for strangers, `forbidden` for other members */
+export async function requireOwner(scope: Scope, actor: Actor, roomId: RoomId): Promise<RoomRow['room']> {
+  const { room, role } = await seatIn(scope, actor, roomId)
+  if (role !== 'owner') throw new Problem('forbidden')
+  return room
 }
 
 /** One room of the caller. @throws Problem `not-found` */
-export async function getRoom(scope: Scope, actor: Actor, roomId: RoomId): Promise<Room> {
-  const [seat] = await seatIn(scope.db, roomId, actor.userId)
-  if (!seat) throw new Problem('not-found')
-  return toRoom(seat)
-}
+export const getRoom = async (scope: Scope, actor: Actor, roomId: RoomId): Promise<Room> => toRoom(await seatIn(scope, actor, roomId))
 
 /** A pass for one socket. @throws Problem `not-found` */
 export async function createRoomTicket(scope: Scope, actor: Actor, roomId: RoomId): Promise<Ticket> {
-  await getRoom(scope, actor, roomId)
+  await seatIn(scope, actor, roomId)
   const { ticket, expiresAt } = await mintTicket(scope, actor, roomId)
   return { ticket, expiresAt: toMoment(expiresAt) }
 }
 
-/** The rooms a user has a seat in. */
-export async function exportRooms(scope: Scope, userId: UserId): Promise<object> {
-  const rows = await seatsOf(scope.db, userId, { limit: Number.MAX_SAFE_INTEGER })
-  return { rooms: rows.map(toRoom) }
+/** The rooms a user is in. */
+export async function exportRooms(scope: Scope, userId: UserId): Promise<Room[]> {
+  const rows = await roomsOf(scope.db, userId, { limit: Number.MAX_SAFE_INTEGER })
+  return rows.filter(isSeated).map(toRoom)
 }

@@ -1,14 +1,20 @@
 import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import type { UserId } from '../../contract/identity.ts'
+import type { OrgId } from '../../contract/orgs.ts'
+import type { RoomInviteId } from '../../contract/room-invites.ts'
 import type { RoomId, RoomRole } from '../../contract/rooms.ts'
 
 export const rooms = sqliteTable('rooms', {
   id: text('id').$type<RoomId>().primaryKey(),
   name: text('name').notNull(),
-  /** Whose quota the room uses while they own it; null once they are erased. */
+  /** Whose quota the room uses while they own it and no organisation does; null once they are erased. */
   creatorId: text('creator_id').$type<UserId>(),
+  /** The organisation whose members have access by their role in it. */
+  orgId: text('org_id').$type<OrgId>(),
   /** Grows with every change of a seat: tells a join that was checked before a change from one checked after it. */
   seatsVersion: integer('seats_version').notNull().default(0),
+  /** Since when nobody may write. */
+  archivedAt: integer('archived_at'),
   createdAt: integer('created_at').notNull(),
 })
 
@@ -17,8 +23,23 @@ export const roomMembers = sqliteTable(
   {
     roomId: text('room_id').$type<RoomId>().notNull(),
     userId: text('user_id').$type<UserId>().notNull(),
-    role: text('role').$type<RoomRole>().notNull(),
+    role: text('role').$type<Exclude<RoomRole, 'commenter'>>().notNull(),
+    /** 1 makes a viewer a commenter. */
+    mayComment: integer('may_comment').notNull().default(0),
     addedAt: integer('added_at').notNull(),
   },
   (t) => [primaryKey({ columns: [t.roomId, t.userId] })],
 )
+
+export const roomInvites = sqliteTable('room_invites', {
+  id: text('id').$type<RoomInviteId>().primaryKey(),
+  roomId: text('room_id').$type<RoomId>().notNull(),
+  role: text('role').$type<Exclude<RoomRole, 'owner'>>().notNull(),
+  /** SHA-256 of the link's token, base64url. */
+  tokenHash: text('token_hash').notNull().unique(),
+  creatorId: text('creator_id').$type<UserId>(),
+  uses: integer('uses').notNull().default(0),
+  usesMax: integer('uses_max').notNull(),
+  expiresAt: integer('expires_at').notNull(),
+  createdAt: integer('created_at').notNull(),
+})

@@ -11,6 +11,16 @@ export type Consumer = (scope: Scope, event: { readonly id: string; readonly pay
 /** Consumers by topic, e.g. `mail.send`. */
 export type Consumers = Readonly<Record<string, Consumer>>
 
+/** Consumers of several features as one table. A topic that more than one listens to is handled by each, in order. */
+export function joinConsumers(tables: readonly Consumers[]): Consumers {
+  const joined: Record<string, Consumer> = {}
+  for (const [topic, consume] of tables.flatMap((table) => Object.entries(table))) {
+    const before = joined[topic]
+    joined[topic] = before ? (scope, event) => before(scope, event).then(() => consume(scope, event)) : consume
+  }
+  return joined
+}
+
 /** An effect to be done after the batch that carries it. */
 export interface OutboxEvent {
   readonly id: string

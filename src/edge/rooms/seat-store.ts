@@ -1,0 +1,171 @@
+import { and, asc, eq, gt, type SQL, sql } from 'drizzle-orm'
+import type { UserId } from '../../contract/identity.ts'
+import type { OrgId } from '../../contract/orgs.ts'
+import { ROOM_MEMBERS_MAX, ROOMS_PER_OWNER_MAX, type RoomId, type RoomRole } from '../../contract/rooms.ts'
+import { orgRoleSql } from '../orgs/service.ts'
+import type { Db } from '../platform/db.ts'
+import type { SeatState } from './rpc.ts'
+import { roomMembers as m, rooms } from './tables.ts'
+
+/** The seat a change is about, and who asks for the change. */
+export interface SeatChange {
+  readonly roomId: RoomId
+  readonly callerId: UserId
+  readonly userId: UserId
+}
+
+/** What decides whether a seat may change. */
+export interface SeatFacts {
+  readonly callerRole: RoomRole | null
+  readonly role: RoomRole | null
+  readonly addedAt: number | null
+  /** 1 when the user exists and may act. */
+  readonly isUser: number
+  /** Seats of owners; the owners of its organisation count as one. */
+  readonly owners: number
+  readonly members: number
+  /** Rooms the user owns already. */
+  readonly owned: number
+}
+
+/** Whether somebody exists and may act. */
+export const isActiveUser = (userId: UserId) => sql`EXISTS (SELECT 1 FROM users WHERE users.id = ${userId} AND users.disabled_at IS NULL)`
+
+const owned = (userId: UserId) => sql`(SELECT count(*) FROM room_members AS held WHERE held.user_id = ${userId} AND held.role = 'owner')`
+const ownersOf = (roomId: RoomId) =>
+  sql`(SELECT count(*) FROM room_members AS held WHERE held.room_id = ${roomId} AND held.role = 'owner')
+    + (SELECT count(*) FROM rooms AS housed WHERE housed.id = ${roomId} AND housed.org_id IS NOT NULL)`
+
+/** How many have a seat of their own. */
+export const membersOf = (roomId: RoomId | SQL) => sql`(SELECT count(*) FROM room_members AS held WHERE held.room_id = ${roomId})`
+
+/** The role of a stored seat: a commenter is a viewer who may comment. */
+const storedRole = sql<RoomRole>`CASE WHEN ${m.role} = 'viewer' AND ${m.mayComment} = 1 THEN 'commenter' ELSE ${m.role} END`
+
+/** The role of a user's own seat, or NULL. */
+const ownRoleOf = (roomId: RoomId, userId: UserId) =>
+  sql<RoomRole | null>`(SELECT CASE WHEN held.role = 'viewer' AND held.may_comment = 1 THEN 'commenter' ELSE held.role END
+    FROM room_members AS held WHERE held.room_id = ${roomId} AND held.user_id = ${userId})`
+
+/** The stronger of a user's own seat and what their role in the room's organisation gives, or NULL: the condition of every statement about a room. */
+export const roleOf = (roomId: RoomId | SQL, userId: UserId | SQL) =>
+  sql<RoomRole | null>`(SELECT CASE max(strength) WHEN 4 THEN 'owner' WHEN 3 THEN 'editor' WHEN 2 THEN 'commenter' WHEN 1 THEN 'viewer' END FROM (
+    SELECT CASE held.role WHEN 'owner' THEN 4 WHEN 'editor' THEN 3 ELSE 1 + held.may_comment END AS strength
+      FROM room_members AS held WHERE held.room_id = ${roomId} AND held.user_id = ${userId}
+    UNION ALL SELECT CASE ${orgRoleSql(sql`housed.org_id`, userId)} WHEN 'owner' THEN 4 WHEN 'operator' THEN 3 WHEN 'reader' THEN 1 END
+      FROM rooms AS housed WHERE housed.id = ${roomId} AND housed.org_id IS NOT NULL))`
+
+/** What sits in the room now: nobody writes while it is archived. */
+const liveRoleOf = (userId: UserId) =>
+  sql<RoomRole | null>`CASE WHEN ${rooms.archivedAt} IS NOT NULL AND ${roleOf(sql`${rooms.id}`, userId)} IS NOT NULL THEN 'viewer'
+    ELSE ${roleOf(sql`${rooms.id}`, userId)} END`
+
+export const membersIn = (db: Db, roomId: RoomId, page: { readonly after?: UserId | undefined; readonly limit: number }) =>
+  db
+    .select({ userId: m.userId, role: storedRole, addedAt: m.addedAt })
+    .from(m)
+    .where(and(eq(m.roomId, roomId), page.after === undefined ? undefined : gt(m.userId, page.after)))
+    .orderBy(asc(m.userId))
+    .limit(page.limit)
+
+/** The room's version of seats and what a user may do in it now, if anything. */
+export const seatNow = (db: Db, roomId: RoomId, userId: UserId) =>
+  db
+    .select({ version: rooms.seatsVersion, role: liveRoleOf(userId) })
+    .from(rooms)
+    .where(eq(rooms.id, roomId))
+    .limit(1)
+
+/** How the seats of these users stand now. */
+export const seatsNow = (db: Db, roomId: RoomId, userIds: readonly UserId[]) =>
+  db.all<SeatState>(sql`SELECT asked.value AS userId, ${rooms.seatsVersion} AS version,
+    CASE WHEN ${rooms.archivedAt} IS NOT NULL AND ${roleOf(roomId, sql`asked.value`)} IS NOT NULL THEN 'viewer' ELSE ${roleOf(roomId, sql`asked.value`)} END AS role
+    FROM json_each(${JSON.stringify(userIds)}) AS asked JOIN ${rooms} ON ${rooms.id} = ${roomId}`)
+
+/** As {@link seatNow}, and whether the session that asks is still live. */
+export const seatAtDoor = (db: Db, roomId: RoomId, caller: { readonly userId: UserId; readonly sessionId: string; readonly now: number }) =>
+  db
+    .select({
+      version: rooms.seatsVersion,
+      role: liveRoleOf(caller.userId),
+      isSessionLive: sql<number>`EXISTS (SELECT 1 FROM sessions WHERE sessions.id = ${caller.sessionId} AND sessions.user_id = ${caller.userId}
+        AND sessions.ended_at IS NULL AND min(sessions.expires_at, sessions.idle_expires_at) > ${caller.now})`,
+    })
+    .from(rooms)
+    .where(eq(rooms.id, roomId))
+    .limit(1)
+
+export const seatFacts = (db: Db, c: SeatChange) =>
+  db.all<SeatFacts>(sql`SELECT ${roleOf(c.roomId, c.callerId)} AS callerRole, ${ownRoleOf(c.roomId, c.userId)} AS role,
+    (SELECT held.added_at FROM room_members AS held WHERE held.room_id = ${c.roomId} AND held.user_id = ${c.userId}) AS addedAt,
+    ${isActiveUser(c.userId)} AS isUser, ${ownersOf(c.roomId)} AS owners, ${membersOf(c.roomId)} AS members, ${owned(c.userId)} AS owned`)
+
+/** How a role is stored. */
+export const storedAs = (role: RoomRole) => (role === 'commenter' ? { role: 'viewer', mayComment: 1 } : { role, mayComment: 0 })
+
+/** Changes a row only while the caller owns the room, an owner remains and no limit is passed: of racing calls the later one meets the earlier's result. */
+export const putSeat = (db: Db, c: SeatChange, to: { readonly role: RoomRole; readonly now: number }) => {
+  const { role, mayComment } = storedAs(to.role)
+  return db
+    .insert(m)
+    .select(
+      sql`SELECT ${c.roomId} AS room_id, users.id AS user_id, ${role} AS role, ${mayComment} AS may_comment, ${to.now} AS added_at FROM users
+        WHERE users.id = ${c.userId} AND users.disabled_at IS NULL
+          AND ${roleOf(c.roomId, c.callerId)} = 'owner'
+          AND (${ownRoleOf(c.roomId, c.userId)} IS NOT NULL OR ${membersOf(c.roomId)} < ${ROOM_MEMBERS_MAX})
+          AND (${role} = 'owner' OR ${ownRoleOf(c.roomId, c.userId)} IS NOT 'owner' OR ${ownersOf(c.roomId)} > 1)
+          AND (${role} <> 'owner' OR ${ownRoleOf(c.roomId, c.userId)} IS 'owner' OR ${owned(c.userId)} < ${ROOMS_PER_OWNER_MAX})`,
+    )
+    .onConflictDoUpdate({
+      target: [m.roomId, m.userId],
+      set: { role: sql`excluded.role`, mayComment: sql`excluded.may_comment` },
+      setWhere: sql`room_members.role <> excluded.role OR room_members.may_comment <> excluded.may_comment`,
+    })
+}
+
+/** Takes the seat only while the caller owns the room or leaves it, and an owner remains. */
+export const deleteSeat = (db: Db, c: SeatChange) =>
+  db
+    .delete(m)
+    .where(
+      and(
+        eq(m.roomId, c.roomId),
+        eq(m.userId, c.userId),
+        c.callerId === c.userId ? undefined : sql`${roleOf(c.roomId, c.callerId)} = 'owner'`,
+        sql`(${m.role} <> 'owner' OR ${ownersOf(c.roomId)} > 1)`,
+      ),
+    )
+
+/** Takes a seat whatever role it had: of a user who is erased or has left the room's organisation. */
+export const eraseSeat = (db: Db, roomId: RoomId, userId: UserId) => db.delete(m).where(and(eq(m.roomId, roomId), eq(m.userId, userId)))
+
+export const bumpSeats = (db: Db, roomId: RoomId) =>
+  db
+    .update(rooms)
+    .set({ seatsVersion: sql`${rooms.seatsVersion} + 1` })
+    .where(eq(rooms.id, roomId))
+
+export const bumpOrgRooms = (db: Db, orgId: OrgId) =>
+  db
+    .update(rooms)
+    .set({ seatsVersion: sql`${rooms.seatsVersion} + 1` })
+    .where(eq(rooms.orgId, orgId))
+
+/** Takes the seats that a user was given in the rooms of an organisation they belong to no more. */
+export const eraseOrgSeats = (db: Db, orgId: OrgId, userId: UserId) =>
+  db
+    .delete(m)
+    .where(
+      and(
+        eq(m.userId, userId),
+        sql`${m.roomId} IN (SELECT housed.id FROM rooms AS housed WHERE housed.org_id = ${orgId}) AND ${orgRoleSql(orgId, userId)} IS NULL`,
+      ),
+    )
+
+export const orgRoomsAfter = (db: Db, page: { readonly orgId: OrgId; readonly after: RoomId | null; readonly limit: number }) =>
+  db
+    .select({ id: rooms.id })
+    .from(rooms)
+    .where(and(eq(rooms.orgId, page.orgId), page.after === null ? undefined : gt(rooms.id, page.after)))
+    .orderBy(asc(rooms.id))
+    .limit(page.limit)
