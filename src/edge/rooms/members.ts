@@ -85,7 +85,7 @@ export async function eraseMemberships(scope: Scope, userId: UserId): Promise<vo
     const events = await Promise.all(
       seats.flatMap(({ roomId }) => [
         outboxEvent(scope, MEMBERS_CHANGED, { roomId, userId }),
-        outboxEvent(scope, ROOM_DELETED, { roomId }),
+        outboxEventIf(scope, { topic: ROOM_DELETED, payload: { roomId }, condition: isDeleted(roomId) }),
       ]),
     )
     await commit(
