@@ -1,8 +1,8 @@
 import type { Feature } from '../http/feature.ts'
-import { MEMBER_CHANGED } from '../orgs/service.ts'
+import { MEMBER_CHANGED, ORG_DELETED } from '../orgs/service.ts'
 import { applyRoom, emptyRoom, ROOM_CHANGED, ROOM_DELETED } from './keeping.ts'
 import { applySeat, eraseMemberships, exportMemberships, MEMBERS_CHANGED } from './members.ts'
-import { applyOrgMember, applyOrgSeats, ORG_SEATS } from './org-seats.ts'
+import { applyOrgEnd, applyOrgMember, applyOrgSeats, ORG_SEATS } from './org-seats.ts'
 import { mountRooms } from './routes.ts'
 
 export const rooms: Feature = {
@@ -12,6 +12,7 @@ export const rooms: Feature = {
   consumers: {
     [MEMBERS_CHANGED]: applySeat,
     [MEMBER_CHANGED]: applyOrgMember,
+    [ORG_DELETED]: applyOrgEnd,
     [ORG_SEATS]: applyOrgSeats,
     [ROOM_CHANGED]: applyRoom,
     [ROOM_DELETED]: emptyRoom,

@@ -4,7 +4,9 @@ import { OrgId } from '../../contract/orgs.ts'
 import { RoomId } from '../../contract/rooms.ts'
 import { openDb } from '../platform/db.ts'
 import { type Consumer, commit, outboxEvent } from '../platform/outbox/outbox.ts'
+import { ROOM_DELETED } from './keeping.ts'
 import { bumpOrgRooms, eraseOrgSeats, orgRoomsAfter, seatNow } from './seat-store.ts'
+import { deleteMarked, markOrphan } from './store.ts'
 
 /** Topic of the events that bring a member's sockets in line, some rooms of their organisation at a time. */
 export const ORG_SEATS = 'rooms.org-seats'
@@ -13,6 +15,7 @@ export const ORG_SEATS = 'rooms.org-seats'
 const ROOMS_PER_EVENT = 50
 
 const MemberChanged = z.strictObject({ orgId: OrgId, userId: UserId })
+const OrgEnded = z.strictObject({ orgId: OrgId })
 const OrgSeats = z.strictObject({ orgId: OrgId, userId: UserId, after: RoomId.nullable() })
 
 /**
@@ -41,4 +44,20 @@ export const applyOrgSeats: Consumer = async (scope, { payload }) => {
   const last = rooms.at(-1)
   if (rooms.length === ROOMS_PER_EVENT && last)
     await commit({ ...scope, db }, [], [await outboxEvent({ ...scope, db }, ORG_SEATS, { orgId, userId, after: last.id })])
+}
+
+/** The rooms of an organisation that is gone go with it. */
+export const applyOrgEnd: Consumer = async (scope, { payload }) => {
+  const { orgId } = OrgEnded.parse(payload)
+  const { db } = openDb(scope.env.DB, undefined)
+  for (;;) {
+    const rooms = await orgRoomsAfter(db, { orgId, after: null, limit: ROOMS_PER_EVENT })
+    if (rooms.length === 0) return
+    const events = await Promise.all(rooms.map(({ id }) => outboxEvent({ ...scope, db }, ROOM_DELETED, { roomId: id })))
+    await commit(
+      { ...scope, db },
+      rooms.flatMap(({ id }) => [markOrphan(db, id, orgId), ...deleteMarked(db, id)]),
+      events,
+    )
+  }
 }

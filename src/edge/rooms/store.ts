@@ -110,6 +110,13 @@ export const markDeserted = (db: Db, id: RoomId) =>
     .set({ seatsVersion: DELETED })
     .where(and(eq(rooms.id, id), isNull(rooms.orgId), sql`${membersOf(id)} = 0`))
 
+/** Begins to delete a room whose organisation is gone; {@link deleteMarked} must follow in the same batch. */
+export const markOrphan = (db: Db, id: RoomId, orgId: OrgId) =>
+  db
+    .update(rooms)
+    .set({ seatsVersion: DELETED })
+    .where(and(eq(rooms.id, id), eq(rooms.orgId, orgId)))
+
 /** Every row of a marked room, in the order in which they refer to each other. */
 export const deleteMarked = (db: Db, id: RoomId) => [
   db.delete(roomInvites).where(and(eq(roomInvites.roomId, id), marked(id))),
