@@ -1,4 +1,4 @@
--- 0013 rooms: commenters, organisations, the archive, invite links. Forward only; additive; safe while the previous Worker serves.
+-- 0014 rooms: commenters, organisations, the archive, invite links. Forward only; additive; safe while the previous Worker serves.
 -- A commenter is a viewer who may send messages: the previous Worker, which knows no commenters, lets them read.
 ALTER TABLE room_members ADD COLUMN may_comment INTEGER NOT NULL DEFAULT 0 CHECK (may_comment IN (0, 1));
 
