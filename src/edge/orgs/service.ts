@@ -8,7 +8,19 @@ import { commit, outboxEventIf } from '../platform/outbox/outbox.ts'
 import { afterKey, toPage } from '../platform/page.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { invitationsAbout } from './invitation-store.ts'
-import { activeUser, deleteContents, deleteRow, insertFounder, insertOrg, isDeleted, orgIdsOf, orgOf, orgsOf, renameRow, roleIn } from './store.ts'
+import {
+  activeUser,
+  deleteContents,
+  deleteRow,
+  insertFounder,
+  insertOrg,
+  isDeleted,
+  orgIdsOf,
+  orgOf,
+  orgsOf,
+  renameRow,
+  roleIn,
+} from './store.ts'
 
 /** Topic of the events that say that a user's role in an organisation has changed: `{ orgId, userId }`. */
 export const MEMBER_CHANGED = 'orgs.member-changed'
