@@ -6,6 +6,7 @@ import { RoomId } from '../contract/rooms.ts'
 import { ShellId } from '../contract/shell.ts'
 import { pagePolicy, type Styles } from './headers.ts'
 import { DashboardPage } from './pages/dashboard.tsx'
+import { FactorPage } from './pages/factor.tsx'
 import { LandingPage } from './pages/landing.tsx'
 import { LoginPage } from './pages/login.tsx'
 import { ConfirmPage, EmailPage, MailLoginPage, ResetPage, RestorePage } from './pages/mailed.tsx'
@@ -53,6 +54,7 @@ function makePages(): Hono<ConsoleEnv> {
   pages.get('/', (c) => answerPage(c, <LandingPage origin={new URL(c.req.url).origin} />, { route: '/' }))
   pages.get('/register', (c) => answerPage(c, <RegisterPage />, { route: '/register' }))
   pages.get('/login', (c) => answerPage(c, <LoginPage />, { route: '/login' }))
+  pages.get('/login/factor', (c) => answerPage(c, <FactorPage />, { route: '/login/factor' }))
   for (const [route, Page] of Object.entries(MAILED)) {
     pages.get(route, (c) => answerPage(c, <Page lang={Locale.catch('en').parse(c.req.query('lang'))} />, { route }))
   }

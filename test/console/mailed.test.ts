@@ -3,6 +3,7 @@ import { promisify } from 'node:util'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Edge, PASSWORD, startEdge } from '../harness.ts'
+import { codeOf } from '../identity/authenticator.ts'
 import { describeWith } from '../requires.ts'
 import { namelessParts, openBrowser, openDoor, openVisitor } from './browser.ts'
 
@@ -134,6 +135,34 @@ describeWith('chromium', 'the pages that mails lead to', (executablePath) => {
     await foreign.page.getByText('This browser did not ask for this link.').waitFor()
     await foreign.page.getByRole('button', { name: 'Sign in' }).click()
     await foreign.page.waitForURL('/app')
+  })
+
+  test('a second factor is asked for after the password and after the mail, and its code signs in', async () => {
+    const { client, email, id } = await edge.signUp('twofold')
+    const { secret } = await client.startTotp()
+    const { recoveryCodes } = await client.confirmTotp({ body: { code: codeOf(secret, -1) } })
+    const { page } = await visit()
+    await page.goto('/login')
+    await page.getByLabel('Email').fill(email)
+    await page.getByLabel('Password').fill(PASSWORD)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.waitForURL('/login/factor')
+    expect(await page.evaluate(namelessParts)).toEqual([])
+    await page.getByLabel('Code').fill(codeOf(secret))
+    await page.getByRole('button', { name: 'Sign in' }).click()
+    await page.waitForURL('/app')
+    const byMail = await visit()
+    const before = edge.mailbox.to(email).length
+    await edge.client().askMagicLink({ body: { email } })
+    const link = async (nth: number): Promise<string> =>
+      (await linkTo(email, nth)).includes('/login/mail') ? linkTo(email, nth) : link(nth + 1)
+    await byMail.page.goto(await link(before + 1))
+    await byMail.page.getByRole('button', { name: 'Sign in' }).click()
+    await byMail.page.waitForURL('/login/factor')
+    await byMail.page.getByLabel('Code').fill(recoveryCodes?.[0] ?? '')
+    await byMail.page.getByRole('button', { name: 'Sign in' }).click()
+    await byMail.page.waitForURL('/app')
+    await byMail.page.getByText(id).first().waitFor()
   })
 
   test('a forgotten password is replaced by the link, in French', async () => {

@@ -2,6 +2,7 @@ import { client, nextPage } from '../browser/account.ts'
 import { byId, show } from '../browser/dom.ts'
 import { bindForm } from '../browser/form.ts'
 import { takeConfirmed } from '../browser/registration.ts'
+import { enter } from '../browser/second-factor.ts'
 
 const confirmed = takeConfirmed()
 if (confirmed !== undefined) {
@@ -11,7 +12,7 @@ if (confirmed !== undefined) {
 }
 
 bindForm('login', async ({ email = '', password = '' }) => {
-  await client.login({ body: { email, password, mode: 'cookie' } })
-  location.assign(nextPage(location.search))
+  const { factorRequired } = await client.login({ body: { email, password, mode: 'cookie' } })
+  enter(factorRequired, nextPage(location.search))
 })
 byId(confirmed ? 'login-password' : 'login-email').focus()

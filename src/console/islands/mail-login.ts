@@ -2,9 +2,10 @@ import { client, nextPage } from '../browser/account.ts'
 import { asked } from '../browser/asked.ts'
 import { byId, show } from '../browser/dom.ts'
 import { bindMailedSteps } from '../browser/mailed-steps.ts'
+import { enter } from '../browser/second-factor.ts'
 
 const WHAT = 'magic'
-const enter = () => location.assign(nextPage(location.search))
+const next = nextPage(location.search)
 
 // A link that a stranger asked for would sign its reader in as the stranger.
 const isOwn = asked(WHAT) !== undefined
@@ -18,11 +19,11 @@ bindMailedSteps({
     return { id, expiresAt }
   },
   async useCode(magicId, { code = '' }) {
-    await client.useMagicLink({ body: { magicId, code } })
-    enter()
+    const { factorRequired } = await client.useMagicLink({ body: { magicId, code } })
+    enter(factorRequired, next)
   },
   async useLink(token) {
-    await client.useMagicLink({ body: { token } })
-    enter()
+    const { factorRequired } = await client.useMagicLink({ body: { token } })
+    enter(factorRequired, next)
   },
 })

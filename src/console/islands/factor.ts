@@ -1,0 +1,37 @@
+import { TOTP_DIGITS } from '../../contract/proof.ts'
+import { client } from '../browser/account.ts'
+import { byId, show } from '../browser/dom.ts'
+import { bindForm } from '../browser/form.ts'
+import { dropHeld, type Held, held } from '../browser/second-factor.ts'
+import { calm, tellTrouble } from '../browser/trouble.ts'
+
+function leave({ next }: Held): void {
+  dropHeld()
+  location.assign(next)
+}
+
+function bind(waiting: Held): void {
+  const { pendingId, methods } = waiting
+  show(byId('code-step'), methods.includes('totp') || methods.includes('recovery-code'))
+  show(byId('passkey-step'), methods.includes('passkey') && client.passkeys.isSupported())
+  bindForm('factor', async ({ code = '' }) => {
+    const isTotp = new RegExp(`^\\d{${TOTP_DIGITS}}$`).test(code.replace(/\s/g, ''))
+    await client.finishLogin({ body: { pendingId, proof: { method: isTotp ? 'totp' : 'recovery-code', code } } })
+    leave(waiting)
+  })
+  byId('passkey').onclick = async () => {
+    calm(byId('page-alert'))
+    try {
+      await client.passkeys.finishLogin({ pendingId })
+      leave(waiting)
+    } catch (error) {
+      // Declined by its user: the page stays as it was.
+      if (!(error instanceof DOMException && error.name === 'NotAllowedError')) tellTrouble(byId('page-alert'), error)
+    }
+  }
+  byId('factor-code').focus()
+}
+
+const waiting = held()
+if (waiting) bind(waiting)
+else location.replace('/login')
