@@ -1,3 +1,4 @@
+import type { InboxRpc } from './inbox/rpc.ts'
 import type { LimiterRpc } from './platform/limiter/rpc.ts'
 import type { RoomRpc } from './rooms/rpc.ts'
 import type { ShellRpc } from './shell/rpc.ts'
@@ -7,6 +8,8 @@ export interface Env {
   readonly DB: D1Database
   readonly ROOMS: DurableObjectNamespace<RoomRpc>
   readonly SHELLS: DurableObjectNamespace<ShellRpc>
+  /** One per user, by their id. */
+  readonly INBOXES: DurableObjectNamespace<InboxRpc>
   readonly LIMITERS: DurableObjectNamespace<LimiterRpc>
   /** Cloudflare's approximate counters, one per location: they shed floods, they do not count. */
   readonly SHED?: RateLimit

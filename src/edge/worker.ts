@@ -7,6 +7,7 @@ import { sweepMailDays } from './platform/mail/delivery.ts'
 import { consumeBatch, sweepOutbox } from './platform/outbox/outbox.ts'
 import { traceFrom } from './platform/trace.ts'
 
+export { InboxObject } from './inbox/object.ts'
 export { LimiterObject } from './platform/limiter/object.ts'
 export { RoomObject } from './rooms/object.ts'
 export { ShellObject } from './shell/object.ts'

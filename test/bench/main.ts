@@ -171,6 +171,7 @@ async function main(): Promise<void> {
     durableObjects: {
       ROOMS: { className: 'RoomObject', useSQLite: true },
       SHELLS: { className: 'ShellObject', useSQLite: true },
+      INBOXES: { className: 'InboxObject', useSQLite: true },
       LIMITERS: { className: 'LimiterObject', useSQLite: true },
     },
     queueProducers: { OUTBOX: 'outbox' },

@@ -4,12 +4,12 @@ import { auditIfChanged } from '../audit/service.ts'
 import { eventAt } from '../platform/mail/message.ts'
 import { mailEventIf } from '../platform/mail/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
-import { forgetSession } from './access-token.ts'
 import { changeBehind, claimWayBack, closeLaterWaysBackIf, hasRestored, restoreEmailIf } from './email-store.ts'
 import { deleteFactorsSinceIf } from './factor-store.ts'
 import { hashPassword } from './password.ts'
 import { drawToken, tokenHash } from './proof.ts'
 import { deleteOpenProofsIf } from './proof-store.ts'
+import { sessionEnd } from './session-end.ts'
 import { endSessionsIf } from './session-store.ts'
 import { deleteTrustsIf } from './trust-store.ts'
 
@@ -37,6 +37,7 @@ export async function restoreEmail(scope: Scope, { token }: RestoreEmail): Promi
       mailEventIf(scope, { to, locale: user.locale, kind: 'email-restored', event: eventAt(now) }, isDone),
     ),
   )
+  const end = await sessionEnd(scope, { userId: user.id, now })
   const [won, , , ended] = await db.batch([
     claimWayBack(db, { restoreHash, oldEmail, now, claim }),
     restoreEmailIf(db, user.id, { email: oldEmail, passwordHash, condition: isDone }),
@@ -48,9 +49,10 @@ export async function restoreEmail(scope: Scope, { token }: RestoreEmail): Promi
     deleteTrustsIf(db, user.id, isDone),
     closeLaterWaysBackIf(db, { id: change.id, userId: user.id, changedAt: change.changedAt ?? now }, isDone),
     ...notices.map(({ statement }) => statement),
+    end.statement,
   ])
   if (won.meta.changes === 0) throw await refusal(scope, restoreHash)
-  for (const { id } of ended) forgetSession(id)
+  end.tell(ended)
   scope.deliver(notices.map(({ id }) => id))
 }
 

@@ -13,6 +13,7 @@ import {
   raiseSession,
 } from './factor-store.ts'
 import { drawRecoveryCodes, formatRecoveryCode, recoveryMac } from './recovery.ts'
+import { sessionEnd } from './session-end.ts'
 import { type Acting, endSessionsIf } from './session-store.ts'
 import type { users } from './tables.ts'
 import { deleteTrustsIf } from './trust-store.ts'
@@ -44,16 +45,18 @@ export async function afterAdding(scope: Scope, change: Change, by: { readonly i
   const { codes, set } = await newRecoverySet(scope, user)
   const mail = { to: user.email, locale: user.locale, kind: 'factor-added', factor, event: eventAt(acting.now) } as const
   const notice = await mailEventIf(scope, mail, isDone)
-  const end = { userId: user.id, except: acting.sessionId, now: acting.now, cause: 'factor-added' } as const
+  const others = { userId: user.id, except: acting.sessionId, now: acting.now, cause: 'factor-added' } as const
+  const end = await sessionEnd(scope, acting)
   const statements = [
     raiseSession(db, acting, { methods: [...methods, 'mfa'], condition: isDone }),
-    endSessionsIf(db, end, sql`${isDone} AND ${isSingleFactor}`),
+    endSessionsIf(db, others, sql`${isDone} AND ${isSingleFactor}`),
     auditIfChanged(scope, { action: 'session.end-others', subject: user.id, cause: 'factor-added' }),
     insertRecoveryCodesIf(db, set, sql`${isDone} AND NOT ${hasRecoveryCodes(user.id)}`),
     deleteTrustsIf(db, user.id, isDone),
     notice.statement,
+    end.statement,
   ] as const
-  return { statements, codes, noticeId: notice.id }
+  return { statements, codes, noticeId: notice.id, end }
 }
 
 /**

@@ -13,7 +13,6 @@ import type { PasskeyAttestation, PasskeyCreationOptions } from '../../contract/
 import { auditIfChanged } from '../audit/service.ts'
 import { toBase64Url } from '../platform/base64.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
-import { forgetSession } from './access-token.ts'
 import { drawChallenge, handleOf, partyOf, redeemChallenge, transportsOf } from './ceremony.ts'
 import { afterAdding, afterRemoving } from './enrolment.ts'
 import {
@@ -90,7 +89,7 @@ export async function createPasskey(scope: Scope, actor: Actor, { name, attestat
     ...after.statements,
   ])
   if (added.meta.changes === 0) throw await whyNot(scope, made.credentialId)
-  for (const session of ended) forgetSession(session.id)
+  after.end.tell(ended)
   scope.deliver([after.noticeId])
   return { passkey: toPasskey({ ...row, lastUsedAt: null }), recoveryCodes: brought.meta.changes > 0 ? after.codes : [] }
 }

@@ -13,6 +13,7 @@ import { removePasswordHash } from './passkey-store.ts'
 import { hashPassword } from './password.ts'
 import { hasHash, type NewHash, replacePassword } from './password-store.ts'
 import { deleteOpenProofsIf } from './proof-store.ts'
+import { sessionEnd } from './session-end.ts'
 import { endSessionsIf, liveSession } from './session-store.ts'
 import { demandStepUp, standing } from './standing.ts'
 import type { users } from './tables.ts'
@@ -67,6 +68,7 @@ async function put(scope: Scope, actor: Actor, { user, wanted, unchecked }: Chan
   const now = scope.now()
   const isDone = hasHash(user.id, wanted.hash)
   const notice = await mailEventIf(scope, { to: user.email, locale: user.locale, kind: 'password-changed', event: eventAt(now) }, isDone)
+  const end = await sessionEnd(scope, { userId: user.id, now })
   const [alive, changed, , others] = await db.batch([
     liveSession(db, actor.sessionId, now),
     replacePassword(db, { ...actor, now }, { ...wanted, fromVersion: user.passwordVersion }),
@@ -76,11 +78,12 @@ async function put(scope: Scope, actor: Actor, { user, wanted, unchecked }: Chan
     ...deleteOpenProofsIf(db, user.id, isDone),
     deleteTrustsIf(db, user.id, isDone),
     notice.statement,
+    end.statement,
     ...unchecked,
   ])
   if (alive.length === 0) throw ended(actor)
   if (changed.meta.changes === 0) throw new Problem('credentials-invalid')
-  for (const { id } of others) forgetSession(id)
+  end.tell(others)
   scope.deliver([notice.id])
 }
 
@@ -96,6 +99,7 @@ export async function removePassword(scope: Scope, actor: Actor): Promise<void> 
   const isDone = sql`EXISTS (SELECT 1 FROM users AS holder WHERE holder.id = ${user.id} AND holder.password_hash = ''
     AND holder.password_version = ${user.passwordVersion + 1})`
   const notice = await mailEventIf(scope, { to: user.email, locale: user.locale, kind: 'password-removed', event: eventAt(now) }, isDone)
+  const end = await sessionEnd(scope, { userId: user.id, now })
   const [removed, , others] = await db.batch([
     removePasswordHash(db, { ...actor, now }),
     auditIfChanged(scope, { action: 'password.remove', subject: user.id }),
@@ -104,8 +108,9 @@ export async function removePassword(scope: Scope, actor: Actor): Promise<void> 
     ...deleteOpenProofsIf(db, user.id, isDone),
     deleteTrustsIf(db, user.id, isDone),
     notice.statement,
+    end.statement,
   ])
   if (removed.meta.changes === 0) throw new Problem('conflict', { detail: 'Set up a passkey first.' })
-  for (const { id } of others) forgetSession(id)
+  end.tell(others)
   scope.deliver([notice.id])
 }

@@ -4,7 +4,6 @@ import { auditIfChanged } from '../audit/service.ts'
 import { eventAt } from '../platform/mail/message.ts'
 import { mailEventIf } from '../platform/mail/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
-import { forgetSession } from './access-token.ts'
 import { accountCharge } from './attempt.ts'
 import { hasSecond } from './factor-policy.ts'
 import { enrolmentOf } from './factor-store.ts'
@@ -13,6 +12,7 @@ import { admitPassword, demandLength } from './new-password.ts'
 import { hashPassword } from './password.ts'
 import { isAdmissible, type NewHash, reopenPasswordIf, resetPasswordIf } from './password-store.ts'
 import { claimProof, deleteOpenProofsIf, hasClaim } from './proof-store.ts'
+import { sessionEnd } from './session-end.ts'
 import { endSessionsIf } from './session-store.ts'
 import { passwordResets } from './tables.ts'
 import { deleteTrustsIf } from './trust-store.ts'
@@ -67,6 +67,7 @@ async function put(scope: Scope, { right, wanted, unchecked }: Reset): Promise<v
   const isWon = hasClaim(passwordResets, id, claim)
   const account = await accountCharge(scope, email)
   const notice = await mailEventIf(scope, { to: email, locale, kind: 'password-reset', event: eventAt(now) }, isWon)
+  const end = await sessionEnd(scope, { userId, now })
   const [won, , , ended] = await db.batch([
     claimProof(db, passwordResets, { given: { ...given, now }, claim, condition: isAdmissible(userId, wanted) }),
     auditIfChanged(scope, { action: 'password.reset', subject: userId, actorId: userId }),
@@ -77,9 +78,10 @@ async function put(scope: Scope, { right, wanted, unchecked }: Reset): Promise<v
     deleteTrustsIf(db, userId, isWon),
     reopenPasswordIf(db, account.key, isWon),
     notice.statement,
+    end.statement,
     ...unchecked,
   ])
   if (won.meta.changes === 0) throw new Problem('code-invalid')
-  for (const session of ended) forgetSession(session.id)
+  end.tell(ended)
   scope.deliver([notice.id])
 }

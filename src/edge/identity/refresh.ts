@@ -1,12 +1,11 @@
-import type { TokenMode, Tokens } from '../../contract/identity.ts'
+import type { TokenMode, Tokens, UserId } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
 import { auditIfChanged } from '../audit/service.ts'
-import { commit } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
-import { forgetSession } from './access-token.ts'
 import type { Device } from './device.ts'
 import { decideRefresh } from './policy.ts'
 import { type RefreshClaim, readRefreshToken } from './refresh-token.ts'
+import { sessionEnd } from './session-end.ts'
 import { advanceSession, endSession, sessionById } from './session-store.ts'
 import { tokensFor } from './tokens.ts'
 
@@ -49,12 +48,17 @@ async function converge(scope: Scope, claim: RefreshClaim, mode: TokenMode): Pro
 
 async function finish(
   scope: Scope,
-  session: { readonly id: RefreshClaim['sessionId']; readonly userId: string },
+  session: { readonly id: RefreshClaim['sessionId']; readonly userId: UserId },
   cause: string,
 ): Promise<void> {
-  const entry = auditIfChanged(scope, { action: 'session.end', subject: session.id, cause, actorId: session.userId })
-  await commit(scope, [endSession(scope.db, session.id, { now: scope.now(), cause }), entry])
-  forgetSession(session.id)
+  const now = scope.now()
+  const end = await sessionEnd(scope, { userId: session.userId, now })
+  const [ended] = await scope.db.batch([
+    endSession(scope.db, session.id, { now, cause }),
+    auditIfChanged(scope, { action: 'session.end', subject: session.id, cause, actorId: session.userId }),
+    end.statement,
+  ])
+  end.tell(ended)
 }
 
 /** Ends the session of a refresh token, current or old. @throws Problem `unauthenticated` for a token we never made */

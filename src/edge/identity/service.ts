@@ -3,7 +3,9 @@ import { toMoment } from '../../contract/id.ts'
 import type { Locale, Me, SessionInfo, UserId } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
 import type { Authenticate } from '../http/session.ts'
+import { openDb } from '../platform/db.ts'
 import { chargeFor } from '../platform/limiter/limiter.ts'
+import type { SessionIds, SessionsEnded } from '../platform/live-sockets.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { authenticate as authenticateToken } from './access-token.ts'
 import { accountCharge } from './attempt.ts'
@@ -13,12 +15,22 @@ import { erasePendings } from './pending-store.ts'
 import { erasePlaces, reopenPassword } from './place-store.ts'
 import { drawToken, pageLink, tokenHash } from './proof.ts'
 import { proofsOf } from './proof-store.ts'
-import { sessionsOf } from './session-store.ts'
+import { everySessionEnd } from './session-end.ts'
+import { endedSince, sessionsOf } from './session-store.ts'
 import { eraseUser, userById } from './store.ts'
 import { deleteTrustsIf, trustsOf } from './trust-store.ts'
 
 /** Who an access token speaks for. @throws Problem `unauthenticated`, `session-ended` or `step-up-required` */
 export const authenticate: Authenticate = (scope, token, demands) => authenticateToken(scope, token, demands)
+
+/** The sessions that an event speaks of, read at the primary: it may come before a replica has heard. */
+export async function endedSessions(scope: Scope, ended: SessionsEnded): Promise<{ readonly userId: UserId; readonly ids: SessionIds }> {
+  const { userId } = ended
+  if ('isAll' in ended) return { userId, ids: 'all' }
+  if ('ids' in ended) return { userId, ids: ended.ids }
+  const rows = await endedSince(openDb(scope.env.DB, undefined).db, userId, ended.since)
+  return { userId, ids: rows.map(({ id }) => id) }
+}
 
 /** What the presented token says, without asking any storage. */
 export const sessionInfo = ({ userId, sessionId, expiresAt }: Actor): SessionInfo => ({ userId, sessionId, expiresAt: toMoment(expiresAt) })
@@ -92,7 +104,9 @@ export async function eraseIdentity(scope: Scope, userId: UserId): Promise<void>
   const factors = await chargeFor(scope, 'factor', { subject: [userId] })
   const failures = user ? [reopenPassword(scope.db, (await accountCharge(scope, user.email)).key)] : []
   const { db } = scope
-  await db.batch([
+  const end = await everySessionEnd(scope, userId)
+  const [ended] = await db.batch([
+    sessionsOf(db, userId),
     erasePlaces(db, userId),
     ...failures,
     reopenPassword(db, factors.key),
@@ -101,5 +115,7 @@ export async function eraseIdentity(scope: Scope, userId: UserId): Promise<void>
     erasePendings(db, userId),
     deleteTrustsIf(db, userId, sql`true`),
     ...eraseUser(db, userId),
+    end.statement,
   ])
+  end.tell(ended)
 }

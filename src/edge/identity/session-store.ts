@@ -1,4 +1,4 @@
-import { and, desc, eq, gt, isNull, lt, ne, or, type SQL, sql } from 'drizzle-orm'
+import { and, desc, eq, gt, gte, isNull, lt, ne, or, type SQL, sql } from 'drizzle-orm'
 import type { SessionId, TokenMode, UserId } from '../../contract/identity.ts'
 import type { Db } from '../platform/db.ts'
 import type { Device } from './device.ts'
@@ -87,6 +87,7 @@ export const endOwnSession = (db: Db, acting: Acting, end: { readonly id: Sessio
     .update(sessions)
     .set({ endedAt: acting.now, endCause: end.cause })
     .where(and(eq(sessions.id, end.id), eq(sessions.userId, acting.userId), isNull(sessions.endedAt), isActing(acting)))
+    .returning({ id: sessions.id })
 
 /** Ends all of the user's sessions but the one that acts. */
 export const endOtherSessions = (db: Db, acting: Acting, cause: string) =>
@@ -142,6 +143,7 @@ export const endSession = (db: Db, id: SessionId, end: { readonly now: number; r
     .update(sessions)
     .set({ endedAt: end.now, endCause: end.cause })
     .where(and(eq(sessions.id, id), isNull(sessions.endedAt)))
+    .returning({ id: sessions.id })
 
 /** The newest session of a user stays, so that a sign-in after a long absence is told from a first one. */
 export const deleteSessions = (db: Db, before: number) =>
@@ -167,5 +169,12 @@ export const endSessionsIf = (
       and(eq(sessions.userId, end.userId), end.except === undefined ? undefined : ne(sessions.id, end.except), isLive(end.now), condition),
     )
     .returning({ id: sessions.id })
+
+/** The user's sessions that have ended since a moment. */
+export const endedSince = (db: Db, userId: UserId, since: number) =>
+  db
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(and(eq(sessions.userId, userId), gte(sessions.endedAt, since)))
 
 export const sessionsOf = (db: Db, userId: UserId) => db.select().from(sessions).where(eq(sessions.userId, userId))

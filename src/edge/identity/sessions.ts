@@ -5,6 +5,7 @@ import { type RevokedSessions, SESSIONS_PER_USER_MAX, type Session, type Session
 import { auditIfChanged } from '../audit/service.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { forgetSession } from './access-token.ts'
+import { sessionEnd } from './session-end.ts'
 import { type Acting, endOtherSessions, endOwnSession, liveSession, liveSessionsOf, ownSession, renameOwnSession } from './session-store.ts'
 import type { sessions } from './tables.ts'
 import { deleteOtherTrusts, deleteTrustOfSession } from './trust-store.ts'
@@ -59,28 +60,32 @@ export async function renameSession(
 /** Ends one of the user's sessions, its own too. @throws Problem `session-ended`, or `not-found` for a foreign or unknown one */
 export async function revokeSession(scope: Scope, actor: Actor, id: SessionId): Promise<void> {
   const acting = actingOf(scope, actor)
-  const [alive, own] = await scope.db.batch([
+  const end = await sessionEnd(scope, acting)
+  const [alive, own, revoked] = await scope.db.batch([
     liveSession(scope.db, actor.sessionId, acting.now),
     ownSession(scope.db, actor.userId, id),
     endOwnSession(scope.db, acting, { id, cause: 'revoked' }),
     auditIfChanged(scope, { action: 'session.end', subject: id, cause: 'revoked' }),
     deleteTrustOfSession(scope.db, acting, id),
+    end.statement,
   ])
   if (alive.length === 0) throw ended(actor)
   if (own.length === 0) throw new Problem('not-found')
-  forgetSession(id)
+  end.tell(revoked)
 }
 
 /** Ends all of the user's sessions but the one that asks. @throws Problem `session-ended` */
 export async function revokeOtherSessions(scope: Scope, actor: Actor): Promise<RevokedSessions> {
   const acting = actingOf(scope, actor)
+  const end = await sessionEnd(scope, acting)
   const [alive, others] = await scope.db.batch([
     liveSession(scope.db, actor.sessionId, acting.now),
     endOtherSessions(scope.db, acting, 'revoked'),
     auditIfChanged(scope, { action: 'session.end-others', subject: actor.userId, cause: 'revoked' }),
     deleteOtherTrusts(scope.db, acting),
+    end.statement,
   ])
   if (alive.length === 0) throw ended(actor)
-  for (const { id } of others) forgetSession(id)
+  end.tell(others)
   return { ended: others.length }
 }

@@ -8,13 +8,13 @@ import type { Place } from '../platform/limiter/place.ts'
 import { mailEventIf } from '../platform/mail/outbox.ts'
 import { commit } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
-import { forgetSession } from './access-token.ts'
 import { accountCharge, placeHash } from './attempt.ts'
 import type { Device } from './device.ts'
 import { type Enrolment, factorMethodsOf } from './factor-policy.ts'
 import { enrolmentOf, hasSecondFactor } from './factor-store.ts'
 import { insertPending } from './pending-store.ts'
 import { noteSignIn, resetFailures } from './place-store.ts'
+import { sessionEnd } from './session-end.ts'
 import { endExcessSessions, insertSession, isUnfamiliar, type NewSession } from './session-store.ts'
 import type { users } from './tables.ts'
 import { tokensFor } from './tokens.ts'
@@ -103,6 +103,7 @@ export async function startSession(
   const mail = { to: user.email, locale: user.locale, kind: 'new-device', event: { at: now, browser, system, country, city } } as const
   const notice = await mailEventIf(scope, mail, isUnfamiliar(session))
   const account = await accountCharge(scope, user.email)
+  const end = await sessionEnd(scope, { userId: user.id, now })
   const [started, , excess, , noticed, [enrolment]] = await db.batch([
     insertSession(db, session, { passwordVersion: user.passwordVersion, condition }),
     auditIfChanged(scope, { action: 'session.start', subject: id, actorId: user.id }),
@@ -110,11 +111,12 @@ export async function startSession(
     auditIfChanged(scope, { action: 'session.end-others', subject: user.id, cause: 'limit', actorId: user.id }),
     notice.statement,
     enrolmentOf(db, user.id),
+    end.statement,
     resetFailures(db, account.key, id),
     ...(place === null ? [] : [noteSignIn(db, id, place)]),
     ...along,
   ])
-  for (const ended of excess) forgetSession(ended.id)
+  end.tell(excess)
   if ((noticed as D1Result).meta.changes > 0) scope.deliver([notice.id])
   return { isStarted: started.length > 0, enrolment }
 }

@@ -7,7 +7,6 @@ import { chargeFor, spendInD1, tooMany } from '../platform/limiter/limiter.ts'
 import { eventAt } from '../platform/mail/message.ts'
 import { mailEventIf } from '../platform/mail/outbox.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
-import { forgetSession } from './access-token.ts'
 import { afterAdding, afterRemoving, newRecoverySet } from './enrolment.ts'
 import { hasSecond } from './factor-policy.ts'
 import { TOTP_PURPOSE } from './factor-proof.ts'
@@ -68,7 +67,7 @@ export async function confirmTotp(scope: Scope, actor: Actor, code: string): Pro
     reopenPasswordIf(db, charge.key, isDone),
   ])
   if (confirmed.meta.changes === 0) throw new Problem('code-invalid')
-  for (const { id } of ended) forgetSession(id)
+  after.end.tell(ended)
   scope.deliver([after.noticeId])
   return { recoveryCodes: brought.meta.changes > 0 ? after.codes : [] }
 }

@@ -1,5 +1,7 @@
+import type { UserId } from '../../contract/identity.ts'
 import { closeCodeOf, isProblem, Problem, type ProblemSlug } from '../../contract/problem.ts'
 import { ROOM_FRAME_BYTES_MAX } from '../../contract/rooms.ts'
+import { isAmong, type SessionIds } from '../platform/live-sockets.ts'
 import { describeError } from '../platform/log.ts'
 import { closeWith } from '../platform/socket.ts'
 import { entryOf, inFrames, isShown } from './awareness.ts'
@@ -61,6 +63,13 @@ export function leave(room: LiveRoom, socket: WebSocket, code: number): void {
   room.hub.change(socket, { isGone: true, presence: null })
   endPresence(room, place.presence)
   logOf(room, place)('room.left', { code, sockets: room.hub.count() })
+}
+
+/** Ends a user's sockets of sessions that have ended. */
+export function expelSessions(room: LiveRoom, userId: UserId, ids: SessionIds): void {
+  for (const socket of room.hub.open(userId)) {
+    if (isAmong(ids, room.hub.placeOf(socket).sessionId)) expel(room, socket, 'session-ended')
+  }
 }
 
 /** Brings a user's sockets in line with their seat; those that were checked at a later version know better. */

@@ -1,26 +1,30 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { UserId } from '../../contract/identity.ts'
 import type { Env } from '../env.ts'
+import type { SessionIds } from '../platform/live-sockets.ts'
 import { logFor } from '../platform/log.ts'
+import { newSocketTag, type Ties, tiesOf } from '../platform/ties.ts'
 import { traceFrom } from '../platform/trace.ts'
 import { type Door, openDoor } from './door.ts'
-import { applySeat, expel, expelExpired, greetingOf, leave, receive } from './exchange.ts'
+import { applySeat, expel, expelExpired, expelSessions, greetingOf, leave, receive } from './exchange.ts'
 import { tagsOf } from './hub.ts'
 import { type LiveRoom, openLive, send } from './live.ts'
 import { expiryCheckAt, JOIN_FLIGHT_MS } from './policy.ts'
 import type { RoomRpc, SeatState } from './rpc.ts'
-import { admissionOf, declined } from './seat.ts'
+import { admissionOf, declined, type Seat } from './seat.ts'
 import { endWindow } from './window.ts'
 
 /** One room: its document, its sockets, its presence. Sockets hibernate, so what matters is in SQLite and in their attachments. */
 export class RoomObject extends DurableObject<Env> implements RoomRpc {
   #room: LiveRoom
   #door: Door
+  readonly #ties: Ties
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     this.#door = openDoor(ctx.storage.sql)
     this.#room = openLive(ctx)
+    this.#ties = tiesOf(ctx, env, { kind: 'room', log: logFor(undefined, { roomId: this.#room.roomId }) })
   }
 
   /** Takes an upgrade that the Worker has admitted. */
@@ -40,8 +44,9 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     }
     const greeting = greetingOf(this.#room)
     const { 0: client, 1: server } = new WebSocketPair()
-    this.ctx.acceptWebSocket(server, tagsOf(seat))
+    this.ctx.acceptWebSocket(server, [...tagsOf(seat), newSocketTag()])
     hub.sit(server, seat, trace)
+    this.ctx.waitUntil(this.#tie(server, seat))
     for (const frame of greeting) send(server, frame)
     log('room.joined', { role: seat.role, sockets: hub.count() })
     return new Response(null, {
@@ -77,6 +82,10 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     })
   }
 
+  async endSessions(userId: UserId, ids: SessionIds): Promise<void> {
+    expelSessions(this.#room, userId, ids)
+  }
+
   /** Whether objects and their storage answer. */
   async ping(): Promise<boolean> {
     return this.ctx.storage.sql.exec<{ one: number }>('SELECT 1 AS one').one().one === 1
@@ -87,7 +96,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
   }
 
   override webSocketClose(socket: WebSocket, code: number): void {
-    leave(this.#room, socket, code)
+    this.#left(socket, code)
     try {
       // Codes that say how a socket ended cannot be sent (RFC 6455 §7.4.1).
       socket.close(code === 1000 || code >= 3000 ? code : 1000)
@@ -97,7 +106,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
   }
 
   override webSocketError(socket: WebSocket): void {
-    leave(this.#room, socket, 1006)
+    this.#left(socket, 1006)
   }
 
   override async alarm(): Promise<void> {
@@ -107,6 +116,16 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     this.#room.departures.prune(now)
     const next = expelExpired(this.#room, now)
     if (next !== undefined) await this.ctx.storage.setAlarm(expiryCheckAt(next))
+  }
+
+  async #tie(socket: WebSocket, seat: Seat): Promise<void> {
+    const problem = await this.#ties.tie(socket, seat)
+    if (problem !== null) expel(this.#room, socket, problem)
+  }
+
+  #left(socket: WebSocket, code: number): void {
+    this.#ties.untie(socket, this.#room.hub.placeOf(socket).userId)
+    leave(this.#room, socket, code)
   }
 
   /** Sees to it that somebody looks when this moment has passed. */

@@ -1,5 +1,6 @@
 import type { UserId } from '../../contract/identity.ts'
 import type { RoomRole } from '../../contract/rooms.ts'
+import type { SocketHolder } from '../platform/live-sockets.ts'
 
 /** How a user's seat stands at a version of the room's seats; no role means no seat. */
 export interface SeatState {
@@ -9,7 +10,7 @@ export interface SeatState {
 }
 
 /** What the rest of the edge may ask a room object, besides a WebSocket upgrade through `fetch`. */
-export interface RoomRpc extends Rpc.DurableObjectBranded {
+export interface RoomRpc extends Rpc.DurableObjectBranded, SocketHolder {
   /** Brings users' open sockets in line with their seats. States may come twice and in any order. */
   applySeats(states: readonly SeatState[]): Promise<void>
   /** Who has open sockets. */

@@ -2,6 +2,7 @@ import type { UserId } from '../../contract/identity.ts'
 import type { OrgRole } from '../../contract/orgs.ts'
 import type { ProblemSlug } from '../../contract/problem.ts'
 import { decodeViewChunk, VIEW_FRAME_CHARS_MAX, VIEW_INPUT_BYTES_MAX, VIEW_PING, VIEW_PONG, ViewerFrame } from '../../contract/viewer.ts'
+import { isAmong, type SessionIds } from '../platform/live-sockets.ts'
 import { closeWith } from '../platform/socket.ts'
 import { sendTo, tell } from './hub.ts'
 import { changeRecord, isOver, type LiveShell, logOf } from './live.ts'
@@ -31,6 +32,14 @@ export function viewerGone(live: LiveShell): void {
   if (live.hub.attached().length === 0) live.emptySince = Date.now()
   if (live.wire) settleOutput(live, live.wire)
   planAlarm(live)
+}
+
+/** Ends a user's sockets of sessions that have ended. */
+export function expelSessions(live: LiveShell, userId: UserId, ids: SessionIds): void {
+  for (const socket of live.hub.sockets()) {
+    const viewer = live.hub.viewerOf(socket)
+    if (viewer.userId === userId && isAmong(ids, viewer.sessionId)) expel(live, socket, 'session-ended')
+  }
 }
 
 /** Brings a member's sockets in line with their role; without one they must go. */

@@ -4,11 +4,14 @@ import type { OrgRole } from '../../contract/orgs.ts'
 import type { ExecResult, HostKey } from '../../contract/shell.ts'
 import { VIEW_PING, VIEW_PONG } from '../../contract/viewer.ts'
 import type { Env } from '../env.ts'
+import type { SessionIds } from '../platform/live-sockets.ts'
+import { logFor } from '../platform/log.ts'
 import { type Sealed, seal } from '../platform/rpc.ts'
+import { newSocketTag, type Ties, tiesOf } from '../platform/ties.ts'
 import { admissionOf, declined } from './admission.ts'
 import { endLive } from './closing.ts'
 import { reportState } from './ending.ts'
-import { applyRole, receive, viewerGone } from './exchange.ts'
+import { applyRole, expel, expelSessions, receive, viewerGone } from './exchange.ts'
 import { isOver, type LiveShell, logOf, objectScope, openLive } from './live.ts'
 import { beginShell, execute, open, scanHost } from './orders.ts'
 import { mayOperate } from './policy.ts'
@@ -26,10 +29,12 @@ const VIEWERS_MAX = 64
  * the next event or the alarm finds the record and goes on. A waited command or a scan uses an object of its own, which stores nothing.
  */
 export class ShellObject extends DurableObject<Env> implements ShellRpc {
+  readonly #ties: Ties
   #live: LiveShell | undefined
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
+    this.#ties = tiesOf(ctx, env, { kind: 'shell', log: logFor(undefined, { shellId: ctx.id.name }) })
     this.#live = openLive(ctx, env)
     if (this.#live) planAlarm(this.#live)
   }
@@ -61,6 +66,10 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
     if (member.userId === live.record.userId && !mayOperate(member.role)) this.ctx.waitUntil(endLive(live, OPENER_LEFT))
   }
 
+  async endSessions(userId: UserId, ids: SessionIds): Promise<void> {
+    if (this.#live) expelSessions(this.#live, userId, ids)
+  }
+
   async reportState(): Promise<boolean> {
     if (!this.#live) return false
     await reportState(this.#live)
@@ -82,10 +91,11 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
     if (ticket && !useTicket(this.ctx.storage.sql, ticket, Date.now())) return declined('ticket-invalid')
     const { 0: client, 1: server } = new WebSocketPair()
     this.ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(VIEW_PING, VIEW_PONG))
-    this.ctx.acceptWebSocket(server)
+    this.ctx.acceptWebSocket(server, [newSocketTag()])
     const fresh = { client: '', sentOffset: 0, ackedOffset: 0, isRefusalTold: false, isEndTold: false }
     live.hub.add(server, { ...person, ...fresh, joinedAt: Date.now() })
     logOf(live)('viewer.joined', { userId: person.userId, role: person.role })
+    this.ctx.waitUntil(this.#tie(live, server))
     // The role was read before this socket was here: a change in between told nobody.
     this.ctx.waitUntil(this.#check(live))
     planAlarm(live)
@@ -98,7 +108,7 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
   }
 
   override webSocketClose(socket: WebSocket, code: number): void {
-    if (this.#live) viewerGone(this.#live)
+    this.#left(socket)
     try {
       // Codes that say how a socket ended cannot be sent (RFC 6455 §7.4.1).
       socket.close(code === 1000 || code >= 3000 ? code : 1000)
@@ -107,12 +117,23 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
     }
   }
 
-  override webSocketError(): void {
-    if (this.#live) viewerGone(this.#live)
+  override webSocketError(socket: WebSocket): void {
+    this.#left(socket)
   }
 
   override async alarm(): Promise<void> {
     if (this.#live && (await tick(this.#live))) await this.#forget()
+  }
+
+  async #tie(live: LiveShell, socket: WebSocket): Promise<void> {
+    const problem = await this.#ties.tie(socket, live.hub.viewerOf(socket))
+    if (problem !== null) expel(live, socket, problem)
+  }
+
+  #left(socket: WebSocket): void {
+    if (!this.#live) return
+    this.#ties.untie(socket, this.#live.hub.viewerOf(socket).userId)
+    viewerGone(this.#live)
   }
 
   async #check(live: LiveShell): Promise<void> {

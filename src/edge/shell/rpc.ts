@@ -2,6 +2,7 @@ import type { UserId } from '../../contract/identity.ts'
 import type { HostKeyPin, Pty } from '../../contract/krp.ts'
 import type { OrgId, OrgRole } from '../../contract/orgs.ts'
 import type { ExecResult, HostId, HostKey, ShellId } from '../../contract/shell.ts'
+import type { SocketHolder } from '../platform/live-sockets.ts'
 import type { Sealed } from '../platform/rpc.ts'
 
 /** Where an object may go and as whom. The credential is still in its envelope. */
@@ -48,7 +49,7 @@ export interface EndOrder {
 }
 
 /** What the rest of the edge may ask a shell's object, besides a WebSocket upgrade through `fetch`. */
-export interface ShellRpc extends Rpc.DurableObjectBranded {
+export interface ShellRpc extends Rpc.DurableObjectBranded, SocketHolder {
   openShell(order: OpenOrder): Promise<Sealed<void>>
   runCommand(order: ExecOrder): Promise<Sealed<ExecResult>>
   scanHost(order: ScanOrder): Promise<Sealed<HostKey[]>>
