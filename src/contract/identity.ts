@@ -176,7 +176,7 @@ export const Tokens = z
     sessionId: SessionId,
     userId: UserId,
     tokenType: z.literal('Bearer'),
-    accessToken: z.string().optional().meta({ description: 'EdDSA JWT, `typ` at+jwt (RFC 9068).' }),
+    accessToken: z.string().optional().meta({ description: 'JWT signed with EdDSA or ES256, `typ` at+jwt (RFC 9068).' }),
     refreshToken: z.string().optional(),
     expiresAt: Moment.meta({ description: 'When the access token expires.' }),
     sessionExpiresAt: Moment.meta({ description: 'When the session ends whatever happens.' }),
@@ -223,10 +223,6 @@ export type Me = z.infer<typeof Me>
 export const Ticket = z.object({ ticket: z.string(), expiresAt: Moment }).meta({ id: 'Ticket' })
 /** A single-use pass that opens one WebSocket. */
 export type Ticket = z.infer<typeof Ticket>
-
-const Jwk = z
-  .object({ kty: z.string(), kid: z.string(), alg: z.string(), use: z.literal('sig'), crv: z.string(), x: z.string() })
-  .meta({ id: 'Jwk' })
 
 /** The identity operations. */
 export const identityEndpoints = {
@@ -329,17 +325,5 @@ export const identityEndpoints = {
     success: 200,
     response: Me,
     problems: [],
-  }),
-  getJwks: endpoint({
-    id: 'getJwks',
-    method: 'GET',
-    path: '/.well-known/jwks.json',
-    tag: 'identity',
-    access: 'public',
-    summary: 'The public keys that verify access tokens (RFC 7517).',
-    success: 200,
-    response: z.object({ keys: z.array(Jwk) }).meta({ id: 'JwkSet' }),
-    problems: [],
-    publicSeconds: 300,
   }),
 }

@@ -4,6 +4,7 @@ import { factorEndpoints } from './factors.ts'
 import { healthEndpoints } from './health.ts'
 import { identityEndpoints } from './identity.ts'
 import { invitationEndpoints } from './invitations.ts'
+import { keyEndpoints } from './keys.ts'
 import { magicEndpoints } from './magic.ts'
 import { orgEndpoints } from './orgs.ts'
 import { passkeyEndpoints } from './passkeys.ts'
@@ -16,6 +17,7 @@ import { shellEndpoints, shellSockets } from './shell.ts'
 /** Every HTTP operation of the product. The only place that lists them all. */
 export const endpoints = {
   ...identityEndpoints,
+  ...keyEndpoints,
   ...sessionEndpoints,
   ...passwordEndpoints,
   ...magicEndpoints,

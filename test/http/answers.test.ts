@@ -15,7 +15,6 @@ const HEADERS = {
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
   'x-frame-options': 'DENY',
-  'cross-origin-opener-policy': 'same-origin',
 }
 
 describe('every answer', () => {
@@ -36,6 +35,12 @@ describe('every answer', () => {
     expect(headers.get('content-security-policy')).toContain("frame-ancestors 'none'")
     expect(headers.get('traceparent')).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/)
     expect(headers.get('content-type')).toMatch(/charset=utf-8|application\/json/)
+  })
+
+  test.each(['/', '/docs'])('%s is a page of its own, with nothing of the device open to it', async (path) => {
+    const { headers } = await edge.request(path)
+    expect(headers.get('cross-origin-opener-policy')).toBe('same-origin')
+    expect(headers.get('permissions-policy')).toMatch(/camera=\(\).*microphone=\(\)/)
   })
 
   test('anything about a person is not kept by caches', async () => {

@@ -2,13 +2,14 @@ import { jwtVerify, SignJWT } from 'jose'
 import * as z from 'zod'
 import type { Endpoint } from '../../contract/endpoint.ts'
 import { SessionId, UserId } from '../../contract/identity.ts'
+import { SigningAlg } from '../../contract/keys.ts'
 import { Problem } from '../../contract/problem.ts'
 import { REVOCATION_SECONDS_MAX } from '../../contract/sessions.ts'
 import { fromBase64Url } from '../platform/base64.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { jitteredTtlSeconds } from './policy.ts'
 import { liveSession } from './session-store.ts'
-import { SIGNING_ALG, signingKey, verifyingKey } from './signing-keys.ts'
+import { signingKey, verifyingKey } from './signing-keys.ts'
 import { demandStepUp, standing } from './standing.ts'
 
 /** A session as its tokens need it. */
@@ -45,7 +46,7 @@ const remembered = new Map<string, Remembered>()
 
 /** An access token for a session. `exp` never passes the session's own end. */
 export async function mintAccessToken(scope: Scope, session: Omit<TokenSubject, 'counter'>) {
-  const { kid, key } = await signingKey(scope)
+  const { kid, alg, key } = await signingKey(scope)
   const now = Math.floor(scope.now() / 1000)
   const random = (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32
   const exp = Math.min(now + jitteredTtlSeconds(scope.config.accessTtlSeconds, random), Math.floor(session.expiresAt / 1000))
@@ -56,7 +57,7 @@ export async function mintAccessToken(scope: Scope, session: Omit<TokenSubject, 
     amr: session.amr.split(' '),
     auth_time: Math.floor(session.authenticatedAt / 1000),
   })
-    .setProtectedHeader({ alg: SIGNING_ALG, typ: TYP, kid })
+    .setProtectedHeader({ alg, typ: TYP, kid })
     .setIssuer(publicOrigin)
     .setAudience(publicOrigin)
     .setSubject(session.userId)
@@ -70,14 +71,14 @@ export async function mintAccessToken(scope: Scope, session: Omit<TokenSubject, 
 async function verify(scope: Scope, token: string): Promise<Actor> {
   const isCanonical = token.length <= TOKEN_CHARS_MAX && token.split('.').every((segment) => fromBase64Url(segment) !== undefined)
   if (!isCanonical) throw new Problem('unauthenticated')
-  const keyFor = async ({ kid }: { kid?: string | undefined }) => {
-    const key = await verifyingKey(scope, kid ?? '')
+  const keyFor = async ({ kid = '', alg = '' }: { kid?: string | undefined; alg?: string | undefined }) => {
+    const key = await verifyingKey(scope, { kid, alg })
     if (!key) throw new Problem('unauthenticated')
     return key
   }
   const { publicOrigin } = scope.config
   const options = {
-    algorithms: [SIGNING_ALG],
+    algorithms: [...SigningAlg.options],
     typ: TYP,
     issuer: publicOrigin,
     audience: publicOrigin,

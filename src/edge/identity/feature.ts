@@ -1,11 +1,12 @@
 import type { Feature } from '../http/feature.ts'
 import { mountIdentity } from './routes.ts'
 import { eraseIdentity, exportIdentity } from './service.ts'
+import { rotateSigningKeys } from './signing-keys.ts'
 import { sweepIdentity } from './sweep.ts'
 
 export const identity: Feature = {
   name: 'identity',
   mount: mountIdentity,
   personalData: { export: exportIdentity, erase: eraseIdentity },
-  sweeps: { identity: sweepIdentity },
+  sweeps: { identity: sweepIdentity, 'signing-keys': rotateSigningKeys },
 }

@@ -1,5 +1,6 @@
 import { emailEndpoints as emails } from '../../contract/email.ts'
 import { identityEndpoints as api } from '../../contract/identity.ts'
+import { keyEndpoints as keys } from '../../contract/keys.ts'
 import { magicEndpoints as magic } from '../../contract/magic.ts'
 import { passwordEndpoints as passwords } from '../../contract/passwords.ts'
 import { Problem } from '../../contract/problem.ts'
@@ -20,7 +21,7 @@ import { logout, refresh } from './refresh.ts'
 import { register, resendVerification, verifyEmail } from './registration.ts'
 import { me, sessionInfo } from './service.ts'
 import { listSessions, renameSession, revokeOtherSessions, revokeSession } from './sessions.ts'
-import { publicKeys } from './signing-keys.ts'
+import { openIdConfiguration, publicKeys } from './signing-keys.ts'
 
 /** Mounts the identity operations. */
 export function mountIdentity(app: EdgeApp): void {
@@ -45,7 +46,8 @@ export function mountIdentity(app: EdgeApp): void {
   })
   implement(app, api.getSession, async ({ actor }) => sessionInfo(actor))
   implement(app, api.getMe, ({ scope, actor }) => me(scope, actor))
-  implement(app, api.getJwks, async ({ scope }) => ({ keys: await publicKeys(scope) }))
+  implement(app, keys.getOpenIdConfiguration, async ({ scope }) => openIdConfiguration(scope.config))
+  implement(app, keys.getJwks, async ({ scope }) => ({ keys: await publicKeys(scope) }))
   mountSessions(app)
   mountPasswords(app)
   mountMagic(app)

@@ -1,30 +1,48 @@
-import { exportJWK, generateKeyPair, importJWK, type CryptoKey as JoseKey, type JWK } from 'jose'
+import { exportJWK, type GenerateKeyPairOptions, generateKeyPair, importJWK, type CryptoKey as JoseKey, type JWK } from 'jose'
+import { ACCESS_TTL_SECONDS_MAX, JWKS_SECONDS, type Jwk, type OpenIdConfiguration, type SigningAlg } from '../../contract/keys.ts'
+import { auditIfChanged } from '../audit/service.ts'
+import type { Config } from '../platform/config.ts'
 import type { Scope } from '../platform/scope.ts'
-import { allSigningKeys, insertSigningKey } from './store.ts'
+import { allSigningKeys, deleteRetiredKeys, insertSigningKey, retireOtherAlgorithms, retireSigningKey } from './signing-key-store.ts'
 import type { signingKeys } from './tables.ts'
 
-/** The signature algorithm of access tokens; a key's own record names it, a token's header never does. */
-export const SIGNING_ALG = 'EdDSA'
 /** Isolates look for new keys this often. */
 const KEPT_MS = 300_000
 /** An unknown key id may be one another isolate just made; asking more often would let strangers drive D1. */
 const RELOAD_MS_MIN = 10_000
+/** A new key is published this long before it signs: every cache of the key set and every isolate has it by then. */
+const AHEAD_MS = 2 * JWKS_SECONDS * 1000 + KEPT_MS
+/** The last token of a key dies within this after the key stopped to sign, wherever an isolate noticed late. */
+const LINGER_MS = ACCESS_TTL_SECONDS_MAX * 1000 + KEPT_MS
+const DAY_MS = 86_400_000
 const PURPOSE = 'signing-key'
 
 type Row = typeof signingKeys.$inferSelect
 
+/** What is drawn for an algorithm, and which members its public key has (RFC 7518 §6.2, RFC 8037 §2). */
+const KINDS: Record<SigningAlg, { readonly options: GenerateKeyPairOptions; readonly members: readonly (keyof JWK)[] }> = {
+  EdDSA: { options: { crv: 'Ed25519', extractable: true }, members: ['kty', 'crv', 'x'] },
+  ES256: { options: { extractable: true }, members: ['kty', 'crv', 'x', 'y'] },
+}
+
 interface Kept {
   readonly rows: readonly Row[]
   readonly at: number
-  readonly verifiers: Map<string, JoseKey>
-  signer: { readonly kid: string; readonly key: JoseKey } | undefined
+  readonly keys: Map<string, JoseKey>
+}
+
+/** A key that signs now. */
+export interface Signer {
+  readonly kid: string
+  readonly alg: SigningAlg
+  readonly key: JoseKey
 }
 
 const keptByDatabase = new WeakMap<object, Kept>()
 
 async function load(scope: Scope): Promise<Kept> {
   const rows = await allSigningKeys(scope.db)
-  const kept = { rows, at: scope.now(), verifiers: new Map<string, JoseKey>(), signer: undefined }
+  const kept = { rows, at: scope.now(), keys: new Map<string, JoseKey>() }
   keptByDatabase.set(scope.env.DB, kept)
   return kept
 }
@@ -34,38 +52,50 @@ async function keptKeys(scope: Scope, maxAgeMs: number): Promise<Kept> {
   return kept && scope.now() - kept.at < maxAgeMs ? kept : load(scope)
 }
 
-const importKey = async (jwk: JWK): Promise<JoseKey> => {
-  const key = await importJWK(jwk, SIGNING_ALG)
+async function imported({ keys }: Kept, name: string, { alg, jwk }: { readonly alg: SigningAlg; readonly jwk: () => Promise<JWK> | JWK }) {
+  const known = keys.get(name)
+  if (known) return known
+  const key = await importJWK(await jwk(), alg)
   if (key instanceof Uint8Array) throw new Error('a signing key is not symmetric')
+  keys.set(name, key)
   return key
 }
 
-/** Draws a key; of two isolates that do so at once, the database lets one win and both read it back. */
-async function generate(scope: Scope): Promise<void> {
-  const { publicKey, privateKey } = await generateKeyPair(SIGNING_ALG, { crv: 'Ed25519', extractable: true })
+async function drawKey(scope: Scope, signsFrom: number): Promise<Row> {
+  const alg = scope.config.signingAlg
+  const { options, members } = KINDS[alg]
+  const { publicKey, privateKey } = await generateKeyPair(alg, options)
   const kid = scope.newId('key')
   const secret = new TextEncoder().encode(JSON.stringify(await exportJWK(privateKey)))
-  const { kty, crv, x } = await exportJWK(publicKey)
-  await insertSigningKey(scope.db, {
+  const whole = await exportJWK(publicKey)
+  const publicJwk = { ...Object.fromEntries(members.map((name) => [name, whole[name]])), kid, alg, use: 'sig' }
+  return {
     kid,
-    alg: SIGNING_ALG,
-    publicJwk: JSON.stringify({ kty, crv, x, kid, alg: SIGNING_ALG, use: 'sig' }),
+    alg,
+    publicJwk: JSON.stringify(publicJwk),
     privateJwk: await scope.config.keyring.seal(PURPOSE, kid, secret),
     createdAt: scope.now(),
-  })
+    signsFrom,
+    retiredAt: null,
+  }
 }
 
+/** The newest key of the wanted algorithm whose time it is. */
+const currentOf = (rows: readonly Row[], alg: SigningAlg, now: number): Row | undefined =>
+  rows.find((r) => r.alg === alg && r.signsFrom <= now && (r.retiredAt === null || r.retiredAt > now))
+
 /** The key that signs now, made on first use. */
-export async function signingKey(scope: Scope): Promise<{ readonly kid: string; readonly key: JoseKey }> {
+export async function signingKey(scope: Scope): Promise<Signer> {
+  const { signingAlg } = scope.config
   let kept = await keptKeys(scope, KEPT_MS)
-  if (!kept.rows.some((r) => r.retiredAt === null)) {
-    await generate(scope)
+  if (!currentOf(kept.rows, signingAlg, scope.now())) {
+    await insertSigningKey(scope.db, await drawKey(scope, 0))
     kept = await load(scope)
   }
-  const row = kept.rows.find((r) => r.retiredAt === null)
+  const row = currentOf(kept.rows, signingAlg, scope.now())
   if (!row) throw new Error('no signing key after making one')
-  kept.signer ??= { kid: row.kid, key: await importKey(await openPrivate(scope, row)) }
-  return kept.signer
+  const key = await imported(kept, `private ${row.kid}`, { alg: row.alg, jwk: () => openPrivate(scope, row) })
+  return { kid: row.kid, alg: row.alg, key }
 }
 
 async function openPrivate(scope: Scope, row: Row): Promise<JWK> {
@@ -73,20 +103,51 @@ async function openPrivate(scope: Scope, row: Row): Promise<JWK> {
   return JSON.parse(new TextDecoder().decode(plain)) as JWK
 }
 
-/** The key that verifies tokens naming `kid`, or `undefined`. */
-export async function verifyingKey(scope: Scope, kid: string): Promise<JoseKey | undefined> {
+/** The key that verifies tokens naming `kid`, when it is of the algorithm they claim; its own record says which it is, never the token. */
+export async function verifyingKey(
+  scope: Scope,
+  { kid, alg }: { readonly kid: string; readonly alg: string },
+): Promise<JoseKey | undefined> {
   let kept = await keptKeys(scope, KEPT_MS)
   if (!kept.rows.some((r) => r.kid === kid)) kept = await keptKeys(scope, RELOAD_MS_MIN)
-  const row = kept.rows.find((r) => r.kid === kid && r.alg === SIGNING_ALG)
-  if (!row) return undefined
-  const key = kept.verifiers.get(kid) ?? (await importKey(JSON.parse(row.publicJwk) as JWK))
-  kept.verifiers.set(kid, key)
-  return key
+  const row = kept.rows.find((r) => r.kid === kid && r.alg === alg)
+  return row && imported(kept, row.kid, { alg: row.alg, jwk: () => JSON.parse(row.publicJwk) as JWK })
 }
 
-/** Public keys for the JWK set, newest first; one is made when there is none yet. */
-export async function publicKeys(scope: Scope) {
+/** Public keys for the JWK set, newest first, those to come and those of tokens that still live among them; one is made when there is none yet. */
+export async function publicKeys(scope: Scope): Promise<Jwk[]> {
   await signingKey(scope)
   const { rows } = await keptKeys(scope, KEPT_MS)
-  return rows.map((r) => JSON.parse(r.publicJwk) as { kty: string; kid: string; alg: string; use: 'sig'; crv: string; x: string })
+  return rows.map((r) => JSON.parse(r.publicJwk) as Jwk)
+}
+
+/** What verifiers may rely on. */
+export const openIdConfiguration = ({ publicOrigin, signingAlg }: Config): OpenIdConfiguration => ({
+  issuer: publicOrigin,
+  jwks_uri: `${publicOrigin}/.well-known/jwks.json`,
+  subject_types_supported: ['public'],
+  response_types_supported: [],
+  id_token_signing_alg_values_supported: [signingAlg],
+  claims_supported: ['iss', 'sub', 'aud', 'exp', 'iat', 'jti', 'sid', 'amr', 'auth_time'],
+})
+
+/** Draws the next key when the current one is due, and forgets those whose last token is dead. Answers how many keys it changed. */
+export async function rotateSigningKeys(scope: Scope): Promise<number> {
+  const { db, config } = scope
+  const now = scope.now()
+  const { rows } = await load(scope)
+  const due = rows.find((r) => r.alg === config.signingAlg && r.retiredAt === null && now - r.createdAt >= config.signingKeyDays * DAY_MS)
+  const next = due && (await drawKey(scope, now + AHEAD_MS))
+  const rotation =
+    due && next
+      ? [
+          retireSigningKey(db, due.kid, next.signsFrom),
+          auditIfChanged(scope, { action: 'key.rotate', subject: due.kid, actorId: 'system' }),
+          insertSigningKey(db, next),
+        ]
+      : []
+  const changed = await db.batch([retireOtherAlgorithms(db, config.signingAlg, now), deleteRetiredKeys(db, now - LINGER_MS), ...rotation])
+  const count = (changed as D1Result[]).reduce((sum, { meta }) => sum + meta.changes, 0)
+  if (count > 0) await load(scope)
+  return count
 }

@@ -1,7 +1,7 @@
-import { and, desc, eq, gt, isNull, lt, not, or, type SQL, sql } from 'drizzle-orm'
+import { and, eq, gt, isNull, lt, not, or, type SQL, sql } from 'drizzle-orm'
 import { CODE_TRIES_MAX, type RegistrationId, type UserId } from '../../contract/identity.ts'
 import type { Db } from '../platform/db.ts'
-import { emailChanges, magicLinks, passwordResets, registrations, sessions, signingKeys, users } from './tables.ts'
+import { emailChanges, magicLinks, passwordResets, registrations, sessions, users } from './tables.ts'
 
 export const userByEmail = (db: Db, email: string) => db.select().from(users).where(eq(users.email, email)).limit(1)
 
@@ -116,10 +116,6 @@ export const provenRegistration = (db: Db, p: RegistrationProof) =>
     .where(and(isOpen(p), isProven(p)))
 
 export const deleteRegistrations = (db: Db, before: number) => db.delete(registrations).where(lt(registrations.expiresAt, before))
-
-export const allSigningKeys = (db: Db) => db.select().from(signingKeys).orderBy(desc(signingKeys.createdAt)).limit(20)
-
-export const insertSigningKey = (db: Db, row: typeof signingKeys.$inferInsert) => db.insert(signingKeys).values(row).onConflictDoNothing()
 
 export const eraseUser = (db: Db, userId: UserId) =>
   [

@@ -1,6 +1,7 @@
 import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import type { TrustedDeviceId } from '../../contract/factors.ts'
 import type { Locale, PendingId, SessionId, TokenMode, UserId } from '../../contract/identity.ts'
+import type { SigningAlg } from '../../contract/keys.ts'
 import type { PasskeyId } from '../../contract/passkeys.ts'
 
 export const users = sqliteTable('users', {
@@ -90,10 +91,13 @@ export const emailChanges = sqliteTable('email_changes', {
 
 export const signingKeys = sqliteTable('signing_keys', {
   kid: text('kid').primaryKey(),
-  alg: text('alg').notNull(),
+  alg: text('alg').$type<SigningAlg>().notNull(),
   publicJwk: text('public_jwk').notNull(),
   privateJwk: text('private_jwk').notNull(),
   createdAt: integer('created_at').notNull(),
+  /** Published before it signs. */
+  signsFrom: integer('signs_from').notNull().default(0),
+  /** When it stops signing; it may lie ahead. */
   retiredAt: integer('retired_at'),
 })
 

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { lineOf } from '../../contract/id.ts'
+import { ACCESS_TTL_SECONDS_MAX, SigningAlg } from '../../contract/keys.ts'
 import { ORG_INVITATIONS_MAX, ORG_MEMBERS_MAX, ORGS_PER_OWNER_MAX } from '../../contract/orgs.ts'
 import { SESSIONS_PER_USER_MAX } from '../../contract/sessions.ts'
 import { fromBase64Url } from './base64.ts'
@@ -64,7 +65,9 @@ const Vars = z.object({
   /** What passkeys are bound to: the host of PUBLIC_ORIGIN, or a domain it is under. */
   PASSKEY_RP_ID: z.hostname().optional(),
   SECRET_KEYS: rootSecrets,
-  ACCESS_TTL_SECONDS: z.coerce.number().int().min(60).max(3600).default(900),
+  ACCESS_TTL_SECONDS: z.coerce.number().int().min(60).max(ACCESS_TTL_SECONDS_MAX).default(900),
+  SIGNING_ALG: SigningAlg.default('EdDSA'),
+  SIGNING_KEY_DAYS: z.coerce.number().int().min(1).max(365).default(30),
   SESSION_IDLE_SECONDS: z.coerce.number().int().min(3600).default(604_800),
   SESSION_MAX_SECONDS: z.coerce.number().int().min(3600).default(2_592_000),
   REFRESH_RACE_SECONDS: z.coerce.number().int().min(0).max(60).default(30),
@@ -123,6 +126,9 @@ export interface Config {
   readonly keyring: Keyring
   readonly productName: string
   readonly accessTtlSeconds: number
+  readonly signingAlg: SigningAlg
+  /** Age at which a signing key is followed by the next. */
+  readonly signingKeyDays: number
   readonly sessionIdleSeconds: number
   readonly sessionMaxSeconds: number
   readonly refreshRaceSeconds: number
@@ -205,6 +211,8 @@ export function parseConfig(env: object): Config {
     keyring: keyringOf(v.SECRET_KEYS),
     productName: v.PRODUCT_NAME,
     accessTtlSeconds: v.ACCESS_TTL_SECONDS,
+    signingAlg: v.SIGNING_ALG,
+    signingKeyDays: v.SIGNING_KEY_DAYS,
     sessionIdleSeconds: v.SESSION_IDLE_SECONDS,
     sessionMaxSeconds: v.SESSION_MAX_SECONDS,
     refreshRaceSeconds: v.REFRESH_RACE_SECONDS,
