@@ -9,7 +9,7 @@ import { DashboardPage } from './pages/dashboard.tsx'
 import { FactorPage } from './pages/factor.tsx'
 import { LandingPage } from './pages/landing.tsx'
 import { LoginPage } from './pages/login.tsx'
-import { ConfirmPage, EmailPage, MailLoginPage, ResetPage, RestorePage } from './pages/mailed.tsx'
+import { ConfirmPage, EmailPage, InvitationPage, MailLoginPage, ResetPage, RestorePage } from './pages/mailed.tsx'
 import { MissingPage } from './pages/missing.tsx'
 import { RegisterPage } from './pages/register.tsx'
 import { RoomPage } from './pages/room.tsx'
@@ -43,6 +43,7 @@ const MAILED = {
   '/password/reset': ResetPage,
   '/app/email': EmailPage,
   '/email/restore': RestorePage,
+  '/app/invitation': InvitationPage,
 } as const
 
 /**

@@ -41,6 +41,21 @@ const EN = {
   emailDone: 'Your address is changed. The old one was told, with a way back that works for 7 days.',
   confirmNew: 'Confirm new address',
   toDashboard: 'To the dashboard',
+  invitationTitle: 'Join an organisation',
+  invitationTo: 'You are invited to join',
+  invitationRole: 'What you will be there:',
+  invitationUntil: 'The invitation is open until',
+  roleOwner: 'owner: runs the organisation, its members and its hosts.',
+  roleOperator: 'operator: opens shells and runs commands on its hosts.',
+  roleReader: 'reader: watches what happens there.',
+  accept: 'Join',
+  decline: 'Decline',
+  declined: 'You have declined. Nothing else happens; an owner of the organisation can invite you again.',
+  invitationIncomplete: 'This link is not complete. Open it once more from the mail.',
+  invitationUseless:
+    'This invitation is not for the account that is signed in here, or it was used, withdrawn or has expired. If the mail came to another address of yours, sign in with that one.',
+  signedInAs: 'Signed in as',
+  switchAccount: 'Use another account',
 }
 
 /** The texts of the pages that mails lead to, whose readers have no other page open to choose a language on. */
@@ -88,6 +103,21 @@ const FR: PageWords = {
   emailDone: 'Votre adresse est changée. L’ancienne a été prévenue, avec un retour possible pendant 7 jours.',
   confirmNew: 'Confirmer la nouvelle adresse',
   toDashboard: 'Vers le tableau de bord',
+  invitationTitle: 'Rejoindre une organisation',
+  invitationTo: 'Vous êtes invité à rejoindre',
+  invitationRole: 'Ce que vous y serez\u00a0:',
+  invitationUntil: 'L’invitation est ouverte jusqu’au',
+  roleOwner: 'propriétaire\u00a0: gère l’organisation, ses membres et ses hôtes.',
+  roleOperator: 'opérateur\u00a0: ouvre des sessions et lance des commandes sur ses hôtes.',
+  roleReader: 'lecteur\u00a0: regarde ce qui s’y passe.',
+  accept: 'Rejoindre',
+  decline: 'Refuser',
+  declined: 'Vous avez refusé. Rien d’autre ne se passe\u00a0; un propriétaire de l’organisation peut vous inviter de nouveau.',
+  invitationIncomplete: 'Ce lien n’est pas complet. Ouvrez-le de nouveau depuis le message.',
+  invitationUseless:
+    'Cette invitation n’est pas pour le compte connecté ici, ou elle a servi, a été retirée ou a expiré. Si le message est arrivé à une autre de vos adresses, connectez-vous avec celle-ci.',
+  signedInAs: 'Compte connecté\u00a0:',
+  switchAccount: 'Utiliser un autre compte',
 }
 
 /** The words of a page, by the language that its link names. */

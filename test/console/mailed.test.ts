@@ -2,13 +2,13 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Edge, PASSWORD, startEdge } from '../harness.ts'
+import { type Edge, PASSWORD, startEdge, type TestUser } from '../harness.ts'
 import { codeOf } from '../identity/authenticator.ts'
 import { describeWith } from '../requires.ts'
 import { namelessParts, openBrowser, openDoor, openVisitor } from './browser.ts'
 
 const OTHER = 'another horse, another battery'
-const PAGES = ['/register/confirm', '/login/mail', '/password/reset', '/app/email', '/email/restore']
+const PAGES = ['/register/confirm', '/login/mail', '/password/reset', '/app/email', '/email/restore', '/app/invitation']
 
 describeWith('chromium', 'the pages that mails lead to', (executablePath) => {
   let edge: Edge
@@ -206,8 +206,61 @@ describeWith('chromium', 'the pages that mails lead to', (executablePath) => {
     await expect(edge.client().login({ body: { email: next, password: PASSWORD } })).rejects.toMatchObject({ slug: 'credentials-invalid' })
   })
 
+  async function inviteTo(email: string, by: TestUser) {
+    const org = await by.client.createOrg({ body: { name: 'Harbour' } })
+    const count = edge.mailbox.to(email).length + 1
+    await by.client.inviteOrgMember({ params: { orgId: org.id }, body: { email, role: 'operator', locale: 'en' } })
+    const membersOf = async () => (await by.client.listOrgMembers({ params: { orgId: org.id } })).items.length
+    return { org, count, membersOf }
+  }
+
+  async function signIn({ page }: Pick<Awaited<ReturnType<typeof visit>>, 'page'>, email: string) {
+    await page.getByLabel('Email').fill(email)
+    await page.getByLabel('Password').fill(PASSWORD)
+    await page.getByRole('button', { name: 'Sign in' }).click()
+  }
+
+  test('an invitation opens after a sign-in, says what it is to, and is used by its button alone', async () => {
+    const [owner, guest] = [await edge.signUp('owner'), await edge.signUp('guest')]
+    const { count, membersOf } = await inviteTo(guest.email, owner)
+    const visitor = await visit()
+    await visitor.page.goto(await linkTo(guest.email, count))
+    await visitor.page.waitForURL('/login?next=%2Fapp%2Finvitation')
+    await signIn(visitor, guest.email)
+    await visitor.page.getByText('You are invited to join Harbour').waitFor()
+    await visitor.page.getByText('operator: opens shells').waitFor()
+    expect(await visitor.page.evaluate(namelessParts)).toEqual([])
+    await visitor.page.reload()
+    expect(await membersOf()).toBe(1)
+    await visitor.page.getByRole('button', { name: 'Join' }).click()
+    await visitor.page.waitForURL('/app')
+    await visitor.page.getByText('Harbour').waitFor()
+    expect(await membersOf()).toBe(2)
+  })
+
+  test('an invitation shows nothing to another account, which can make way for the right one, who may decline', async () => {
+    const [owner, guest, other] = [await edge.signUp('owner'), await edge.signUp('guest'), await edge.signUp('other')]
+    const { count, membersOf } = await inviteTo(guest.email, owner)
+    const visitor = await visit()
+    const { page } = visitor
+    await page.goto('/login')
+    await signIn(visitor, other.email)
+    await page.waitForURL('/app')
+    await page.goto(await linkTo(guest.email, count))
+    await page.getByText('This invitation is not for the account that is signed in here').waitFor()
+    expect(await page.locator('body').textContent()).not.toContain('Harbour')
+    await page.getByRole('button', { name: 'Use another account' }).click()
+    await page.waitForURL('/login?next=%2Fapp%2Finvitation')
+    await signIn(visitor, guest.email)
+    await page.getByRole('button', { name: 'Decline' }).click()
+    await page.getByText('You have declined.').waitFor()
+    expect(await membersOf()).toBe(1)
+    await page.goto('/app/invitation')
+    await page.getByText('This link is not complete.').waitFor()
+  })
+
   test('no page logs an error of its own, breaks its policy or asks another origin for anything', () => {
-    const expected = /status of 40[013]/
+    const expected = /status of 40[0134]/
     expect(visitors.flatMap(({ complaints }) => complaints.all).filter((complaint) => !expected.test(complaint))).toEqual([])
   })
 })

@@ -25,6 +25,8 @@ const FRENCH: Partial<Record<ProblemSlug, string>> = {
   'rate-limited': 'Trop de tentatives\u00a0: attendez avant de réessayer.',
   'session-ended': 'Cette session est terminée\u00a0: reconnectez-vous.',
   conflict: 'Un autre compte a déjà cette adresse.',
+  'limit-reached': 'Une limite est atteinte\u00a0: il faut d’abord retirer quelque chose.',
+  'not-found': 'Il n’y a rien ici pour vous.',
   internal: 'Une erreur s’est produite de notre côté.',
   unavailable: 'Un service nécessaire ne répond pas\u00a0: réessayez bientôt.',
 }

@@ -207,3 +207,55 @@ export const RestorePage: FC<LangProps> = ({ lang }) => {
     </MailedPage>
   )
 }
+
+/** Joins an organisation by a mailed invitation, with the account that is signed in here. */
+export const InvitationPage: FC<LangProps> = ({ lang }) => {
+  const words = PAGE_WORDS[lang]
+  return (
+    <MailedPage lang={lang} title={words.invitationTitle} island="invitation">
+      <p class="notice" id="incomplete" hidden>
+        {words.invitationIncomplete}
+      </p>
+      <p class="notice" id="useless" hidden>
+        {words.invitationUseless}
+      </p>
+      <p class="notice" id="declined" role="status" hidden>
+        {words.declined}
+      </p>
+      <div id="offer" hidden>
+        <p>
+          {words.invitationTo} <strong id="org-name" />. {words.invitationRole}{' '}
+          <span id="role-owner" hidden>
+            {words.roleOwner}
+          </span>
+          <span id="role-operator" hidden>
+            {words.roleOperator}
+          </span>
+          <span id="role-reader" hidden>
+            {words.roleReader}
+          </span>
+        </p>
+        <p class="soft">
+          {words.invitationUntil} <time id="expires" />.
+        </p>
+        <Form id="accept">
+          <p class="actions">
+            <Submit>{words.accept}</Submit>
+            <button type="button" class="quiet" id="decline">
+              {words.decline}
+            </button>
+          </p>
+        </Form>
+      </div>
+      <p class="aside" id="account" hidden>
+        {words.signedInAs} <strong id="own-email" />.{' '}
+        <button type="button" class="link" id="switch-account">
+          {words.switchAccount}
+        </button>
+      </p>
+      <p class="aside">
+        <a href="/app">{words.toDashboard}</a>
+      </p>
+    </MailedPage>
+  )
+}
