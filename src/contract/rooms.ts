@@ -212,4 +212,13 @@ export const roomSockets = {
     params: RoomPath,
     problems: ['unauthenticated', 'session-ended', 'ticket-invalid', 'origin-untrusted', 'not-found', 'limit-reached', 'upgrade-required'],
   }),
+  joinRoomHocuspocus: socketEndpoint({
+    id: 'joinRoomHocuspocus',
+    path: '/v1/rooms/:roomId/hocuspocus',
+    tag: 'rooms',
+    summary:
+      'Sync the shared document in Hocuspocus framing; the unmodified `@hocuspocus/provider` joins with the room’s id as `name` and an access token or a ticket as `token`.',
+    params: RoomPath,
+    problems: ['origin-untrusted', 'not-found', 'limit-reached', 'upgrade-required'],
+  }),
 }

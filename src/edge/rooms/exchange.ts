@@ -7,9 +7,10 @@ import { closeWith } from '../platform/socket.ts'
 import { entryOf, inFrames, isShown } from './awareness.ts'
 import { holds, isEmptyUpdate, missingFrom, stateVectorOf } from './document.ts'
 import { awarenessFrame, deniedFrame, type Message, readFrame, step1Frame, step2Frame } from './framing.ts'
+import { authenticatedFrame, syncStatusFrame, tokenRequestFrame } from './hocuspocus-framing.ts'
 import type { Place } from './hub.ts'
-import { type LiveRoom, logOf, send } from './live.ts'
-import { type Allowance, fullAllowance, isOverdrawn, mayWrite, spend } from './policy.ts'
+import { type LiveRoom, logOf, tell } from './live.ts'
+import { type Allowance, fullAllowance, isOverdrawn, mayWrite, RENEWAL_AHEAD_MS, spend } from './policy.ts'
 import { endPresence, hearEntry } from './presence.ts'
 import type { SeatState } from './rpc.ts'
 import { endWindow, gatherChange, gatherEcho } from './window.ts'
@@ -22,7 +23,8 @@ export function greetingOf(room: LiveRoom): readonly Uint8Array[] {
   return [step1Frame(stateVectorOf(room.document)), ...presenceFrames(room)]
 }
 
-function presenceFrames(room: LiveRoom): readonly Uint8Array[] {
+/** Who is here. */
+export function presenceFrames(room: LiveRoom): readonly Uint8Array[] {
   const now = Date.now()
   const shown = room.hub.presences().filter(({ presence }) => isShown(presence, now))
   return inFrames(shown.map(({ presence }) => entryOf(presence))).map(awarenessFrame)
@@ -32,7 +34,11 @@ function presenceFrames(room: LiveRoom): readonly Uint8Array[] {
 const costOf = (message: Message): number => (message.kind === 'awareness' ? Math.max(1, message.entries.length) : 1)
 
 /** Takes in one frame of a client. Whatever is wrong with it ends that client's socket and nothing else. */
-export function receive(room: LiveRoom, socket: WebSocket, data: ArrayBuffer | string): void {
+export function receive(
+  room: LiveRoom,
+  socket: WebSocket,
+  { data, read = readFrame }: { readonly data: ArrayBuffer | string; readonly read?: (frame: Uint8Array) => readonly Message[] },
+): void {
   const place = room.hub.placeOf(socket)
   if (place.isGone) return
   try {
@@ -40,8 +46,14 @@ export function receive(room: LiveRoom, socket: WebSocket, data: ArrayBuffer | s
     if (typeof data === 'string') throw new Problem('invalid-request')
     if (data.byteLength > ROOM_FRAME_BYTES_MAX) throw new Problem('payload-too-large')
     charge(room, place, { messages: 1, bytes: data.byteLength })
-    const messages = readFrame(new Uint8Array(data))
-    charge(room, place, { messages: messages.reduce((sum, message) => sum + costOf(message), -1), bytes: 0 })
+    const messages = read(new Uint8Array(data))
+    charge(room, place, {
+      messages: Math.max(
+        0,
+        messages.reduce((sum, message) => sum + costOf(message), -1),
+      ),
+      bytes: 0,
+    })
     for (const message of messages) obey(room, socket, message)
   } catch (error) {
     if (!isProblem(error)) logOf(room, place)('room.failed', describeError(error))
@@ -85,17 +97,31 @@ export function applySeat(room: LiveRoom, { userId, role, version }: SeatState):
 function changeRole(room: LiveRoom, socket: WebSocket, to: Pick<Place, 'role' | 'version'>): void {
   const { role } = room.hub.placeOf(socket)
   room.hub.change(socket, { ...to, isDenied: false })
+  if (room.hub.placeOf(socket).framing === 'hocuspocus') tell(room, socket, authenticatedFrame(mayWrite(to.role)))
   // Who may write from now on is asked for what was refused before.
-  if (mayWrite(to.role) && !mayWrite(role)) send(socket, step1Frame(stateVectorOf(room.document)))
+  if (mayWrite(to.role) && !mayWrite(role)) tell(room, socket, step1Frame(stateVectorOf(room.document)))
 }
 
-/** Ends the sockets whose token has expired; answers when the next one does. */
+/** When a socket needs attention: before its token expires where a fresh one can be asked for. */
+function dueOf(room: LiveRoom, socket: WebSocket): number {
+  const { expiresAt, framing, isAsked } = room.hub.placeOf(socket)
+  return framing === 'hocuspocus' && !isAsked ? expiresAt - RENEWAL_AHEAD_MS : expiresAt
+}
+
+/** Ends the sockets whose token has expired and asks for those that soon will be; answers when the next one does. */
 export function expelExpired(room: LiveRoom, now: number): number | undefined {
   let next: number | undefined
   for (const socket of room.hub.open()) {
     const { expiresAt } = room.hub.placeOf(socket)
-    if (expiresAt <= now) expel(room, socket, 'unauthenticated')
-    else next = Math.min(next ?? expiresAt, expiresAt)
+    if (expiresAt <= now) {
+      expel(room, socket, 'unauthenticated')
+      continue
+    }
+    if (dueOf(room, socket) <= now) {
+      room.hub.change(socket, { isAsked: true })
+      tell(room, socket, tokenRequestFrame)
+    }
+    next = Math.min(next ?? expiresAt, dueOf(room, socket))
   }
   return next
 }
@@ -123,24 +149,37 @@ function obey(room: LiveRoom, socket: WebSocket, message: Message): void {
 function answerStep1(room: LiveRoom, socket: WebSocket, stateVector: Uint8Array): void {
   endWindow(room)
   const frames = [step2Frame(missingFrom(room.document, stateVector))]
+  // A Hocuspocus client waits to be asked in turn; one of y-websocket was asked when it came.
+  if (room.hub.placeOf(socket).framing === 'hocuspocus') frames.push(step1Frame(stateVectorOf(room.document)))
   if (room.served.has(socket)) return reply(room, socket, frames)
   room.served.add(socket)
-  for (const frame of frames) send(socket, frame)
+  for (const frame of frames) tell(room, socket, frame)
 }
 
 /** A short question can have a long answer, so the answer is charged. */
 function reply(room: LiveRoom, socket: WebSocket, frames: readonly Uint8Array[]): void {
   const bytes = frames.reduce((sum, frame) => sum + frame.byteLength, 0)
   charge(room, room.hub.placeOf(socket), { messages: 0, bytes })
-  for (const frame of frames) send(socket, frame)
+  for (const frame of frames) tell(room, socket, frame)
 }
 
 function write(room: LiveRoom, socket: WebSocket, message: { readonly kind: 'step2' | 'update'; readonly update: Uint8Array }): void {
   const place = room.hub.placeOf(socket)
-  if (mayWrite(place.role)) return take(room, socket, message)
+  const isNamed = place.framing === 'hocuspocus'
+  if (mayWrite(place.role)) {
+    take(room, socket, message)
+    if (isNamed) gatherEcho(room, socket, syncStatusFrame(true))
+    return
+  }
+  if (isNamed)
+    return tell(
+      room,
+      socket,
+      syncStatusFrame(isEmptyUpdate(message.update) || (message.kind === 'step2' && isOldNews(room, socket, message.update))),
+    )
   if (place.isDenied || isEmptyUpdate(message.update) || (message.kind === 'step2' && isOldNews(room, socket, message.update))) return
   room.hub.change(socket, { isDenied: true })
-  send(socket, deniedFrame('forbidden'))
+  tell(room, socket, deniedFrame('forbidden'))
   logOf(room, place)('room.write-refused', { role: place.role })
 }
 
@@ -153,7 +192,7 @@ function take(
   const isLacking = gatherChange(room, update, room.hub.placeOf(socket).trace)
   if (!isLacking || kind === 'step2' || room.asked.has(socket)) return
   room.asked.set(socket, [])
-  send(socket, step1Frame(stateVectorOf(room.document)))
+  tell(room, socket, step1Frame(stateVectorOf(room.document)))
 }
 
 /** The client has answered: its echoes no longer wait for that. */

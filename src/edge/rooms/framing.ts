@@ -64,7 +64,8 @@ function readEntries(block: Uint8Array): readonly PresenceEntry[] {
   })
 }
 
-function readMessage(decoder: Decoder): Message {
+/** One message, and the decoder behind it. @throws whatever the bytes do not allow */
+export function readMessage(decoder: Decoder): Message {
   const start = decoder.pos
   const type = readVarUint(decoder)
   if (type === SYNC) return readSync(decoder)

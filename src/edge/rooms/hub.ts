@@ -3,21 +3,30 @@ import type { Trace } from '../platform/trace.ts'
 import type { Presence } from './awareness.ts'
 import type { Seat } from './seat.ts'
 
+/** How a socket is spoken to. */
+export interface Line {
+  readonly framing: 'y' | 'hocuspocus'
+  /** How its Hocuspocus provider names itself; null while none is on the line. */
+  readonly key: string | null
+}
+
 /** All that is known of a socket. Kept in its attachment (16 KiB at most), so hibernation forgets none of it. */
-export interface Place extends Seat {
+export interface Place extends Seat, Line {
   readonly trace: Trace
   readonly presence: Presence | null
   /** Whether the client was told that its changes are not accepted. */
   readonly isDenied: boolean
+  /** Whether it was asked for a fresh token. */
+  readonly isAsked: boolean
   /** Whether it has left: a closed socket may still be listed until its peer answers. */
   readonly isGone: boolean
 }
 
 /** The sockets of a room and who shows themselves on them. */
 export interface Hub {
-  readonly sit: (socket: WebSocket, seat: Seat, trace: Trace) => void
+  readonly sit: (socket: WebSocket, seat: Seat, line: Partial<Line> & { readonly trace: Trace }) => void
   readonly placeOf: (socket: WebSocket) => Place
-  readonly change: (socket: WebSocket, change: Partial<Pick<Place, 'role' | 'version' | 'isDenied' | 'isGone' | 'presence'>>) => void
+  readonly change: (socket: WebSocket, change: Partial<Place>) => void
   /** Sockets that take part, of everybody or of one user. */
   readonly open: (userId?: UserId) => readonly WebSocket[]
   /** About how many sockets there are, closing ones included. */
@@ -27,6 +36,11 @@ export interface Hub {
   /** Every presence that is shown, and where. */
   readonly presences: () => readonly { readonly socket: WebSocket; readonly presence: Presence }[]
 }
+
+/** The tag of sockets that are admitted after they opened: theirs tell nobody. */
+export const LATE = 'late'
+
+const Y: Line = { framing: 'y', key: null }
 
 /** Tags by which the runtime finds sockets; they can only be set when a socket is accepted. */
 export const tagsOf = (seat: Seat): string[] => [`u:${seat.userId}`, `s:${seat.sessionId}`]
@@ -52,9 +66,10 @@ export function openHub(ctx: DurableObjectState): Hub {
   }
 
   const open = (userId?: UserId) =>
-    ctx
-      .getWebSockets(userId === undefined ? undefined : `u:${userId}`)
-      .filter((socket) => socket.readyState === WebSocket.OPEN && !placeOf(socket).isGone)
+    (userId === undefined
+      ? ctx.getWebSockets()
+      : [...ctx.getWebSockets(`u:${userId}`), ...ctx.getWebSockets(LATE).filter((socket) => placeOf(socket).userId === userId)]
+    ).filter((socket) => socket.readyState === WebSocket.OPEN && !placeOf(socket).isGone)
 
   function hold(socket: WebSocket, before: Presence | null, after: Presence | null): void {
     if (before && before.clientId !== after?.clientId && holders.get(before.clientId) === socket) holders.delete(before.clientId)
@@ -64,7 +79,7 @@ export function openHub(ctx: DurableObjectState): Hub {
   for (const socket of open()) hold(socket, null, placeOf(socket).presence)
 
   return {
-    sit: (socket, seat, trace) => keep(socket, { ...seat, trace, presence: null, isDenied: false, isGone: false }),
+    sit: (socket, seat, line) => keep(socket, { ...seat, ...Y, ...line, presence: null, isDenied: false, isAsked: false, isGone: false }),
     placeOf,
     change(socket, change) {
       const before = placeOf(socket)

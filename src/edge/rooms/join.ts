@@ -1,12 +1,14 @@
 import { PROBLEMS, Problem, type ProblemSlug } from '../../contract/problem.ts'
 import type { RoomId } from '../../contract/rooms.ts'
 import type { Upgrade } from '../http/implement.ts'
+import { isTrustedOrigin } from '../http/session.ts'
 import { callerOf, type SocketCaller } from '../http/upgrade.ts'
 import { openDb } from '../platform/db.ts'
 import type { Scope } from '../platform/scope.ts'
 import { traceparentOf } from '../platform/trace.ts'
-import { refusalOf, type Seat, upgradeFor } from './seat.ts'
+import { refusalOf, type Seat, unannouncedUpgrade, upgradeFor } from './seat.ts'
 import { seatAtDoor } from './seat-store.ts'
+import { roomExists } from './store.ts'
 
 /** A seat that changes this often while its owner knocks can wait. */
 const TRIES_MAX = 3
@@ -41,4 +43,18 @@ async function seatFor(scope: Scope, { actor }: SocketCaller, roomId: RoomId): P
   if (!seat || seat.role === null) throw new Problem('not-found')
   if (!seat.isSessionLive) throw new Problem('session-ended')
   return { userId: actor.userId, sessionId: actor.sessionId, role: seat.role, version: seat.version, expiresAt: actor.expiresAt }
+}
+
+/**
+ * Opens a socket for a Hocuspocus provider, whose token comes in its first frame. Only a room that exists wakes an object.
+ *
+ * @throws Problem `origin-untrusted`, `not-found` or `limit-reached`
+ */
+export async function joinLate({ scope, request }: Pick<Upgrade<never>, 'scope' | 'request'>, roomId: RoomId): Promise<Response> {
+  if (request.headers.has('origin') && !isTrustedOrigin(request.headers, scope.config)) throw new Problem('origin-untrusted')
+  const [room] = await roomExists(openDb(scope.env.DB, undefined).db, roomId)
+  if (!room) throw new Problem('not-found')
+  const response = await scope.env.ROOMS.getByName(roomId).fetch(unannouncedUpgrade(traceparentOf(scope.trace)))
+  if (refusalOf(response) !== null) throw new Problem('limit-reached')
+  return response
 }

@@ -3,6 +3,7 @@ import type { Trace } from '../platform/trace.ts'
 import { type Departures, openDepartures } from './departures.ts'
 import { openDocument, type RoomDocument } from './document.ts'
 import type { PresenceEntry } from './framing.ts'
+import { named } from './hocuspocus-framing.ts'
 import { type Hub, openHub, type Place } from './hub.ts'
 import type { Allowance } from './policy.ts'
 
@@ -16,6 +17,18 @@ export interface Gathering {
   trace: Trace | undefined
 }
 
+/** A socket that has not shown a token yet. */
+export interface Waiting {
+  readonly trace: Trace
+  readonly timer: ReturnType<typeof setTimeout>
+  /** What it sent along with its token. */
+  readonly frames: ArrayBuffer[]
+  count: number
+  bytes: number
+  tokens: number
+  isChecking: boolean
+}
+
 /** A room in memory. All of it but the current window can be lost at any moment without harm. */
 export interface LiveRoom {
   readonly roomId: string
@@ -25,6 +38,8 @@ export interface LiveRoom {
   /** Runs while a window is open; nothing else keeps the object from hibernating. */
   timer: ReturnType<typeof setTimeout> | undefined
   readonly departures: Departures
+  /** Sockets without a seat yet. */
+  readonly waiting: Map<WebSocket, Waiting>
   /** What each user may still send. */
   readonly allowances: Map<string, Allowance>
   /** Sockets that had their free answer of the whole document. */
@@ -46,6 +61,7 @@ export const openLive = (ctx: DurableObjectState): LiveRoom => ({
   gathering: newGathering(),
   timer: undefined,
   departures: openDepartures(ctx.storage.sql),
+  waiting: new Map(),
   allowances: new Map(),
   served: new WeakSet(),
   asked: new WeakMap(),
@@ -54,6 +70,13 @@ export const openLive = (ctx: DurableObjectState): LiveRoom => ({
 
 /** A logger for what happens to one socket. */
 export const logOf = (room: LiveRoom, place: Place): Log => logFor(place.trace, { roomId: room.roomId, userId: place.userId })
+
+/** Sends a frame of y-websocket framing in the framing of the peer. */
+export function tell(room: Pick<LiveRoom, 'hub'>, socket: WebSocket, frame: Uint8Array): void {
+  const { framing, key } = room.hub.placeOf(socket)
+  if (framing === 'y') return send(socket, frame)
+  if (key !== null) send(socket, named(key, frame))
+}
 
 /** Sends unless the peer is gone. */
 export function send(socket: WebSocket, frame: Uint8Array): void {

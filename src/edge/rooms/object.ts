@@ -7,11 +7,13 @@ import { newSocketTag, type Ties, tiesOf } from '../platform/ties.ts'
 import { traceFrom } from '../platform/trace.ts'
 import { type Door, openDoor } from './door.ts'
 import { applySeat, expel, expelExpired, expelSessions, greetingOf, leave, receive } from './exchange.ts'
-import { tagsOf } from './hub.ts'
+import { closeUnseated, letWait, receiveNamed, stopWaiting, WAITING_SOCKETS_MAX } from './hocuspocus.ts'
+import { LATE, tagsOf } from './hub.ts'
+import { admitLate } from './late.ts'
 import { type LiveRoom, openLive, send } from './live.ts'
-import { expiryCheckAt, JOIN_FLIGHT_MS } from './policy.ts'
+import { expiryCheckAt, JOIN_FLIGHT_MS, RENEWAL_AHEAD_MS } from './policy.ts'
 import type { RoomRpc, SeatState } from './rpc.ts'
-import { admissionOf, declined, type Seat } from './seat.ts'
+import { admissionOf, declined, isUnannounced, type Seat } from './seat.ts'
 import { endWindow } from './window.ts'
 
 /** One room: its document, its sockets, its presence. Sockets hibernate, so what matters is in SQLite and in their attachments. */
@@ -25,10 +27,12 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     this.#door = openDoor(ctx.storage.sql)
     this.#room = openLive(ctx)
     this.#ties = tiesOf(ctx, env, { kind: 'room', log: logFor(undefined, { roomId: this.#room.roomId }) })
+    closeUnseated(this.#room, ctx.getWebSockets(LATE))
   }
 
   /** Takes an upgrade that the Worker has admitted. */
   override async fetch(request: Request): Promise<Response> {
+    if (isUnannounced(request)) return this.#wait(request)
     const { ticket, subprotocol, ...seat } = admissionOf(request)
     const trace = traceFrom(request.headers.get('traceparent'))
     const log = logFor(trace, { roomId: this.#room.roomId, userId: seat.userId })
@@ -45,7 +49,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     const greeting = greetingOf(this.#room)
     const { 0: client, 1: server } = new WebSocketPair()
     this.ctx.acceptWebSocket(server, [...tagsOf(seat), newSocketTag()])
-    hub.sit(server, seat, trace)
+    hub.sit(server, seat, { trace })
     this.ctx.waitUntil(this.#tie(server, seat))
     for (const frame of greeting) send(server, frame)
     log('room.joined', { role: seat.role, sockets: hub.count() })
@@ -91,8 +95,13 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     return this.ctx.storage.sql.exec<{ one: number }>('SELECT 1 AS one').one().one === 1
   }
 
-  override webSocketMessage(socket: WebSocket, data: ArrayBuffer | string): void {
-    receive(this.#room, socket, data)
+  override async webSocketMessage(socket: WebSocket, data: ArrayBuffer | string): Promise<void> {
+    const { hub, waiting } = this.#room
+    const before = hub.placeOf(socket)
+    if (before.framing !== 'hocuspocus' && !waiting.has(socket)) return receive(this.#room, socket, { data })
+    await receiveNamed(this.#room, socket, { data, admit: (token) => this.#admit(token) })
+    const place = hub.placeOf(socket)
+    if (!place.isGone && (place.sessionId !== before.sessionId || place.expiresAt !== before.expiresAt)) await this.#tie(socket, place)
   }
 
   override webSocketClose(socket: WebSocket, code: number): void {
@@ -124,8 +133,28 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
   }
 
   #left(socket: WebSocket, code: number): void {
-    this.#ties.untie(socket, this.#room.hub.placeOf(socket).userId)
+    stopWaiting(this.#room, socket)
+    const { userId } = this.#room.hub.placeOf(socket)
+    if (userId !== undefined) this.#ties.untie(socket, userId)
     leave(this.#room, socket, code)
+  }
+
+  /** Takes an upgrade whose token is to come in a frame. */
+  #wait(request: Request): Response {
+    if (this.#room.waiting.size >= WAITING_SOCKETS_MAX) return declined('limit-reached')
+    const { 0: client, 1: server } = new WebSocketPair()
+    this.ctx.acceptWebSocket(server, [LATE, newSocketTag()])
+    letWait(this.#room, server, request.headers.get('traceparent'))
+    return new Response(null, { status: 101, webSocket: client })
+  }
+
+  async #admit(token: string): Promise<Seat> {
+    const { hub, roomId } = this.#room
+    const seat = await admitLate(this.env, { roomId, token, waitUntil: (work) => this.ctx.waitUntil(work) }, (admission) =>
+      this.#door.refusal(admission, { now: Date.now(), inRoom: hub.open().length, ofUser: hub.open(admission.userId).length }),
+    )
+    await this.#watchExpiry(Math.max(Date.now(), seat.expiresAt - RENEWAL_AHEAD_MS))
+    return seat
   }
 
   /** Sees to it that somebody looks when this moment has passed. */

@@ -8,6 +8,8 @@ export const DELETION_BYTES_SPARE = 1_048_576
 export const SOCKETS_PER_USER_MAX = 50
 /** A join is in flight for less than this, so a seat that changed longer ago was seen by its check. */
 export const JOIN_FLIGHT_MS = 60_000
+/** A fresh token is asked for this long before the old one expires: two looks of the grid. */
+export const RENEWAL_AHEAD_MS = 120_000
 /** Expired sockets are looked for at whole minutes only, since setting an alarm is a billed write. */
 const EXPIRY_GRID_MS = 60_000
 

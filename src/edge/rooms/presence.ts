@@ -1,6 +1,6 @@
 import { endOf, isHeld, judgeEntry, mayHoldRenewals, type Presence } from './awareness.ts'
 import { awarenessFrame, type PresenceEntry } from './framing.ts'
-import { type LiveRoom, send } from './live.ts'
+import { type LiveRoom, tell } from './live.ts'
 import { gatherPresence } from './window.ts'
 
 const NULL = new TextEncoder().encode('null')
@@ -18,7 +18,8 @@ export function hearEntry(room: LiveRoom, socket: WebSocket, entry: PresenceEntr
   })
   const verdict = judgeEntry(place.presence ?? undefined, entry, { claim, now: Date.now() })
   if (verdict.kind === 'ignore') return
-  if (verdict.kind === 'challenge') return send(socket, awarenessFrame([{ clientId: entry.clientId, clock: verdict.clock, json: NULL }]))
+  if (verdict.kind === 'challenge')
+    return tell(room, socket, awarenessFrame([{ clientId: entry.clientId, clock: verdict.clock, json: NULL }]))
   if (holder && holderPlace) hub.change(holder, { presence: null })
   hub.change(socket, { presence: verdict.presence })
   if (verdict.kind === 'renew') tellRenewals(room, verdict.presence.heardAt)

@@ -2,7 +2,7 @@ import { roomInviteEndpoints as invites } from '../../contract/room-invites.ts'
 import { roomEndpoints as api, roomSockets } from '../../contract/rooms.ts'
 import { type EdgeApp, implement, implementSocket } from '../http/implement.ts'
 import { acceptInvite, createInvite, listInvites, revokeInvite } from './invites.ts'
-import { joinRoom } from './join.ts'
+import { joinLate, joinRoom } from './join.ts'
 import { deleteRoom, updateRoom } from './keeping.ts'
 import { listMembers, putMember, removeMember } from './members.ts'
 import { createRoom, createRoomTicket, getRoom, listRooms } from './service.ts'
@@ -19,6 +19,7 @@ export function mountRooms(app: EdgeApp): void {
   implement(app, api.removeRoomMember, ({ scope, actor, params }) => removeMember(scope, actor, params).then(() => undefined))
   implement(app, api.createRoomTicket, ({ scope, actor, params }) => createRoomTicket(scope, actor, params.roomId))
   implementSocket(app, roomSockets.joinRoomY, (upgrade) => joinRoom(upgrade, upgrade.params.roomId))
+  implementSocket(app, roomSockets.joinRoomHocuspocus, (upgrade) => joinLate(upgrade, upgrade.params.roomId))
   mountInvites(app)
 }
 

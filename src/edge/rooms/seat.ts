@@ -30,6 +30,13 @@ const REFUSAL_HEADER = 'parvis-refusal'
 export const upgradeFor = (admission: Admission, traceparent: string): Request =>
   new Request('https://room/', { headers: { upgrade: 'websocket', traceparent, [ADMISSION_HEADER]: JSON.stringify(admission) } })
 
+/** An upgrade whose token will come in a frame: it names nobody. */
+export const unannouncedUpgrade = (traceparent: string): Request =>
+  new Request('https://room/unannounced', { headers: { upgrade: 'websocket', traceparent } })
+
+/** Whether the token of an upgrade is still to come. */
+export const isUnannounced = (request: Request): boolean => new URL(request.url).pathname === '/unannounced'
+
 /** The admission of an upgrade. Only the Worker can reach an object, so what it says is true. */
 export function admissionOf(request: Request): Admission {
   const header = request.headers.get(ADMISSION_HEADER)

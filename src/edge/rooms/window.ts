@@ -4,7 +4,7 @@ import type { Trace } from '../platform/trace.ts'
 import { entryOf, inFrames, type Presence } from './awareness.ts'
 import { forget, type Settlement, settle, takeIn } from './document.ts'
 import { awarenessFrame, updateFrame } from './framing.ts'
-import { type LiveRoom, newGathering, send } from './live.ts'
+import { type LiveRoom, newGathering, tell } from './live.ts'
 import { windowMs } from './policy.ts'
 
 /** A window that has gathered this much ends early: it must fit one row. */
@@ -32,7 +32,7 @@ export function gatherPresence(room: LiveRoom, presence: Presence): void {
 export function gatherEcho(room: LiveRoom, socket: WebSocket, frame: Uint8Array): void {
   const asked = room.asked.get(socket)
   if (asked) asked.push(frame)
-  else if (room.timer === undefined) send(socket, frame)
+  else if (room.timer === undefined) tell(room, socket, frame)
   else room.gathering.echoes.push({ socket, frame })
 }
 
@@ -52,7 +52,7 @@ export function endWindow(room: LiveRoom): void {
   const stored = store(room, trace)
   if (!stored) return
   broadcast(room, [...stored.updates.map(updateFrame), ...inFrames([...presences.values()]).map(awarenessFrame)])
-  for (const { socket, frame } of echoes) send(socket, frame)
+  for (const { socket, frame } of echoes) tell(room, socket, frame)
 }
 
 /** A storage that fails ends every socket: the clients come back and bring what was not stored. */
@@ -80,6 +80,6 @@ function broadcast(room: LiveRoom, frames: readonly Uint8Array[]): void {
   if (frames.length === 0) return
   for (const socket of room.hub.open()) {
     if (room.hub.placeOf(socket).expiresAt <= now) continue
-    for (const frame of frames) send(socket, frame)
+    for (const frame of frames) tell(room, socket, frame)
   }
 }

@@ -1,0 +1,181 @@
+import type { ProblemSlug } from '../../contract/problem.ts'
+import { isProblem, Problem } from '../../contract/problem.ts'
+import { describeError, logFor } from '../platform/log.ts'
+import { closeWith } from '../platform/socket.ts'
+import { traceFrom } from '../platform/trace.ts'
+import { expel, presenceFrames, receive } from './exchange.ts'
+import type { Message } from './framing.ts'
+import { authenticatedFrame, documentOf, named, pongFrame, readNamedFrame, refusedFrame } from './hocuspocus-framing.ts'
+import { type LiveRoom, send, tell, type Waiting } from './live.ts'
+import { mayWrite } from './policy.ts'
+import { endPresence } from './presence.ts'
+import type { Seat } from './seat.ts'
+
+/** Sockets of a room that have not shown a token yet. */
+export const WAITING_SOCKETS_MAX = 100
+/** How long a socket may stay without a token that is accepted; what it sends does not prolong it. */
+export const WAITING_MS_MAX = 10_000
+/** What a socket may send before its token is accepted: providers send their first questions along with it. */
+export const WAITING_FRAMES_MAX = 16
+export const WAITING_BYTES_MAX = 65_536
+/** Tokens that one socket may try. */
+const TOKENS_MAX = 3
+
+/** Checks a token and finds its seat; the object knows how. @throws Problem */
+export type Admit = (token: string) => Promise<Seat>
+
+/** Lets a socket wait for its token. */
+export function letWait(room: LiveRoom, socket: WebSocket, traceparent: string | null): void {
+  // Until it has a seat it counts as gone for everybody else.
+  socket.serializeAttachment({ isGone: true })
+  const timer = setTimeout(() => refuse(room, socket, 'unauthenticated'), WAITING_MS_MAX)
+  room.waiting.set(socket, { trace: traceFrom(traceparent), timer, frames: [], count: 0, bytes: 0, tokens: 0, isChecking: false })
+}
+
+/** Sockets that waited when the memory went: what they sent along is lost, so they must come again. */
+export function closeUnseated({ hub }: LiveRoom, sockets: readonly WebSocket[]): void {
+  for (const socket of sockets) if (hub.placeOf(socket).userId === undefined) closeWith(socket, 'unavailable')
+}
+
+/** Stops waiting for a socket. */
+export function stopWaiting(room: LiveRoom, socket: WebSocket): void {
+  const waiting = room.waiting.get(socket)
+  if (waiting) clearTimeout(waiting.timer)
+  room.waiting.delete(socket)
+}
+
+function refuse(room: LiveRoom, socket: WebSocket, slug: ProblemSlug): void {
+  const trace = room.waiting.get(socket)?.trace
+  stopWaiting(room, socket)
+  logFor(trace, { roomId: room.roomId })('room.refused', { problem: slug })
+  closeWith(socket, slug)
+}
+
+/** Takes in one frame of a Hocuspocus client. */
+export function receiveNamed(
+  room: LiveRoom,
+  socket: WebSocket,
+  { data, admit }: { readonly data: ArrayBuffer | string; readonly admit: Admit },
+): Promise<void> {
+  const waiting = room.waiting.get(socket)
+  if (waiting) return hearWaiting(room, socket, { waiting, data, admit })
+  let token: { readonly key: string; readonly token: string } | undefined
+  const read = (frame: Uint8Array) => {
+    const { messages, asked } = obeyNamed(room, socket, frame)
+    token = asked
+    return messages
+  }
+  receive(room, socket, { data, read })
+  return token ? renew(room, socket, { ...token, admit }) : Promise.resolve()
+}
+
+/** What a frame asks of the document; what it asks of the connection is done at once. @throws Problem `invalid-request` */
+function obeyNamed(
+  room: LiveRoom,
+  socket: WebSocket,
+  bytes: Uint8Array,
+): { readonly messages: readonly Message[]; readonly asked?: { readonly key: string; readonly token: string } } {
+  const frame = readNamedFrame(bytes)
+  if (frame.kind === 'pong') return { messages: [] }
+  if (frame.kind === 'ping') {
+    send(socket, pongFrame)
+    return { messages: [] }
+  }
+  const { key } = room.hub.placeOf(socket)
+  if (documentOf(frame.key) !== room.roomId || (key !== null && frame.key !== key)) {
+    send(socket, named(frame.key, refusedFrame('not-found')))
+    return { messages: [] }
+  }
+  if (frame.kind === 'token') return { messages: [], asked: frame }
+  if (key === null) throw new Problem('unauthenticated')
+  if (frame.kind === 'close') detach(room, socket)
+  return { messages: frame.kind === 'message' ? [frame.message] : [] }
+}
+
+/** The provider has left and its socket stays: another may come on it. */
+function detach(room: LiveRoom, socket: WebSocket): void {
+  const { presence } = room.hub.placeOf(socket)
+  room.hub.change(socket, { key: null, presence: null })
+  endPresence(room, presence)
+}
+
+async function hearWaiting(
+  room: LiveRoom,
+  socket: WebSocket,
+  { waiting, data, admit }: { readonly waiting: Waiting; readonly data: ArrayBuffer | string; readonly admit: Admit },
+): Promise<void> {
+  if (typeof data === 'string') return refuse(room, socket, 'invalid-request')
+  waiting.count++
+  waiting.bytes += data.byteLength
+  if (waiting.count > WAITING_FRAMES_MAX || waiting.bytes > WAITING_BYTES_MAX) return refuse(room, socket, 'payload-too-large')
+  try {
+    const frame = readNamedFrame(new Uint8Array(data))
+    if (frame.kind === 'ping' || frame.kind === 'pong') return
+    if (documentOf(frame.key) !== room.roomId) return send(socket, named(frame.key, refusedFrame('not-found')))
+    if (frame.kind !== 'token') return void waiting.frames.push(data)
+    if (waiting.isChecking || ++waiting.tokens > TOKENS_MAX) return refuse(room, socket, 'unauthenticated')
+    waiting.isChecking = true
+    await seat(room, socket, { waiting, admit, ...frame })
+  } catch (error) {
+    if (!isProblem(error)) logFor(waiting.trace, { roomId: room.roomId })('room.failed', describeError(error))
+    refuse(room, socket, isProblem(error) ? error.slug : 'internal')
+  }
+}
+
+/** Seats a socket whose token is accepted, then takes in what it sent meanwhile. */
+async function seat(
+  room: LiveRoom,
+  socket: WebSocket,
+  by: { readonly waiting: Waiting; readonly key: string; readonly token: string; readonly admit: Admit },
+): Promise<void> {
+  const { waiting, key } = by
+  const found = await admitOr(by)
+  waiting.isChecking = false
+  if (room.waiting.get(socket) !== waiting) return
+  if (typeof found === 'string') return send(socket, named(key, refusedFrame(found)))
+  stopWaiting(room, socket)
+  room.hub.sit(socket, found, { trace: waiting.trace, framing: 'hocuspocus', key })
+  welcome(room, socket, found)
+  logFor(waiting.trace, { roomId: room.roomId, userId: found.userId })('room.joined', {
+    role: found.role,
+    sockets: room.hub.count(),
+    framing: 'hocuspocus',
+  })
+  for (const data of waiting.frames) await receiveNamed(room, socket, { data, admit: by.admit })
+}
+
+function welcome(room: LiveRoom, socket: WebSocket, { role }: Seat): void {
+  tell(room, socket, authenticatedFrame(mayWrite(role)))
+  for (const frame of presenceFrames(room)) tell(room, socket, frame)
+}
+
+/** A seat, or why there is none. */
+async function admitOr({ admit, token }: { readonly admit: Admit; readonly token: string }): Promise<Seat | ProblemSlug> {
+  try {
+    return await admit(token)
+  } catch (error) {
+    if (isProblem(error)) return error.slug
+    throw error
+  }
+}
+
+/** A fresh token for a socket that has a seat: the same user's, else the seat stays as it is and ends when it does. */
+async function renew(
+  room: LiveRoom,
+  socket: WebSocket,
+  by: { readonly key: string; readonly token: string; readonly admit: Admit },
+): Promise<void> {
+  try {
+    const found = await admitOr(by)
+    const place = room.hub.placeOf(socket)
+    if (place.isGone) return
+    if (typeof found === 'string') return send(socket, named(by.key, refusedFrame(found)))
+    if (found.userId !== place.userId) return send(socket, named(by.key, refusedFrame('forbidden')))
+    const { sessionId, role, version, expiresAt } = found
+    room.hub.change(socket, { sessionId, expiresAt, key: by.key, isAsked: false, ...(version >= place.version ? { role, version } : {}) })
+    welcome(room, socket, { ...found, role: room.hub.placeOf(socket).role })
+  } catch (error) {
+    logFor(room.hub.placeOf(socket).trace, { roomId: room.roomId })('room.failed', describeError(error))
+    expel(room, socket, 'internal')
+  }
+}

@@ -1,0 +1,202 @@
+import { HocuspocusProvider, HocuspocusProviderWebsocket } from '@hocuspocus/provider'
+import * as previous from '@hocuspocus/provider-v3'
+import { encode, writeUint8Array, writeVarString } from 'lib0/encoding'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { WebSocket } from 'ws'
+import * as Y from 'yjs'
+import type { RoomId } from '../../src/contract/rooms.ts'
+import { type Edge, ORIGIN, startEdge } from '../harness.ts'
+import { bearer, closeOf, editorOf, frameOf, knock, meet, type Person, until } from './person.ts'
+
+let edge: Edge
+let ada: Person
+let bob: Person
+let stranger: Person
+
+beforeAll(async () => {
+  edge = await startEdge()
+  ;[ada, bob, stranger] = await Promise.all([meet(edge, 'ada'), meet(edge, 'bob'), meet(edge, 'stranger')])
+})
+afterAll(() => edge.stop())
+
+const stops: (() => void)[] = []
+afterEach(() => {
+  for (const stop of stops.splice(0)) stop()
+})
+
+const door = (roomId: RoomId) => `/v1/rooms/${roomId}/hocuspocus`
+const MAJORS = { current: { HocuspocusProvider, HocuspocusProviderWebsocket }, previous } as unknown as Record<
+  string,
+  { HocuspocusProvider: typeof HocuspocusProvider; HocuspocusProviderWebsocket: typeof HocuspocusProviderWebsocket }
+>
+
+/** An unmodified provider with a document of its own. */
+function editor(roomId: RoomId, token: string | (() => Promise<string>), { major = 'current', name = roomId as string } = {}) {
+  const kind = MAJORS[major]
+  if (!kind) throw new Error(major)
+  const doc = new Y.Doc()
+  const failures: string[] = []
+  const websocketProvider = new kind.HocuspocusProviderWebsocket({
+    url: new URL(door(roomId), edge.origin.replace('http', 'ws')).href,
+    WebSocketPolyfill: WebSocket,
+  })
+  const provider = new kind.HocuspocusProvider({
+    websocketProvider,
+    name,
+    document: doc,
+    token,
+    onAuthenticationFailed: ({ reason }) => void failures.push(reason),
+  })
+  provider.attach()
+  const stop = () => {
+    provider.destroy()
+    websocketProvider.destroy()
+  }
+  stops.push(stop)
+  return { doc, provider, websocketProvider, failures, text: doc.getText('t'), stop }
+}
+
+/** A frame that names a document. */
+const naming = (name: string, ...bytes: number[]) =>
+  encode((e) => {
+    writeVarString(e, name)
+    writeUint8Array(e, Uint8Array.from(bytes))
+  })
+const tokenFrame = (name: string, token: string) =>
+  encode((e) => {
+    writeUint8Array(e, naming(name, 2, 0))
+    writeVarString(e, token)
+  })
+/** The type and what follows it. */
+const bodyOf = (frame: Uint8Array) => frame.subarray(1 + (frame[0] ?? 0))
+
+async function raw(roomId: RoomId): Promise<WebSocket> {
+  const { socket, slug } = await knock(edge, door(roomId))
+  if (!socket) throw new Error(slug)
+  stops.push(() => socket.terminate())
+  return socket
+}
+
+describe.each(['current', 'previous'])('unmodified Hocuspocus providers of the %s major', (major) => {
+  test('converge with each other and with y-websocket, have every change acknowledged, and see each other', async () => {
+    const roomId = await ada.openRoom()
+    await ada.seat(roomId, bob, 'editor')
+    const one = editor(roomId, ada.accessToken, { major })
+    const two = editor(roomId, () => bob.ticketTo(roomId), { major })
+    const y = editorOf(edge, roomId, { protocols: bearer(ada) })
+    stops.push(y.stop)
+    one.text.insert(0, 'hello ')
+    await expect.poll(() => two.text.toString()).toBe('hello ')
+    two.text.insert(6, 'world')
+    await until(y, () => y.text.toString() === 'hello world')
+    y.text.insert(11, '!')
+    await expect.poll(() => [one.text.toString(), two.text.toString()]).toEqual(['hello world!', 'hello world!'])
+    await expect.poll(() => [one.provider.hasUnsyncedChanges, two.provider.hasUnsyncedChanges]).toEqual([false, false])
+    two.provider.setAwarenessField('name', 'bob')
+    await expect.poll(() => one.provider.awareness?.getStates().get(two.doc.clientID)?.['name']).toBe('bob')
+    two.stop()
+    await expect.poll(() => one.provider.awareness?.getStates().has(two.doc.clientID)).toBe(false)
+    expect(one.failures).toEqual([])
+  })
+
+  test.each(['viewer', 'commenter'] as const)('a %s reads, and none of their changes counts as stored', async (role) => {
+    const roomId = await ada.openRoom()
+    await ada.seat(roomId, bob, role)
+    const one = editor(roomId, ada.accessToken, { major })
+    one.text.insert(0, 'read me')
+    const two = editor(roomId, bob.accessToken, { major })
+    await expect.poll(() => two.text.toString()).toBe('read me')
+    expect(two.provider.authorizedScope).toBe('readonly')
+    await expect.poll(() => two.provider.hasUnsyncedChanges).toBe(false)
+    two.text.insert(0, 'not ')
+    two.provider.setAwarenessField('mark', 1)
+    await expect.poll(() => one.provider.awareness?.getStates().get(two.doc.clientID)?.['mark']).toBe(1)
+    expect(two.provider.hasUnsyncedChanges).toBe(true)
+    expect(one.text.toString()).toBe('read me')
+    await ada.seat(roomId, bob, 'editor')
+    await expect.poll(() => one.text.toString()).toBe('not read me')
+    expect(two.provider.authorizedScope).toBe('read-write')
+  })
+
+  test('is told why its token does not do, and comes in with a better one', async () => {
+    const roomId = await ada.openRoom()
+    let token = stranger.accessToken
+    const one = editor(roomId, async () => token, { major })
+    await expect.poll(() => one.failures).toEqual(['not-found'])
+    token = ada.accessToken
+    await one.provider.sendToken()
+    await expect.poll(() => one.provider.isSynced).toBe(true)
+  })
+})
+
+describe('the door', () => {
+  test('asks of an upgrade only a trusted page and a room that exists', async () => {
+    const roomId = await ada.openRoom()
+    expect(await knock(edge, door(roomId), { headers: { origin: 'https://evil.example' } })).toMatchObject({ slug: 'origin-untrusted' })
+    expect(await knock(edge, door('rm_00000000000000000000000000' as RoomId))).toMatchObject({ status: 404, slug: 'not-found' })
+    const { socket } = await knock(edge, door(roomId), { headers: { origin: ORIGIN } })
+    expect(socket).toBeDefined()
+    socket?.terminate()
+  })
+
+  test('tells a reused ticket, a foreign document and a second name from what it lets in', async () => {
+    const roomId = await ada.openRoom()
+    const other = await ada.openRoom()
+    const ticket = await ada.ticketTo(roomId)
+    const first = await raw(roomId)
+    const answer = frameOf(first, () => true)
+    first.send(tokenFrame(roomId, ticket))
+    expect([...bodyOf(await answer)].slice(0, 2)).toEqual([2, 2])
+    for (const [name, token] of [
+      [roomId, ticket],
+      [other, ada.accessToken],
+      [roomId, await ada.ticketTo(other)],
+      [roomId, 'a.b.c'],
+      [roomId, ''],
+    ] as const) {
+      const socket = await raw(roomId)
+      const refusal = frameOf(socket, () => true)
+      socket.send(tokenFrame(name, token))
+      expect([...bodyOf(await refusal)].slice(0, 2), `${name} ${token}`).toEqual([2, 1])
+    }
+    const second = frameOf(first, (frame) => bodyOf(frame)[0] === 2)
+    first.send(tokenFrame(`${roomId}\0other`, ada.accessToken))
+    expect([...bodyOf(await second)].slice(0, 2)).toEqual([2, 1])
+  })
+
+  test.each([
+    ['seventeen frames', (socket: WebSocket, id: string) => Array.from({ length: 17 }, () => socket.send(naming(id, 3)))],
+    ['more bytes than a greeting', (socket: WebSocket, id: string) => socket.send(naming(id, 0, 2, ...Array(70_000).fill(0)))],
+  ])('ends a socket that sends %s before its token', async (_, flood) => {
+    const roomId = await ada.openRoom()
+    const socket = await raw(roomId)
+    const closed = closeOf(socket)
+    flood(socket, roomId)
+    expect(await closed).toEqual({ code: 4413, reason: 'payload-too-large' })
+  })
+
+  test('ends a socket that shows no token in ten seconds, whatever else it sends', async () => {
+    const socket = await raw(await ada.openRoom())
+    const closed = closeOf(socket)
+    socket.send(Uint8Array.from([9]))
+    expect(await closed).toEqual({ code: 4401, reason: 'unauthenticated' })
+  })
+
+  test.each([
+    ['the server’s own broadcast', [6, 1, 120]],
+    ['the server’s own status', [8, 1]],
+    ['an unknown message', [77]],
+    ['an endless number', [255, 255, 255, 255, 255, 255, 255, 255, 255, 255]],
+    ['an update cut short', [0, 2, 200, 1]],
+    ['y-sweet’s echo', [102, 1]],
+  ])('%s ends its socket', async (_, bytes) => {
+    const roomId = await ada.openRoom()
+    const socket = await raw(roomId)
+    const admitted = frameOf(socket, () => true)
+    socket.send(tokenFrame(roomId, ada.accessToken))
+    await admitted
+    const closed = closeOf(socket)
+    socket.send(naming(roomId, ...bytes))
+    expect(await closed).toEqual({ code: 4400, reason: 'invalid-request' })
+  })
+})
