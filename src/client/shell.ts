@@ -5,6 +5,7 @@ import {
   decodeViewChunk,
   encodeViewChunk,
   type HelloFrame,
+  type PromptFrame,
   ShellFrame,
   VIEW_PING,
   VIEW_PING_SECONDS,
@@ -52,6 +53,11 @@ export interface ShellEvents {
   readonly gap: { readonly from: number; readonly to: number }
   /** The remote program ended; all its output came before. */
   readonly exit: { readonly exitCode: number | null; readonly signal: string | null }
+  /** The host asks its opener something before it lets them in: a password, a code. */
+  readonly prompt: Omit<PromptFrame, 'type'> & {
+    /** As many answers as questions, in their order; they are kept nowhere. */
+    readonly answer: (answers: readonly string[]) => void
+  }
   /** Only the opener types and sets the size: this was dropped. */
   readonly refused: 'input' | 'resize'
   /** It is over for this viewer, after the status `closed`; as a rule a `Problem`. */
@@ -252,6 +258,11 @@ function obey(s: State, text: string): void {
     case 'gap': {
       const gap = s.output.skip(frame.to)
       return gap && s.output.tell(() => s.events.emit('gap', gap))
+    }
+    case 'prompt': {
+      const { type: _, ...asked } = frame
+      const answer = (answers: readonly string[]) => void tellShell(s, { type: 'answer', id: frame.id, answers: [...answers] })
+      return s.events.emit('prompt', { ...asked, answer })
     }
     case 'refused':
       if (frame.what === 'input') beWatcher(s)

@@ -32,6 +32,8 @@ export const FRAME = {
   ATTACHED: 0x1d,
   GAP: 0x1e,
   HOSTKEY: 0x1f,
+  PROMPT: 0x20,
+  ANSWER: 0x21,
 } as const
 /** The name of a frame type. */
 export type FrameName = keyof typeof FRAME
@@ -40,8 +42,8 @@ export type FrameName = keyof typeof FRAME
 export const FRAME_BYTES_MAX = 1024 * 1024
 /** Largest `len` before READY: a token fits, and a thousand strangers cannot make the relay hold much. */
 export const FRAME_BYTES_UNAUTHENTICATED_MAX = 16 * 1024
-/** Largest JSON payload: the longest command, escaped, inside a base64url token (256 KiB), the longest sealed credential (140 kB), and air. */
-export const CONTROL_BYTES_MAX = 512 * 1024
+/** Largest JSON payload: the longest command, escaped, inside a base64url token (256 KiB), four of the longest sealed credentials (140 kB), and air. */
+export const CONTROL_BYTES_MAX = 960 * 1024
 /** Most raw bytes in one DATA or EXTDATA: large enough to coalesce, small enough that a keystroke's echo never waits long. */
 export const DATA_BYTES_MAX = 256 * 1024
 /** Highest stream id of one link: ids only grow and are never reused, so this also bounds OPENs per link. */

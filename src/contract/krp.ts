@@ -3,22 +3,23 @@
  *
  *     dialer  HELLO{nonce}                relay  CHALLENGE{nonce, sealingKey}
  *     dialer  AUTH{token}                 relay  READY{proof}            proof: `relayProofInput` in `seal.ts`
- *     dialer  OPEN{grant, credential}     relay  OPENED | HOSTKEY? OPEN_FAIL
+ *     dialer  OPEN{grant, credential}     relay  OPENED | HOSTKEY? OPEN_FAIL, and PROMPT before it, which the dialer answers with ANSWER
  *     dialer  DATA ACK CREDIT RESIZE SIGNAL EOF CLOSE    relay  DATA EXTDATA ACK CREDIT EXIT CLOSE
  *     new link, higher epoch: dialer  ATTACH             relay  GAP? ATTACHED, then DATA under the new credit
  *
  * Offsets. Input has one offset space. Output has one too, shared by DATA (stdout) and EXTDATA (stderr), so their order survives.
  * ACK is cumulative and means "kept for good": the relay forgets acknowledged output, the dialer acknowledged input.
- * Between OPEN or ATTACH and its answer the dialer sends at most RESIZE and CLOSE.
+ * Between OPEN or ATTACH and its answer the dialer sends at most RESIZE, ANSWER and CLOSE.
  * CREDIT adds to what the other side may send beyond everything it was granted before. Replay after ATTACH also needs credit.
  * A shell whose output nobody acknowledges stands still (its channel is paused); output is never dropped while the shell lives.
  *
  * End. Each side ends a stream with one CLOSE and sends nothing on it afterwards; OPEN_FAIL stands for the relay's CLOSE. So the dialer answers
  * CLOSE and OPEN_FAIL with CLOSE, after which the relay forgets the shell. Without that answer an ended shell waits for ATTACH like a live one.
- * A scan ends with HOSTKEY and CLOSE. A lost link ends no shell: it detaches them all. A grant without pins: HOSTKEY and OPEN_FAIL.
+ * A scan ends with one HOSTKEY per key type and CLOSE. A lost link ends no shell: it detaches them all. A grant without pins: HOSTKEY and OPEN_FAIL.
  */
 import * as z from 'zod'
 import { CONTROL_BYTES_MAX, encodeFrame, type FrameName, KrpError, LINK_ERRORS, type LinkErrorCode } from './krp-frame.ts'
+import { base64url, Identifier, SealedCredential, SealingPublicJwk } from './krp-secret.ts'
 
 /** The version that HELLO and CHALLENGE name. */
 export const KRP_VERSION = 1
@@ -47,6 +48,16 @@ export const DETACH_SECONDS_MAX = 24 * 3600
 export const REMOTE_COMMAND_CHARS_MAX = 32_768
 /** Longest run of exec. */
 export const EXEC_SECONDS_MAX = 24 * 3600
+/** Hosts through which one target may be reached. */
+export const JUMPS_MAX = 3
+/** Seconds between keepalives when a grant says nothing: a dead target is found within a minute and a half. */
+export const KEEPALIVE_SECONDS_DEFAULT = 30
+/** Questions that a target may ask at once, and how often it may ask: an OTP after a password, and air. */
+export const PROMPTS_MAX = 8
+/** Longest answer to a question, UTF-16 units. */
+export const ANSWER_CHARS_MAX = 1_024
+/** How long a person may think about a question; sshd waits two minutes for a whole login. */
+export const PROMPT_SECONDS_MAX = 100
 /** Host keys that one host may have pinned: one per type and room for a rotation. */
 export const PINS_MAX = 16
 /** Streams of one link; sshd's MaxSessions and MaxStartups make more pointless per host, a bulk run needs some tens. */
@@ -64,15 +75,8 @@ const controlless = (chars: number) =>
     // biome-ignore lint/suspicious/noControlCharactersInRegex: refusing control characters is the point.
     .regex(/^[^\u0000-\u001f\u007f]*$/)
     .refine((text) => !/\p{Surrogate}/u.test(text), 'has a lone surrogate')
-const base64url = (charsMin: number, charsMax: number) =>
-  z
-    .string()
-    .min(charsMin)
-    .max(charsMax)
-    .regex(/^[A-Za-z0-9_-]+$/)
 const Nonce = base64url(43, 43)
 const Offset = z.int().min(0).max(Number.MAX_SAFE_INTEGER)
-const Identifier = z.string().regex(/^[A-Za-z0-9_.:-]{1,128}$/)
 const CompactToken = z
   .string()
   .max(CONTROL_BYTES_MAX)
@@ -120,13 +124,46 @@ export const RemoteCommand = z
   .max(REMOTE_COMMAND_CHARS_MAX)
   .refine((text) => !text.includes('\0') && !/\p{Surrogate}/u.test(text), 'has NUL or a lone surrogate')
 
-const Target = { host: TargetHost, port: TargetPort }
-const Login = { ...Target, username: controlless(128), pins: z.array(HostKeyPin).max(PINS_MAX), env: RemoteEnv.default({}) }
+/** `modern` is the allow-list of today; `legacy` adds CBC, SHA-1 and small groups for gear that knows nothing else. */
+export const AlgorithmChoice = z.enum(['modern', 'legacy'])
+/** Which algorithms may be negotiated. */
+export type AlgorithmChoice = z.infer<typeof AlgorithmChoice>
+
+const Target = {
+  host: TargetHost,
+  port: TargetPort,
+  /** Absent: modern. */
+  algorithms: AlgorithmChoice.optional(),
+  /** Pause between keepalives; 0 sends none. Absent: `KEEPALIVE_SECONDS_DEFAULT`. */
+  keepaliveSeconds: z.int().min(0).max(3_600).optional(),
+}
+
+/** A host on the way to the target, with pins and a credential of its own. */
+export const Jump = z.strictObject({ ...Target, username: controlless(128), pins: z.array(HostKeyPin).min(1).max(PINS_MAX) })
+/** A host on the way to the target. */
+export type Jump = z.infer<typeof Jump>
+
+/** From the first, which the relay dials, to the last, which reaches the target. */
+const jumps = z.array(Jump).max(JUMPS_MAX).optional()
+const Login = { ...Target, jumps, username: controlless(128), pins: z.array(HostKeyPin).max(PINS_MAX), env: RemoteEnv.default({}) }
+const seconds = z
+  .int()
+  .min(1)
+  .max(366 * 86_400)
 const detachSeconds = z.int().min(0).max(DETACH_SECONDS_MAX).default(DETACH_SECONDS_DEFAULT)
 
 /** What one OPEN may do. All of it is signed: what the grant does not say does not happen. Empty `pins` make the relay report the key and refuse. */
 export const GrantRequest = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('shell'), ...Login, pty: Pty, detachSeconds }),
+  z.strictObject({
+    kind: z.literal('shell'),
+    ...Login,
+    pty: Pty,
+    detachSeconds,
+    /** Without input for so long the shell is ended. */
+    idleSeconds: seconds.optional(),
+    /** After so long the shell is ended in any case. */
+    lifeSeconds: seconds.optional(),
+  }),
   z.strictObject({
     kind: z.literal('exec'),
     ...Login,
@@ -137,7 +174,7 @@ export const GrantRequest = z.discriminatedUnion('kind', [
     outputBytesMax: z.int().min(1).optional(),
     detachSeconds,
   }),
-  z.strictObject({ kind: z.literal('scan'), ...Target }),
+  z.strictObject({ kind: z.literal('scan'), ...Target, jumps }),
 ])
 /** What one OPEN may do. */
 export type GrantRequest = z.infer<typeof GrantRequest>
@@ -176,28 +213,6 @@ export const GrantClaims = z.strictObject({ ...claims, shell: Identifier, reques
 /** Claims of the token in OPEN. */
 export type GrantClaims = z.infer<typeof GrantClaims>
 
-/** The relay's public sealing key, an X25519 JWK. */
-export const SealingPublicJwk = z.strictObject({ kty: z.literal('OKP'), crv: z.literal('X25519'), x: base64url(43, 43), kid: Identifier })
-/** The relay's public sealing key. */
-export type SealingPublicJwk = z.infer<typeof SealingPublicJwk>
-
-/** A credential that only the relay with key `kid` can open, and only for the grant whose AAD it was sealed with (`seal.ts`). */
-export const SealedCredential = z.strictObject({ kid: Identifier, epk: base64url(43, 43), ciphertext: base64url(22, 140_000) })
-/** A sealed credential. */
-export type SealedCredential = z.infer<typeof SealedCredential>
-
-/** Plaintext inside a sealed credential, as JSON. An RSA-4096 key in PEM is 3.3 kB; the bound leaves room to spare. */
-export const RelayCredential = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('password'), password: z.string().min(1).max(16_384) }),
-  z.strictObject({
-    kind: z.literal('private-key'),
-    privateKey: z.string().min(1).max(16_384),
-    passphrase: z.string().min(1).max(1_024).optional(),
-  }),
-])
-/** Plaintext inside a sealed credential. */
-export type RelayCredential = z.infer<typeof RelayCredential>
-
 /** Why an OPEN or ATTACH was refused. None of them carries a byte that the target sent. */
 export const OPEN_PROBLEMS = {
   'grant-invalid': 'The grant is not valid for this link.',
@@ -220,6 +235,8 @@ export const OPEN_PROBLEMS = {
   'no-common-algorithm': 'The target offers no algorithm that is allowed.',
   'credential-invalid': 'The credential is missing, was not sealed for this grant, or cannot be used.',
   'login-refused': 'The target refused the user or the credential.',
+  'prompt-unanswered': 'Nobody answered what the target asked.',
+  'jump-refused': 'The host before it does not reach the target.',
   'request-refused': 'The target refused the shell, the command or the terminal.',
   internal: 'Something failed in the relay.',
 } as const
@@ -230,9 +247,19 @@ export type OpenProblem = keyof typeof OPEN_PROBLEMS
 export const SIGNALS = ['HUP', 'INT', 'QUIT', 'TERM', 'KILL', 'USR1', 'USR2'] as const
 
 /** Why a stream ended. `done`: it ran to its end; `gone`: the target's connection broke; the others name who ended it. */
-export const CLOSE_REASONS = ['done', 'gone', 'dialer', 'detached-too-long', 'draining', 'internal'] as const
+export const CLOSE_REASONS = ['done', 'gone', 'dialer', 'detached-too-long', 'idle', 'expired', 'draining', 'internal'] as const
 
 const credit = z.int().min(1).max(CREDIT_BYTES_MAX)
+const spoken = z.string().max(1_024)
+
+/** Questions of a target: what is asked, and whether the answer may be seen. */
+export const Prompts = z.strictObject({
+  name: spoken,
+  instruction: spoken,
+  prompts: z.array(z.strictObject({ text: spoken, isEchoed: z.boolean() })).max(PROMPTS_MAX),
+})
+/** Questions of a target. */
+export type Prompts = z.infer<typeof Prompts>
 
 /** The JSON payload of every frame but DATA and EXTDATA. */
 export const CONTROL = {
@@ -244,6 +271,9 @@ export const CONTROL = {
     nonce: Nonce,
     sealingKey: SealingPublicJwk,
     heartbeatSeconds: z.int().min(1).max(300),
+    /** How full the relay is, 0 to 1, and whether it takes new shells: a dialer with a choice goes elsewhere. */
+    load: z.number().min(0).max(1),
+    isDraining: z.boolean(),
   }),
   AUTH: z.strictObject({ token: CompactToken }),
   /** `kid` names the relay's Ed25519 key that the dialer has pinned; `proof` is its signature over `relayProofInput`. */
@@ -257,12 +287,26 @@ export const CONTROL = {
   OPEN: z.strictObject({
     grant: CompactToken,
     credential: SealedCredential.optional(),
+    /** One for each of the grant's jumps, in their order. */
+    jumpCredentials: z.array(SealedCredential).max(JUMPS_MAX).optional(),
     creditBytes: credit,
     traceparent: Traceparent.optional(),
   }),
   /** `creditBytes` is how much input the relay takes before its first CREDIT; `hostKey` is the pin that matched. */
   OPENED: z.strictObject({ creditBytes: credit, hostKey: HostKeyPin }),
-  OPEN_FAIL: z.strictObject({ code: z.enum(Object.keys(OPEN_PROBLEMS) as [OpenProblem, ...OpenProblem[]]) }),
+  /** `jump` says at which of the grant's jumps it went wrong; absent: at the target itself. */
+  OPEN_FAIL: z.strictObject({
+    code: z.enum(Object.keys(OPEN_PROBLEMS) as [OpenProblem, ...OpenProblem[]]),
+    jump: z
+      .int()
+      .min(0)
+      .max(JUMPS_MAX - 1)
+      .optional(),
+  }),
+  /** What the target asks a person (RFC 4256 §3.2), before OPENED. Its words, cleaned of control characters. */
+  PROMPT: z.strictObject({ id: z.int().min(1), ...Prompts.shape }),
+  /** From the dialer: the answers as a JSON array, sealed as the credential was, with `prompt <id>` for a grant id. */
+  ANSWER: z.strictObject({ id: z.int().min(1), answers: SealedCredential }),
   ACK: z.strictObject({ offset: Offset }),
   CREDIT: z.strictObject({ bytes: credit }),
   RESIZE: Pty.omit({ term: true }),
@@ -274,7 +318,7 @@ export const CONTROL = {
     code: z.int().nullable(),
     signal: z.string().max(32).nullable(),
     killed: z.enum(['confirmed', 'unconfirmed']).optional(),
-    cause: z.enum(['timeout', 'output-limit', 'dialer', 'draining', 'detached-too-long']).optional(),
+    cause: z.enum(['timeout', 'output-limit', 'dialer', 'draining', 'detached-too-long', 'idle', 'expired']).optional(),
     offset: Offset,
   }),
   /** Ends the stream. Each side sends it once; nothing follows it from that side. From the dialer it ends the shell itself. */

@@ -2,6 +2,7 @@ import { auditEndpoints } from './audit.ts'
 import { emailEndpoints } from './email.ts'
 import { factorEndpoints } from './factors.ts'
 import { healthEndpoints } from './health.ts'
+import { hostEndpoints } from './hosts.ts'
 import { identityEndpoints } from './identity.ts'
 import { invitationEndpoints } from './invitations.ts'
 import { keyEndpoints } from './keys.ts'
@@ -13,6 +14,7 @@ import { roomInviteEndpoints } from './room-invites.ts'
 import { roomEndpoints, roomSockets } from './rooms.ts'
 import { sessionEndpoints } from './sessions.ts'
 import { shellEndpoints, shellSockets } from './shell.ts'
+import { sshCaEndpoints } from './ssh-ca.ts'
 
 /** Every HTTP operation of the product. The only place that lists them all. */
 export const endpoints = {
@@ -29,6 +31,8 @@ export const endpoints = {
   ...auditEndpoints,
   ...roomEndpoints,
   ...roomInviteEndpoints,
+  ...hostEndpoints,
+  ...sshCaEndpoints,
   ...shellEndpoints,
   ...healthEndpoints,
 }

@@ -4,7 +4,8 @@
  * A seal: fresh X25519 key E; secret = X25519(E, relay key); HKDF-SHA256(secret, salt = E public | relay public, info = `SEAL_INFO`) gives a
  * 32-byte AES-256-GCM key and a 12-byte IV (used once, because E is); the AAD binds the credential to one grant.
  */
-import type { HostKeyPin, SealedCredential, SealingPublicJwk } from './krp.ts'
+import type { HostKeyPin } from './krp.ts'
+import type { SealedCredential, SealingPublicJwk } from './krp-secret.ts'
 
 /** A relay's private sealing key, an X25519 JWK. */
 export interface SealingPrivateJwk extends SealingPublicJwk {
@@ -20,16 +21,22 @@ export interface SealBinding {
   readonly relayKeyId: string
   /** `jti` of the grant that the credential travels with. */
   readonly jti: string
+  /** The hosts on the way there, as `host port`, from the first; a secret of a host behind a jump host opens for no other way. */
+  readonly via?: readonly string[]
 }
 
 const SEAL_INFO = utf8('parvis krp/1 credential')
 const PROOF_CONTEXT = utf8('parvis krp/1 relay proof\n')
 
-/** The AAD: `shell|host|port|sha256(pins)|relayKeyId|jti` in UTF-8; pins as sorted lines `type fingerprint`, their hash in base64url. */
+/**
+ * The AAD: `shell|host|port|sha256(pins)|relayKeyId|jti|sha256(via)` in UTF-8; pins as sorted lines `type fingerprint`, the way as lines
+ * `host port`, their hashes in base64url.
+ */
 export async function sealAad(binding: SealBinding): Promise<Uint8Array<ArrayBuffer>> {
   const pins = binding.pins.map((pin) => `${pin.type} ${pin.fingerprint}`).sort()
   const pinsHash = encodeBase64url(await sha256(utf8(pins.join('\n'))))
-  const parts = [binding.shell, binding.host, String(binding.port), pinsHash, binding.relayKeyId, binding.jti]
+  const viaHash = encodeBase64url(await sha256(utf8((binding.via ?? []).join('\n'))))
+  const parts = [binding.shell, binding.host, String(binding.port), pinsHash, binding.relayKeyId, binding.jti, viaHash]
   if (parts.some((part) => part.includes('|'))) throw new TypeError('a seal binding holds no "|"')
   return utf8(parts.join('|'))
 }
@@ -135,3 +142,7 @@ function concat(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
 function utf8(text: string): Uint8Array<ArrayBuffer> {
   return new Uint8Array(new TextEncoder().encode(text))
 }
+
+/** How a way is written in a binding: the hosts before the one at `index`. */
+export const viaOf = (jumps: readonly { readonly host: string; readonly port: number }[], index: number = jumps.length): string[] =>
+  jumps.slice(0, index).map(({ host, port }) => `${host} ${port}`)

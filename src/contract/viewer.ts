@@ -3,6 +3,7 @@
  *
  *     viewer  attach{since, clientId}     shell  hello{role, offsets, size, state}     then gap? and output from `since` on
  *     viewer  input(binary) resize ack    shell  output(binary) accepted resend resized gap state exit refused
+ *     viewer  answer                      shell  prompt
  *
  * Binary messages, both ways: `u64 offset (big-endian) | bytes`. Output has one offset space for all viewers; input has one per `clientId`.
  *
@@ -14,6 +15,9 @@
  * with the same `clientId` it sends again from `hello.inputOffset`; on `resend` (the object behind the socket was replaced) from that offset.
  * The shell drops bytes it already took, so no keystroke is lost or doubled.
  *
+ * Login. While the state is `connecting` the host may ask its opener something: `prompt`, answered by `answer` with the same id. What was answered
+ * goes sealed to the relay and is kept nowhere.
+ *
  * `hello` may already name a final state; what is kept, `exit` and `state` still follow it.
  *
  * Life. The text message `ping` is answered `pong` without waking the shell; send one at least every `VIEW_PING_SECONDS`, a viewer that is
@@ -21,7 +25,7 @@
  * Other close codes are 4000 + the status of the problem named by the reason: 4401 asks to come back with a fresh token.
  */
 import * as z from 'zod'
-import { PTY_SIDE_MAX } from './krp.ts'
+import { ANSWER_CHARS_MAX, PROMPTS_MAX, PTY_SIDE_MAX } from './krp.ts'
 import { ShellState } from './shell.ts'
 
 /** Most unacknowledged output in flight to one viewer: 10 MB/s over a 50 ms round trip. */
@@ -32,8 +36,8 @@ export const VIEW_ACK_BYTES = 64 * 1024
 export const VIEW_INPUT_WINDOW_BYTES = 64 * 1024
 /** Most bytes of one input message. */
 export const VIEW_INPUT_BYTES_MAX = 16 * 1024
-/** Longest text message of a viewer, in UTF-16 units: every frame fits many times over. */
-export const VIEW_FRAME_CHARS_MAX = 1024
+/** Longest text message of a viewer, in UTF-16 units: every frame fits, a full set of long answers too. */
+export const VIEW_FRAME_CHARS_MAX = 16_384
 /** A viewer must attach this soon after the upgrade. */
 export const VIEW_ATTACH_SECONDS = 10
 /** A viewer pings at least this often. */
@@ -61,6 +65,15 @@ export const AttachFrame = z.strictObject({
 /** The first frame. */
 export type AttachFrame = z.infer<typeof AttachFrame>
 
+/** What the opener answers to a `prompt`, as many answers as questions. */
+export const AnswerFrame = z.strictObject({
+  type: z.literal('answer'),
+  id: z.int().min(1),
+  answers: z.array(z.string().max(ANSWER_CHARS_MAX)).max(PROMPTS_MAX),
+})
+/** What the opener answers to a `prompt`. */
+export type AnswerFrame = z.infer<typeof AnswerFrame>
+
 /** Every text frame of a viewer but `ping`. */
 export const ViewerFrame = z.discriminatedUnion('type', [
   AttachFrame,
@@ -68,6 +81,7 @@ export const ViewerFrame = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('ack'), offset: Offset }),
   /** The opener's terminal has a new size. */
   z.strictObject({ type: z.literal('resize'), columns: Columns, rows: Rows }),
+  AnswerFrame,
 ])
 /** Every text frame of a viewer but `ping`. */
 export type ViewerFrame = z.infer<typeof ViewerFrame>
@@ -93,9 +107,21 @@ export const HelloFrame = z.object({
 /** The answer to `attach`. */
 export type HelloFrame = z.infer<typeof HelloFrame>
 
+/** The host asks its opener something before it lets them in (RFC 4256): in order, and whether an answer may be seen. */
+export const PromptFrame = z.object({
+  type: z.literal('prompt'),
+  id: z.int().min(1),
+  name: z.string(),
+  instruction: z.string(),
+  prompts: z.array(z.object({ text: z.string(), isEchoed: z.boolean() })),
+})
+/** The host asks its opener something. */
+export type PromptFrame = z.infer<typeof PromptFrame>
+
 /** Every text frame of a shell but `pong`. */
 export const ShellFrame = z.discriminatedUnion('type', [
   HelloFrame,
+  PromptFrame,
   /** The shell changed its state; `reason` is for people. */
   z.object({ type: z.literal('state'), state: ShellState, reason: z.string().optional() }),
   /** How the remote program ended; all its output was sent before. */

@@ -3,48 +3,91 @@ import { Refusal } from './refusal.ts'
 
 /** sshd refuses strangers above MaxStartups (10 by default), which would hit every tenant of the relay. */
 const HANDSHAKES_PER_TARGET_MAX = 8
+/** So that a tenant whose logins take long, or whose people think, leaves places to others. */
+const HANDSHAKES_PER_TENANT_MAX = 4
 const FAILURE_WINDOW_MS = 60_000
+/** Tenants that may use up their failures at one target before it rests for all who were never let in. */
+const TENANTS_FAILING_MAX = 2
+/** A login that was let in this recently is known to be good, so it does not wait for the failures of others. */
+const PROVEN_MS = 86_400_000
 /** Forgets the oldest beyond this, so that a scan over many targets cannot fill memory. */
-const FAILURE_ENTRIES_MAX = 10_000
+const ENTRIES_MAX = 10_000
 
-/** Care for targets: few handshakes at once, and a pause for a tenant whose logins fail, before the target bars the relay for all. */
+/** Whose login, as whom, and where. */
+export interface LoginName {
+  readonly tenant: string
+  readonly target: string
+  readonly username: string
+}
+
+/**
+ * Care for targets: few handshakes at once, and a pause after failed logins. sshd counts failures by address, which is the relay's for every
+ * tenant. So each login (tenant, target, user) has a budget of its own; those that were never let in draw on one of their tenant besides, and
+ * on one that all tenants share at the target. One tenant's bad passwords neither ban the relay nor hold up a login that works.
+ */
 export interface TargetBudget {
   /** Waits for a place among the handshakes at this target. @throws Refusal target-backoff, target-timeout */
-  enter(tenant: string, target: string, deadlineMs: number): Promise<HandshakePlace>
+  enter(name: LoginName, deadlineMs: number): Promise<HandshakePlace>
 }
 
 /** A place among the handshakes at one target. */
 export interface HandshakePlace {
-  leave(outcome: 'login-refused' | 'other'): void
+  leave(outcome: 'login-refused' | 'ready' | 'other'): void
 }
 
 /** An empty budget on the given clock, milliseconds. */
 export function createTargetBudget(failuresPerMinuteMax: number, now: () => number = () => performance.now()): TargetBudget {
   const gates = new Map<string, Gate>()
-  const failures = new Map<string, number[]>()
+  const failures = new Map<string, readonly number[]>()
+  const proven = new Map<string, number>()
 
-  const recent = (name: string): number[] => (failures.get(name) ?? []).filter((at) => now() - at < FAILURE_WINDOW_MS)
-  const countFailure = (name: string): void => {
-    const list = [...recent(name), now()].slice(-failuresPerMinuteMax)
-    failures.delete(name)
-    failures.set(name, list)
-    const oldest = failures.keys().next().value
-    if (failures.size > FAILURE_ENTRIES_MAX && oldest !== undefined) failures.delete(oldest)
+  const recent = (name: string): readonly number[] => (failures.get(name) ?? []).filter((at) => now() - at < FAILURE_WINDOW_MS)
+  const budgetsOf = (login: string, own: string, target: string): readonly (readonly [name: string, max: number])[] => [
+    [login, failuresPerMinuteMax],
+    [own, failuresPerMinuteMax],
+    [target, TENANTS_FAILING_MAX * failuresPerMinuteMax],
+  ]
+  const gateFor = (name: string, places: number): Gate => {
+    const gate = gates.get(name) ?? createGate(places)
+    gates.set(name, gate)
+    return gate
+  }
+  const leave = (name: string, gate: Gate): void => {
+    gate.leave()
+    if (gate.isIdle()) gates.delete(name)
   }
   return {
-    async enter(tenant, target, deadlineMs) {
-      const name = `${tenant}\0${target}`
-      if (recent(name).length >= failuresPerMinuteMax) throw new Refusal('target-backoff')
-      const gate = gates.get(target) ?? createGate(HANDSHAKES_PER_TARGET_MAX)
-      gates.set(target, gate)
-      await gate.enter(deadlineMs)
+    async enter({ tenant, target, username }, deadlineMs) {
+      const own = `${tenant}\0${target}`
+      const login = `${own}\0${username}`
+      const isProven = now() - (proven.get(login) ?? Number.NEGATIVE_INFINITY) < PROVEN_MS
+      const budgets = budgetsOf(login, own, target).slice(0, isProven ? 1 : undefined)
+      if (budgets.some(([name, max]) => recent(name).length >= max)) throw new Refusal('target-backoff')
+      const deadlineAt = performance.now() + deadlineMs
+      const ownGate = gateFor(own, HANDSHAKES_PER_TENANT_MAX)
+      await ownGate.enter(deadlineMs)
+      const gate = gateFor(target, HANDSHAKES_PER_TARGET_MAX)
+      try {
+        await gate.enter(Math.max(1, deadlineAt - performance.now()))
+      } catch (error) {
+        leave(own, ownGate)
+        throw error
+      }
       return {
         leave(outcome) {
-          if (outcome === 'login-refused') countFailure(name)
-          gate.leave()
-          if (gate.isIdle()) gates.delete(target)
+          if (outcome === 'login-refused') for (const [name] of budgets) keep(failures, name, [...recent(name), now()])
+          if (outcome === 'ready') keep(proven, login, now())
+          leave(target, gate)
+          leave(own, ownGate)
         },
       }
     },
   }
+}
+
+function keep<T>(map: Map<string, T>, name: string, value: T): void {
+  map.delete(name)
+  map.set(name, value)
+  const oldest = map.keys().next().value
+  if (map.size > ENTRIES_MAX && oldest !== undefined) map.delete(oldest)
 }

@@ -48,6 +48,29 @@ export async function resolveTarget(
   return addresses
 }
 
+/** Ranges of a private network, which a jump host is there to reach (RFC 1918, RFC 6598, RFC 4193). */
+const PRIVATE_RANGES: readonly string[] = ['private', 'carrierGradeNat', 'uniqueLocal']
+
+/**
+ * A target behind a jump host: the port must be allowed, and a literal address public, private or allowed by the operator; neither the jump host
+ * itself nor a cloud's metadata service. Names are the jump host's to resolve.
+ *
+ * @throws Refusal target-forbidden
+ */
+export function checkForwarded(target: { host: string; port: number }, policy: EgressPolicy): readonly string[] {
+  const { host, port } = target
+  if (policy.allowTargets.length > 0 && isExactlyAllowed({ address: host, port }, policy)) return [host]
+  if (!policy.allowPorts.includes(port)) throw new Refusal('target-forbidden')
+  if (isIP(host) === 0) {
+    if (looksNumeric(host) || /^localhost\.?$|\.localhost\.?$/i.test(host)) throw new Refusal('target-forbidden')
+    return [host]
+  }
+  const ip = ipaddr.process(host)
+  const isPrivate = PRIVATE_RANGES.includes(ip.range()) && !isInside(ip, policy.denyCidrs)
+  if (!isPrivate && !isAddressAllowed(host, policy, new Set())) throw new Refusal('target-forbidden')
+  return [host]
+}
+
 function isExactlyAllowed({ address, port }: ExactTarget, policy: EgressPolicy): boolean {
   if (isIP(address) === 0 || address.includes('%')) return false
   const ip = ipaddr.process(address)

@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 
 /** Most bytes and lines before the identification line (RFC 4253 §4.2 allows any; a flood of them costs seconds of CPU). */
@@ -6,6 +5,8 @@ const PREFACE_BYTES_MAX = 8 * 1024
 const PREFACE_LINES_MAX = 50
 /** RFC 4253 §4.2: the identification line, CR LF included. */
 const IDENT_BYTES_MAX = 255
+/** What a stranger may say before it has let us in: a key exchange and a banner take a few kilobytes. */
+const STRANGER_BYTES_MAX = 256 * 1024
 /** What may wait for a target that does not read: more than a full SSH window, so an honest one never gets here. */
 const OUTGOING_BYTES_MAX = 8 * 1024 * 1024
 
@@ -16,12 +17,15 @@ export interface Guard {
   isSsh(): boolean
   /** Whether the target was cut for what it sent before it. */
   isCut(): boolean
+  /** It has let us in: from now on windows bound what it says. */
+  trust(): void
 }
 
-/** Stands between `socket` and the SSH library. Closing either side closes the other. */
-export function createGuard(socket: Socket): Guard {
+/** Stands between `socket`, or a tunnel through another host, and the SSH library. Closing either side closes the other. */
+export function createGuard(socket: Duplex): Guard {
   let preface: Buffer | undefined = Buffer.alloc(0)
   let isCut = false
+  let strangerBytes = 0
 
   const sock = new Duplex({
     read: () => {
@@ -45,6 +49,8 @@ export function createGuard(socket: Socket): Guard {
   }
   socket.on('data', (chunk: Buffer) => {
     if (sock.writableLength + socket.writableLength > OUTGOING_BYTES_MAX) return cut()
+    strangerBytes += chunk.length
+    if (strangerBytes > STRANGER_BYTES_MAX) return cut()
     const ready = preface === undefined ? chunk : readPreface(Buffer.concat([preface, chunk]))
     if (ready === 'cut') return cut()
     if (ready === 'more') {
@@ -57,7 +63,10 @@ export function createGuard(socket: Socket): Guard {
   socket.on('end', () => sock.push(null))
   socket.on('error', (error) => sock.destroy(error))
   socket.on('close', () => sock.destroy())
-  return { sock, isSsh: () => preface === undefined, isCut: () => isCut }
+  const trust = (): void => {
+    strangerBytes = Number.NEGATIVE_INFINITY
+  }
+  return { sock, isSsh: () => preface === undefined, isCut: () => isCut, trust }
 }
 
 /** What follows the greeting lines, from the identification line on; `more` while it is not whole, `cut` when it can never be sane. */

@@ -1,5 +1,5 @@
 import { randomBytes, sign } from 'node:crypto'
-import { decodeControl, encodeControl, KRP_VERSION, type LinkClaims } from '../contract/krp.ts'
+import { type ControlBody, decodeControl, encodeControl, KRP_VERSION, type LinkClaims } from '../contract/krp.ts'
 import { encodeFrame, type Frame, KrpError } from '../contract/krp-frame.ts'
 import { relayProofInput } from '../contract/seal.ts'
 import type { RelayConfig } from './config.ts'
@@ -10,6 +10,8 @@ export interface HandshakeDeps {
   readonly config: Pick<RelayConfig, 'id' | 'signing' | 'sealing' | 'limits'>
   readonly trust: TokenTrust
   readonly replay: ReplayCache
+  /** How full the relay is now, and whether it is about to leave. */
+  readonly standing: () => Pick<ControlBody<'CHALLENGE'>, 'load' | 'isDraining'>
 }
 
 /** The relay's half of the mutual authentication of one link, in two steps. */
@@ -21,7 +23,7 @@ export interface Handshake {
 }
 
 /** A fresh nonce makes every handshake its own: a token or a proof of another link fits nowhere. */
-export function createHandshake({ config, trust, replay }: HandshakeDeps): Handshake {
+export function createHandshake({ config, trust, replay, standing }: HandshakeDeps): Handshake {
   const nonce = randomBytes(32).toString('base64url')
   const { kty, crv, x, kid } = config.sealing
   let hello: { readonly nonce: string; readonly frame: Uint8Array } = { nonce: '', frame: new Uint8Array() }
@@ -31,6 +33,7 @@ export function createHandshake({ config, trust, replay }: HandshakeDeps): Hands
     nonce,
     sealingKey: { kty, crv, x, kid },
     heartbeatSeconds: config.limits.heartbeatSeconds,
+    ...standing(),
   })
   return {
     challenge(frame) {

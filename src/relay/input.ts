@@ -17,6 +17,8 @@ export interface Input {
   /** Input ends at `offset`; saying so twice is fine. @throws KrpError offset-range */
   end(offset: number): void
   acceptedOffset(): number
+  /** When input last came, on the clock of `performance`; the beginning counts. */
+  heardAt(): number
 }
 
 interface InputDeps {
@@ -36,6 +38,7 @@ export function createInput({ channel, sock, windowBytes, isAlive }: InputDeps):
   let owedBytes = 0
   let endOffset: number | undefined
   let isAckDue = false
+  let heardAt = performance.now()
 
   const isOpen = (): boolean => isAlive() && channel.writable && !channel.writableEnded
   const acknowledgeSoon = (): void => {
@@ -85,6 +88,7 @@ export function createInput({ channel, sock, windowBytes, isAlive }: InputDeps):
       acknowledgeSoon()
       if (fresh.length === 0) return
       acceptedOffset = end
+      heardAt = performance.now()
       write(fresh)
     },
     end(offset) {
@@ -94,5 +98,6 @@ export function createInput({ channel, sock, windowBytes, isAlive }: InputDeps):
       if (isOpen()) channel.end()
     },
     acceptedOffset: () => acceptedOffset,
+    heardAt: () => heardAt,
   }
 }

@@ -1,28 +1,19 @@
 import type { ClientChannel } from 'ssh2'
-import type { ControlBody, GrantClaims, GrantRequest, HostKeyPin, LinkClaims } from '../contract/krp.ts'
-import type { SealingPrivateJwk } from '../contract/seal.ts'
-import type { TargetBudget } from './budget.ts'
-import { dialTarget } from './dial.ts'
-import { type EgressPolicy, type ResolveAddresses, resolveTarget } from './egress.ts'
-import { createGuard } from './guard.ts'
+import { type ControlBody, type GrantClaims, type GrantRequest, HostKeyType, type LinkClaims } from '../contract/krp.ts'
+import type { Ask } from './attempt.ts'
 import { errorFields, type Log } from './log.ts'
-import { type Login, openLogin } from './login.ts'
 import { type PresentedKey, Refusal } from './refusal.ts'
 import type { Registry, Reservation } from './registry.ts'
+import { connectRoute, type RouteDeps } from './route.ts'
 import { createShell, type Shell } from './shell.ts'
-import { connectSsh, openChannel, type SshConnection } from './ssh.ts'
+import { openChannel, type SshConnection } from './ssh.ts'
 import { type ReplayCache, type TokenTrust, verifyGrantToken } from './tokens.ts'
 
 /** What opening needs of the relay. */
-export interface OpeningDeps {
+export interface OpeningDeps extends RouteDeps {
   readonly trust: TokenTrust
   readonly replay: ReplayCache
   readonly registry: Registry
-  readonly sealing: SealingPrivateJwk
-  readonly egress: EgressPolicy
-  readonly resolve: ResolveAddresses
-  readonly budget: TargetBudget
-  readonly connectSeconds: number
   readonly detachSecondsMax: number
   readonly isDraining: () => boolean
 }
@@ -32,12 +23,14 @@ export interface Opening {
   readonly link: LinkClaims
   readonly open: ControlBody<'OPEN'>
   readonly log: Log
+  /** Asks whoever opens a shell what the target asks. */
+  readonly ask: (claims: GrantClaims) => Ask
   /** Aborted when the dialer closes the stream or the link dies. */
   readonly signal: AbortSignal
 }
 
-/** A live shell, or the host key that a scan found. */
-export type Opened = { readonly shell: Shell } | { readonly scanned: PresentedKey }
+/** A live shell, or the host keys that a scan found. */
+export type Opened = { readonly shell: Shell } | { readonly scanned: readonly PresentedKey[] }
 
 type LoginRequest = Exclude<GrantRequest, { kind: 'scan' }>
 
@@ -59,6 +52,7 @@ export async function openGrant(opening: Opening, deps: OpeningDeps): Promise<Op
     const refusal = error instanceof Refusal ? error : new Refusal('internal')
     log.warn('shell-refused', {
       code: refusal.code,
+      jump: refusal.jump,
       presented: refusal.presented?.fingerprint,
       ...(error instanceof Refusal ? {} : errorFields(error)),
     })
@@ -75,17 +69,47 @@ async function checkGrant({ open, link, log }: Opening, deps: OpeningDeps): Prom
   if (!isOfLink) throw new Refusal('grant-invalid')
   if (!deps.replay.take(claims.jti, claims.exp)) throw new Refusal('grant-replayed')
   const { hosts, ports } = link.caps
-  if (!hosts.includes(claims.request.host) || !ports.includes(claims.request.port)) throw new Refusal('grant-exceeds-link')
+  const places = [claims.request, ...(claims.request.jumps ?? [])]
+  if (!places.every(({ host, port }) => hosts.includes(host) && ports.includes(port))) throw new Refusal('grant-exceeds-link')
   return claims
 }
 
-async function scanTarget(claims: GrantClaims, opening: Opening, deps: OpeningDeps): Promise<PresentedKey> {
+/**
+ * A server shows one key per connection, so it is asked once for each type. A scan holds a place like a shell: it costs as much.
+ */
+async function scanTarget(claims: GrantClaims, opening: Opening, deps: OpeningDeps): Promise<readonly PresentedKey[]> {
+  const reservation = deps.registry.reserve({ tenant: claims.tenant, sub: claims.sub, shell: claims.shell })
   try {
-    const connection = await connectTarget({ claims, username: 'scan', pins: [], login: undefined }, opening, deps)
-    connection.guard.sock.destroy()
+    const found: PresentedKey[] = []
+    for (const type of HostKeyType.options) {
+      const key = await scanType({ ...claims, keyType: type }, opening, deps)
+      if (key !== undefined) found.push(key)
+    }
+    if (found.length === 0) throw new Refusal('no-common-algorithm')
+    return found
+  } finally {
+    reservation.release()
+  }
+}
+
+interface ScanClaims extends GrantClaims {
+  readonly keyType: HostKeyType
+}
+
+async function scanType(claims: ScanClaims, opening: Opening, deps: OpeningDeps): Promise<PresentedKey | undefined> {
+  const { open, signal } = opening
+  // A pin that no key can match: the target shows its key of this type and is refused.
+  const pins = [{ type: claims.keyType, fingerprint: '' }]
+  const jumpCredentials = open.jumpCredentials ?? []
+  try {
+    await connectRoute(
+      { claims, username: 'scan', pins, isLogin: false, credential: undefined, jumpCredentials, ask: undefined, signal },
+      deps,
+    )
   } catch (error) {
-    if (error instanceof Refusal && error.code === 'host-key-unknown' && error.presented !== undefined) return error.presented
-    throw error
+    if (!(error instanceof Refusal)) throw error
+    if (error.code !== 'host-key-mismatch' || error.jump !== undefined) throw error
+    return error.presented
   }
   throw new Refusal('internal')
 }
@@ -99,17 +123,17 @@ interface Granted {
 async function openShell(granted: Granted, opening: Opening, deps: OpeningDeps): Promise<Shell> {
   const { claims, request } = granted
   const reservation = deps.registry.reserve({ tenant: claims.tenant, sub: claims.sub, shell: claims.shell })
-  let login: Login | undefined
+  const { open, signal } = opening
   try {
-    // Without a pin the target will be refused, so the secret stays sealed.
-    login = request.pins.length === 0 ? undefined : await openLogin(claims, opening.open.credential, deps.sealing)
-    const connection = await connectTarget({ claims, username: request.username, pins: request.pins, login }, opening, deps)
-    return await startShell(granted, { connection, reservation, signal: opening.signal }, deps)
+    const { username, pins } = request
+    // A command is waited for by a machine; nobody is there to answer.
+    const ask = request.kind === 'shell' ? opening.ask(claims) : undefined
+    const route = { claims, username, pins, credential: open.credential, jumpCredentials: open.jumpCredentials ?? [], ask, signal }
+    const connection = await connectRoute({ ...route, isLogin: true }, deps)
+    return await startShell(granted, { connection, reservation, signal }, deps)
   } catch (error) {
     reservation.release()
     throw error
-  } finally {
-    login?.wipe()
   }
 }
 
@@ -130,6 +154,8 @@ async function startShell({ claims, request, log }: Granted, starting: Starting,
       timeoutSeconds: request.kind === 'exec' ? request.timeoutSeconds : undefined,
       outputBytesMax: request.kind === 'exec' ? request.outputBytesMax : undefined,
       detachSeconds: Math.min(request.detachSeconds, deps.detachSecondsMax),
+      idleSeconds: request.kind === 'shell' ? request.idleSeconds : undefined,
+      lifeSeconds: request.kind === 'shell' ? request.lifeSeconds : undefined,
       log,
       onGone: () => reservation.release(),
     })
@@ -142,7 +168,9 @@ async function startShell({ claims, request, log }: Granted, starting: Starting,
   try {
     const shell = await openChannel(connection.client, request, start)
     const { kex, cs } = connection.algorithms
-    log.info('shell-opened', { user: request.username, hostKey: connection.hostKey.fingerprint, kex, cipher: cs.cipher })
+    const { username: user, algorithms = 'modern', jumps = [] } = request
+    const way = { jumps: jumps.length, algorithms, kex, cipher: cs.cipher }
+    log.info('shell-opened', { user, hostKey: connection.hostKey.fingerprint, ...way })
     return shell
   } catch (error) {
     cut()
@@ -150,30 +178,5 @@ async function startShell({ claims, request, log }: Granted, starting: Starting,
   } finally {
     clearTimeout(timer)
     signal.removeEventListener('abort', cut)
-  }
-}
-
-interface Connecting {
-  readonly claims: GrantClaims
-  readonly username: string
-  readonly pins: readonly HostKeyPin[]
-  readonly login: Login | undefined
-}
-
-async function connectTarget({ claims, ...who }: Connecting, { signal }: Opening, deps: OpeningDeps): Promise<SshConnection> {
-  const { host, port } = claims.request
-  const deadlineAt = performance.now() + deps.connectSeconds * 1000
-  const leftMs = (): number => Math.max(1, deadlineAt - performance.now())
-  const addresses = await resolveTarget({ host, port }, deps.egress, deps.resolve)
-  const place = await deps.budget.enter(claims.tenant, `${addresses[0]} ${port}`, leftMs())
-  let outcome: 'login-refused' | 'other' = 'other'
-  try {
-    const socket = await dialTarget(addresses, port, { deadlineMs: leftMs(), signal })
-    return await connectSsh({ guard: createGuard(socket), ...who, deadlineMs: leftMs() }, signal)
-  } catch (error) {
-    if (error instanceof Refusal && error.code === 'login-refused') outcome = 'login-refused'
-    throw error
-  } finally {
-    place.leave(outcome)
   }
 }

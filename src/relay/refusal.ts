@@ -10,9 +10,16 @@ export class Refusal extends Error {
   override readonly name = 'Refusal'
   readonly code: OpenProblem
   readonly presented: PresentedKey | undefined
-  constructor(code: OpenProblem, presented?: PresentedKey) {
+  /** The index of the jump host where it happened; absent: at the target. */
+  readonly jump: number | undefined
+  constructor(code: OpenProblem, presented?: PresentedKey, jump?: number) {
     super(OPEN_PROBLEMS[code])
     this.code = code
     this.presented = presented
+    this.jump = jump
+  }
+  /** The same, on the way instead of at the end. */
+  at(jump: number): Refusal {
+    return new Refusal(this.code, this.presented, jump)
   }
 }

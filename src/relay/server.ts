@@ -82,6 +82,7 @@ function createLinkDeps(state: State): LinkDeps {
     connectSeconds: config.limits.connectSeconds,
     detachSecondsMax: config.limits.detachSecondsMax,
     isDraining: () => state.isDraining,
+    standing: () => ({ load: Math.min(1, registry.shellCount() / config.limits.shellsMax), isDraining: state.isDraining }),
     onReady(link) {
       leaveStrangers(state, link)
       if (state.isDraining) sendGoAway(link, config.limits.drainSeconds)

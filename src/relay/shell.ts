@@ -1,5 +1,6 @@
 import type { ClientChannel } from 'ssh2'
 import { type ControlBody, CREDIT_EXEC_BYTES, CREDIT_INTERACTIVE_BYTES } from '../contract/krp.ts'
+import { type Clock, createClock } from './clock.ts'
 import { createInput, type Input } from './input.ts'
 import type { Log } from './log.ts'
 import { createOutput, type Output } from './output.ts'
@@ -33,6 +34,10 @@ export interface ShellParts {
   readonly timeoutSeconds: number | undefined
   readonly outputBytesMax: number | undefined
   readonly detachSeconds: number
+  /** Without input for so long it is ended. */
+  readonly idleSeconds: number | undefined
+  /** After so long it is ended in any case. */
+  readonly lifeSeconds: number | undefined
   readonly log: Log
   readonly onGone: () => void
 }
@@ -61,6 +66,7 @@ export interface Shell {
   isGone: boolean
   timeoutTimer: NodeJS.Timeout | undefined
   waitTimer: NodeJS.Timeout | undefined
+  readonly clocks: readonly Clock[]
 }
 
 /** Takes over a channel: from here on the shell ends in one way and is forgotten once. */
@@ -93,6 +99,18 @@ export function createShell(parts: ShellParts): Shell {
     isGone: false,
     timeoutTimer: undefined,
     waitTimer: undefined,
+    clocks: [
+      createClock(
+        parts.idleSeconds,
+        () => shell.input.heardAt(),
+        () => stopShell(shell, 'idle'),
+      ),
+      createClock(
+        parts.lifeSeconds,
+        () => shell.startedAt,
+        () => stopShell(shell, 'expired'),
+      ),
+    ],
   }
   watchChannel(shell)
   if (parts.timeoutSeconds !== undefined) shell.timeoutTimer = setTimeout(() => stopShell(shell, 'timeout'), parts.timeoutSeconds * 1000)
@@ -197,6 +215,7 @@ function endShell(shell: Shell): void {
   if (shell.isEnded || !shell.isClosed || isStopping) return
   shell.isEnded = true
   clearTimeout(shell.timeoutTimer)
+  for (const clock of shell.clocks) clock.stop()
   closeConnection(shell.parts.connection)
   lingerShell(shell)
   if (shell.isDialerDone && shell.port === undefined) forgetShell(shell)
@@ -222,6 +241,7 @@ function forgetShell(shell: Shell): void {
   shell.isGone = true
   clearTimeout(shell.waitTimer)
   clearTimeout(shell.timeoutTimer)
+  for (const clock of shell.clocks) clock.stop()
   if (shell.port !== undefined && !shell.isTold) shell.port.send('CLOSE', { reason: closeReason(shell) })
   shell.port = undefined
   shell.output.detach()

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import ssh2, { type Algorithms, type Client, type ClientChannel, type NegotiatedAlgorithms, type PseudoTtyOptions } from 'ssh2'
+import ssh2, { type Client, type ClientChannel, type NegotiatedAlgorithms, type PseudoTtyOptions } from 'ssh2'
 import * as z from 'zod'
-import { HostKeyPin, HostKeyType, type Pty } from '../contract/krp.ts'
+import { type AlgorithmChoice, HostKeyPin, type Pty } from '../contract/krp.ts'
+import { algorithmsFor, isTerrapinProne } from './algorithms.ts'
+import type { Ask, Login } from './attempt.ts'
 import type { Guard } from './guard.ts'
-import type { Login } from './login.ts'
 import { type PresentedKey, Refusal } from './refusal.ts'
 
 /** An authenticated connection to one target. */
@@ -23,18 +24,15 @@ export interface SshRequest {
   readonly username: string
   readonly pins: readonly HostKeyPin[]
   readonly login: Login | undefined
+  readonly algorithms: AlgorithmChoice
+  readonly keepaliveSeconds: number
+  /** Asks a person what the target asks; absent where nobody could answer. */
+  readonly ask: Ask | undefined
   readonly deadlineMs: number
 }
 
-const KEX = ['curve25519-sha256', 'curve25519-sha256@libssh.org', 'ecdh-sha2-nistp256', 'ecdh-sha2-nistp384', 'ecdh-sha2-nistp521'] as const
-const CHACHA = 'chacha20-poly1305@openssh.com'
-const CIPHERS = ['aes256-gcm@openssh.com', 'aes128-gcm@openssh.com', 'aes256-ctr', 'aes192-ctr', 'aes128-ctr', CHACHA] as const
-const MACS = ['hmac-sha2-256-etm@openssh.com', 'hmac-sha2-512-etm@openssh.com', 'hmac-sha2-256', 'hmac-sha2-512'] as const
-
 /** Time for a target to close its side. */
 const CLOSE_GRACE_MS = 1_000
-/** Keepalive finds a dead target within a minute and a half. */
-const KEEPALIVE_MS = 30_000
 const KEEPALIVES_MISSED_MAX = 3
 
 /**
@@ -64,7 +62,18 @@ export function connectSsh(request: SshRequest, signal: AbortSignal): Promise<Ss
       guard.sock.destroy()
     }
     const refuseFor = (error: unknown): void => refuse(toRefusal({ error, phase, presented, pins, guard }))
-    const deadline = setTimeout(() => refuse(new Refusal('target-timeout')), request.deadlineMs)
+    const startDeadline = () => setTimeout(() => refuse(new Refusal('target-timeout')), request.deadlineMs)
+    let deadline = startDeadline()
+    // A person may think for longer than a target may be silent.
+    const ask: Ask | undefined =
+      request.ask &&
+      (async (prompts) => {
+        clearTimeout(deadline)
+        const answers = await request.ask?.(prompts)
+        if (answers === undefined) refuse(new Refusal('prompt-unanswered'))
+        else deadline = startDeadline()
+        return answers
+      })
     signal.addEventListener('abort', () => refuse(new Refusal('target-timeout')), { once: true })
     if (signal.aborted) return refuse(new Refusal('target-timeout'))
     // Stays for the life of the connection: an error event without a listener would end the process.
@@ -78,6 +87,7 @@ export function connectSsh(request: SshRequest, signal: AbortSignal): Promise<Ss
     })
     client.on('ready', () => {
       clearTimeout(deadline)
+      guard.trust()
       if (presented === undefined || algorithms === undefined) return refuse(new Refusal('internal'))
       phase = 'ready'
       resolve({ client, guard, hostKey: { type: presented.type, fingerprint: presented.fingerprint }, algorithms, isAlive: () => isAlive })
@@ -86,16 +96,18 @@ export function connectSsh(request: SshRequest, signal: AbortSignal): Promise<Ss
       sock: guard.sock,
       username,
       ident: 'Parvis',
-      algorithms: algorithmsFor(pins),
+      algorithms: algorithmsFor(pins, request.algorithms),
       hostVerifier: (key: Buffer): boolean => {
         presented = readHostKey(key)
         return pins.some((pin) => pin.type === presented?.type && pin.fingerprint === presented.fingerprint)
       },
-      authHandler: ((_left: unknown, _partial: unknown, next: (method: unknown) => void) => next(login?.next(username) ?? false)) as never,
-      keepaliveInterval: KEEPALIVE_MS,
+      authHandler: ((left: readonly string[] | null, isPartial: boolean | null, next: (method: unknown) => void) =>
+        next(login?.next({ username, left: left ?? [], isPartial: isPartial === true, ask }) ?? false)) as never,
+      keepaliveInterval: request.keepaliveSeconds * 1000,
       keepaliveCountMax: KEEPALIVES_MISSED_MAX,
       readyTimeout: 0,
     })
+    login?.equip?.(client)
   })
 }
 
@@ -119,6 +131,19 @@ export function openChannel<T>(client: Client, request: ChannelRequest, take: (c
     } catch {
       reject(new Refusal('request-refused'))
     }
+  })
+}
+
+/** A connection from one host to the next, as the target of an SSH connection of its own. @throws Refusal jump-refused */
+export function openTunnel(
+  { client, isAlive }: SshConnection,
+  to: { readonly host: string; readonly port: number },
+): Promise<ClientChannel> {
+  return new Promise((resolve, reject) => {
+    const fail = (): void => reject(new Refusal('jump-refused'))
+    client.once('close', fail)
+    if (!isAlive()) return fail()
+    client.forwardOut('127.0.0.1', 0, to.host, to.port, (error, channel) => (error ? fail() : resolve(channel)))
   })
 }
 
@@ -151,19 +176,6 @@ export function sendSignal({ client, isAlive }: SshConnection, channel: ClientCh
 
 type Phase = 'handshake' | 'login' | 'ready'
 
-function algorithmsFor(pins: readonly HostKeyPin[]): Algorithms {
-  // Restricted to what is pinned, so that a target with other keys beside is recognised, and one with only other keys is a mismatch.
-  const types = pins.length === 0 ? HostKeyType.options : [...new Set(pins.map((pin) => pin.type))]
-  const serverHostKey = types.flatMap((type) => (type === 'ssh-rsa' ? (['rsa-sha2-512', 'rsa-sha2-256'] as const) : [type]))
-  return { kex: [...KEX], cipher: [...CIPHERS], hmac: [...MACS], serverHostKey: [...serverHostKey], compress: ['none'] }
-}
-
-/** Terrapin (CVE-2023-48795): ChaCha20-Poly1305 is safe only under strict key exchange, and only after it is negotiated can one know. */
-function isTerrapinProne(client: Client, negotiated: NegotiatedAlgorithms): boolean {
-  const isStrict = Reflect.get(Object(Reflect.get(client, '_protocol')), '_strictMode') === true
-  return !isStrict && (negotiated.cs.cipher === CHACHA || negotiated.sc.cipher === CHACHA)
-}
-
 function readHostKey(key: Buffer): PresentedKey | undefined {
   const type = key.length < 4 ? '' : key.subarray(4, 4 + key.readUInt32BE(0)).toString('latin1')
   const fingerprint = `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`
@@ -182,11 +194,11 @@ interface Failure {
 // By cause, never by the target's words: a person sees our sentence, and a port scanner learns nothing.
 function toRefusal({ error, phase, presented, pins, guard }: Failure): Refusal {
   const { level, message, code } = describeError(error)
+  if (guard.isCut()) return new Refusal('target-not-ssh')
   if (phase === 'login')
     return new Refusal(
       level === 'client-authentication' || level === 'agent' || typeof code === 'number' ? 'login-refused' : 'target-unreachable',
     )
-  if (guard.isCut()) return new Refusal('target-not-ssh')
   if (presented !== undefined && !pins.some((pin) => pin.fingerprint === presented.fingerprint)) {
     return new Refusal(pins.length === 0 ? 'host-key-unknown' : 'host-key-mismatch', presented)
   }

@@ -3,6 +3,7 @@ import { decodeData, encodeData, type Frame, KrpError } from '../contract/krp-fr
 import { errorFields, type Log, traceIdOf } from './log.ts'
 import { type OpeningDeps, openGrant } from './opening.ts'
 import type { StreamPort } from './port.ts'
+import { createQuestions, type Questions } from './questions.ts'
 import { Refusal } from './refusal.ts'
 import { attachShell, closeShell, detachShell, pumpShell, resizeShell, type Shell, signalShell } from './shell.ts'
 
@@ -27,7 +28,13 @@ export interface StreamsParts {
 
 /** `over`: the relay has said its last and waits for the dialer's CLOSE. */
 type Stream =
-  | { readonly state: 'opening'; readonly abort: AbortController; creditBytes: number; size: ControlBody<'RESIZE'> | undefined }
+  | {
+      readonly state: 'opening'
+      readonly abort: AbortController
+      readonly questions: Questions
+      creditBytes: number
+      size: ControlBody<'RESIZE'> | undefined
+    }
   | { readonly state: 'live'; readonly shell: Shell }
   | { readonly state: 'over'; readonly shell: Shell | undefined }
 
@@ -84,9 +91,10 @@ function takeOpen(context: Context, id: number, open: ControlBody<'OPEN'>): void
 
 function startOpening(context: Context, id: number, open: ControlBody<'OPEN'>): void {
   const log = withTrace(context.log, open.traceparent).child({ stream: id })
-  const stream: Stream = { state: 'opening', abort: new AbortController(), creditBytes: open.creditBytes, size: undefined }
+  const questions = createQuestions({ port: createPort(context, id), key: context.deps.sealing })
+  const stream: Stream = { state: 'opening', abort: new AbortController(), questions, creditBytes: open.creditBytes, size: undefined }
   context.streams.set(id, stream)
-  openGrant({ link: context.link, open, log, signal: stream.abort.signal }, context.deps)
+  openGrant({ link: context.link, open, log, ask: questions.ask, signal: stream.abort.signal }, context.deps)
     .then((opened) => {
       if ('scanned' in opened) tellScan(context, id, opened.scanned)
       else goLive(context, { id, shell: opened.shell, opening: stream })
@@ -145,17 +153,20 @@ function takeShellFrame(shell: Shell, { name, payload }: Frame): void {
   else if (name === 'RESIZE') resizeShell(shell, decodeControl('RESIZE', payload))
   else if (name === 'SIGNAL') signalShell(shell, decodeControl('SIGNAL', payload))
   else if (name === 'EOF') shell.input.end(decodeControl('EOF', payload).offset)
+  // Sent when the question was already over.
+  else if (name === 'ANSWER') decodeControl('ANSWER', payload)
   else throw new KrpError('frame-order')
 }
 
 function takeEarlyFrame(stream: Stream & { state: 'opening' }, { name, payload }: Frame): void {
-  if (name !== 'RESIZE') throw new KrpError('frame-order')
-  stream.size = decodeControl('RESIZE', payload)
+  if (name === 'RESIZE') stream.size = decodeControl('RESIZE', payload)
+  else if (name === 'ANSWER') stream.questions.take(decodeControl('ANSWER', payload))
+  else throw new KrpError('frame-order')
 }
 
 // Sent before the dialer could know that the stream is over.
 function checkLateFrame({ name }: Frame): void {
-  if (!['DATA', 'ACK', 'CREDIT', 'RESIZE', 'SIGNAL', 'EOF'].includes(name)) throw new KrpError('frame-order')
+  if (!['DATA', 'ACK', 'CREDIT', 'RESIZE', 'SIGNAL', 'EOF', 'ANSWER'].includes(name)) throw new KrpError('frame-order')
 }
 
 function takeId(context: Context, id: number): void {
@@ -168,17 +179,17 @@ function isOverCap({ streams, link }: Context): boolean {
   return [...streams.values()].filter((stream) => stream.state !== 'over').length >= link.caps.streamsMax
 }
 
-function tellScan(context: Context, id: number, key: ControlBody<'HOSTKEY'>): void {
+function tellScan(context: Context, id: number, keys: readonly ControlBody<'HOSTKEY'>[]): void {
   if (context.isDetached) return
   const port = createPort(context, id)
-  port.send('HOSTKEY', key)
+  for (const key of keys) port.send('HOSTKEY', key)
   port.send('CLOSE', { reason: 'done' })
 }
 
 function refuse(context: Context, id: number, refusal: Refusal): void {
   const port = createPort(context, id)
   if (refusal.presented !== undefined) port.send('HOSTKEY', refusal.presented)
-  port.send('OPEN_FAIL', { code: refusal.code })
+  port.send('OPEN_FAIL', { code: refusal.code, ...(refusal.jump === undefined ? {} : { jump: refusal.jump }) })
 }
 
 function createPort(context: Context, id: number): StreamPort {

@@ -102,6 +102,7 @@ export function startShell(service: Service) {
       viewer.ackedTo = frame.offset
       return pump(viewer)
     }
+    if (frame.type === 'answer') return void breaches.push(`answer ${frame.id}`)
     Object.assign(state, { columns: frame.columns, rows: frame.rows })
     say(viewer, { type: 'resized', columns: frame.columns, rows: frame.rows })
   }

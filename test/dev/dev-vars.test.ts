@@ -28,7 +28,7 @@ describe('.dev.vars', () => {
     expect(Object.keys(vars).filter((key) => !CONFIG_KEYS.includes(key))).toEqual([])
     const config = parseConfig(vars)
     expect(config).toMatchObject({ isDev: true, publicOrigin: 'http://localhost:8787', relay: { id: 'local' } })
-    expect(config.relay?.dialerKey.kid).toBeTruthy()
+    expect(config.relays[0]?.dialerKey.kid).toBeTruthy()
   })
 
   test('holds secrets that would do in production, and others on every machine', () => {

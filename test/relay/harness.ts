@@ -1,4 +1,5 @@
-import type { GrantRequest, HostKeyPin, RelayCredential } from '../../src/contract/krp.ts'
+import type { GrantRequest, HostKeyPin } from '../../src/contract/krp.ts'
+import type { RelayCredential } from '../../src/contract/krp-secret.ts'
 import { parseConfig } from '../../src/relay/config.ts'
 import { generateSealingKey, generateSigningKey } from '../../src/relay/keys.ts'
 import { createLog } from '../../src/relay/log.ts'

@@ -4,7 +4,8 @@ import { connect, createServer, type Server, type Socket } from 'node:net'
 import { join } from 'node:path'
 import ssh2 from 'ssh2'
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { GrantClaims, type HostKeyPin, type RelayCredential } from '../../src/contract/krp.ts'
+import type { HostKeyPin } from '../../src/contract/krp.ts'
+import type { RelayCredential } from '../../src/contract/krp-secret.ts'
 import { sealAad, sealCredential } from '../../src/contract/seal.ts'
 import { startDemoHost } from '../../src/dev/demo-host.ts'
 import { readPreface } from '../../src/relay/guard.ts'
@@ -293,32 +294,29 @@ describeWith('sshd', 'host keys and algorithms against a real sshd', () => {
   })
 })
 
-test('RSA keys never sign with SHA-1, even for a server that names no algorithms', async () => {
+test('RSA keys sign with SHA-1 on a legacy host alone, even for a server that names no algorithms', async () => {
   const sealing = generateSealingKey()
   const rsa = ssh2.utils.generateKeyPairSync('rsa', { bits: 2048 })
   const target: Target = { host: 'a.example', port: 22, user: 'u', privateKey: '', hostKeys: [strangePin] }
-  const now = Math.floor(Date.now() / 1000)
-  const ids = { iss: 'i', aud: 'r', sub: 's', tenant: 't', jti: 'j'.repeat(16), nonce: 'n'.repeat(43), epoch: 1, iat: now, exp: now + 9 }
-  const claims = GrantClaims.parse({ ...ids, shell: 'shl', request: execRequest(target, 'true') })
-  const aad = await sealAad({
-    shell: 'shl',
-    host: 'a.example',
-    port: 22,
-    pins: [strangePin],
-    relayKeyId: sealing.publicJwk.kid,
-    jti: ids.jti,
-  })
+  const binding = { shell: 'shl', host: target.host, port: target.port, pins: target.hostKeys, jti: 'j'.repeat(16), via: [] }
+  const aad = await sealAad({ ...binding, relayKeyId: sealing.publicJwk.kid })
   const plaintext = new TextEncoder().encode(JSON.stringify({ kind: 'private-key', privateKey: rsa.private }))
-  const login = await openLogin(claims, await sealCredential(sealing.publicJwk, aad, plaintext), sealing.privateJwk)
-  const attempt = login.next('u')
-  if (attempt === false || attempt.type !== 'agent' || typeof attempt.agent === 'string') throw new Error('no agent')
-  const { agent } = attempt
-  const sign = (hash: 'sha1' | 'sha256' | 'sha512') =>
-    new Promise((resolve) =>
-      agent.sign(rsa.public, Buffer.from('x'), { hash }, (error, signature) => resolve(error?.message ?? signature?.length)),
-    )
-  expect([await sign('sha1'), await sign('sha256'), await sign('sha512')]).toEqual(['SHA-1 signatures are refused', 256, 256])
-  expect(login.next('u')).toBe(false)
+  const sealed = await sealCredential(sealing.publicJwk, aad, plaintext)
+  const turn = { username: 'u', left: [], isPartial: false, ask: undefined }
+  const signedWith = async (algorithms: 'modern' | 'legacy') => {
+    const login = await openLogin(binding, sealed, { key: sealing.privateJwk, algorithms })
+    const attempt = login.next(turn)
+    if (attempt === false || attempt.type !== 'agent' || typeof attempt.agent === 'string') throw new Error('no agent')
+    const { agent } = attempt
+    const sign = (hash: 'sha1' | 'sha256' | 'sha512') =>
+      new Promise((resolve) =>
+        agent.sign(rsa.public, Buffer.from('x'), { hash }, (error, signature) => resolve(error?.message ?? signature?.length)),
+      )
+    expect(login.next(turn)).toBe(false)
+    return [await sign('sha1'), await sign('sha256'), await sign('sha512')]
+  }
+  expect(await signedWith('modern')).toEqual(['SHA-1 signatures are refused', 256, 256])
+  expect(await signedWith('legacy')).toEqual([256, 256, 256])
 })
 
 describeWith('sshd', 'a target that dies with its output unread', () => {

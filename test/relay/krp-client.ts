@@ -14,9 +14,9 @@ import {
   isControl,
   LINK_TOKEN_TYP,
   type LinkClaims,
-  type RelayCredential,
 } from '../../src/contract/krp.ts'
 import { createFrameDecoder, decodeData, encodeData, encodeFrame, type FrameName } from '../../src/contract/krp-frame.ts'
+import type { RelayCredential } from '../../src/contract/krp-secret.ts'
 import { type Handshake, sealAad, sealCredential, verifyRelayProof } from '../../src/contract/seal.ts'
 import type { generateSigningKey } from '../../src/relay/keys.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { isProblem } from '../../src/contract/problem.ts'
-import type { RelayConfig } from '../../src/edge/platform/config.ts'
+import type { RelayConfig } from '../../src/edge/platform/relays.ts'
 import { type ContainerPort, relayDialer } from '../../src/edge/shell/dialer.ts'
 
 const RELAY = { id: 'relay-1', transport: { kind: 'container', port: 7022, env: { RELAY_ID: 'relay-1' } } } as unknown as RelayConfig

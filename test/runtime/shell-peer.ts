@@ -14,6 +14,7 @@ export const recordOf = (change: Partial<ShellRecord>): ShellRecord => ({
   orgId: 'org_test' as OrgId,
   userId: OPENER,
   target: { address: '192.0.2.1', port: 22 },
+  relayId: null,
   state: 'detached',
   reason: null,
   columns: 80,

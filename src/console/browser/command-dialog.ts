@@ -1,4 +1,5 @@
-import type { ExecResult, Host } from '../../contract/shell.ts'
+import type { Host } from '../../contract/hosts.ts'
+import type { ExecResult } from '../../contract/shell.ts'
 import { client } from './account.ts'
 import { byId, openDialog, show } from './dom.ts'
 import { bindForm } from './form.ts'

@@ -1,6 +1,6 @@
+import { Credential, type HostKey } from '../../contract/hosts.ts'
 import type { Org } from '../../contract/orgs.ts'
 import { Problem } from '../../contract/problem.ts'
-import { Credential, type HostKey } from '../../contract/shell.ts'
 import { client } from './account.ts'
 import { byId, filled, openDialog, show } from './dom.ts'
 import { bindForm, type Entries } from './form.ts'

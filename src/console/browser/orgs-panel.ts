@@ -1,6 +1,6 @@
+import type { Host } from '../../contract/hosts.ts'
 import type { Me, UserId } from '../../contract/identity.ts'
 import { type Org, OrgRole } from '../../contract/orgs.ts'
-import type { Host } from '../../contract/shell.ts'
 import { client } from './account.ts'
 import { bindButton, bindDangerButton } from './button.ts'
 import { openCommand } from './command-dialog.ts'

@@ -1,4 +1,5 @@
-import type { HostId, Shell, ShellState } from '../../contract/shell.ts'
+import type { HostId } from '../../contract/hosts.ts'
+import type { Shell, ShellState } from '../../contract/shell.ts'
 import { client } from './account.ts'
 import { filled, showMoment } from './dom.ts'
 import { bindList, placesOf } from './list.ts'

@@ -1,5 +1,6 @@
 import type { FC } from 'hono/jsx'
-import { COMMAND_CHARS_MAX, EXEC_TIMEOUT_SECONDS_MAX, SECRET_CHARS_MAX } from '../../contract/shell.ts'
+import { SECRET_CHARS_MAX } from '../../contract/hosts.ts'
+import { COMMAND_CHARS_MAX, EXEC_TIMEOUT_SECONDS_MAX } from '../../contract/shell.ts'
 import { Area, Choice, Dialog, Field, Form } from '../fields.tsx'
 
 /** Who has a seat in a room, or a place in an organisation. The island fills in the roles. */

@@ -7,6 +7,7 @@ import { fromBase64Url } from './base64.ts'
 import { type Keyring, keyringOf, type RootSecret } from './keyring.ts'
 import { type Limits, parseLimits } from './limiter/limits.ts'
 import { MAIL_VARS, type MailWay, mailWaysOf, missingMailKeys, weakMailKeys } from './mail/settings.ts'
+import { DialerKey, json, missingRelayKeys, type RelayConfig, Relays, relaysOf, SealKeys, VerifyKeys } from './relays.ts'
 
 /** 256 bits: the key size of everything derived from a root secret. */
 const ROOT_BYTES_MIN = 32
@@ -46,18 +47,6 @@ const limits = z
     return z.NEVER
   })
 
-const json = z.string().transform((s, ctx) => {
-  try {
-    return JSON.parse(s) as unknown
-  } catch {
-    ctx.addIssue({ code: 'custom', message: 'not JSON' })
-    return z.NEVER
-  }
-})
-
-const jwk = (shape: z.ZodRawShape) =>
-  json.pipe(z.object({ kty: z.literal('OKP'), x: z.string().length(43), kid: z.string().min(1).max(64).optional(), ...shape }))
-
 const Vars = z.object({
   ENVIRONMENT: z.enum(['dev', 'production']).default('production'),
   PUBLIC_ORIGIN: z.string().refine((o) => URL.canParse(o) && new URL(o).origin === o, 'an origin, without a path'),
@@ -87,28 +76,18 @@ const Vars = z.object({
   RELAY_ID: z.string().min(1).max(64).default('relay-1'),
   RELAY_HOST: z.string().min(1).optional(),
   RELAY_PORT: z.coerce.number().int().min(1).max(65_535).default(443),
-  RELAY_VERIFY_KEY: jwk({ crv: z.literal('Ed25519') }).optional(),
-  RELAY_SEAL_KEY: jwk({ crv: z.literal('X25519') }).optional(),
-  RELAY_DIALER_KEY: jwk({ crv: z.literal('Ed25519'), d: z.string().length(43), kid: z.string().min(1).max(64) }).optional(),
+  RELAY_VERIFY_KEY: json.pipe(VerifyKeys).optional(),
+  RELAY_SEAL_KEY: json.pipe(SealKeys).optional(),
+  RELAY_DIALER_KEY: json.pipe(DialerKey).optional(),
   RELAY_CONTAINER_ENV: json.pipe(z.record(z.string().regex(/^[A-Z_]+$/), z.string())).optional(),
+  RELAY_EGRESS: z.string().default(''),
+  RELAYS: json.pipe(Relays).optional(),
 })
 
 /** Every `[vars]` key and secret the Worker reads. */
 export const CONFIG_KEYS: readonly string[] = Object.keys(Vars.shape)
 
 type Parsed = z.output<typeof Vars>
-
-/** How to reach the relay, who it is, and who we are to it. */
-export interface RelayConfig {
-  readonly id: string
-  readonly transport:
-    | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-    /** `env` is the environment of the relay in the container, its keys among it. */
-    | { readonly kind: 'container'; readonly port: number; readonly env: Readonly<Record<string, string>> }
-  readonly verifyKey: JsonWebKey
-  readonly sealKey: JsonWebKey
-  readonly dialerKey: JsonWebKey & { readonly kid?: string | undefined }
-}
 
 /** How much one may have of organisations. */
 export interface Quotas {
@@ -138,8 +117,8 @@ export interface Config {
   readonly breach: { readonly check: 'off' | 'open' | 'closed'; readonly rangeUrl: string }
   readonly limits: Limits
   readonly mail: { readonly from: string; readonly fromName: string; readonly ways: readonly MailWay[] }
-  /** Absent when no relay is configured: shells then answer `unavailable`. */
-  readonly relay: RelayConfig | undefined
+  /** Empty when no relay is configured: shells then answer `unavailable`. */
+  readonly relays: readonly RelayConfig[]
 }
 
 /** The environment is unusable; the message names keys, never values. */
@@ -170,30 +149,11 @@ function weakKeys(v: Parsed): string[] {
 const isOver = (rpId: string | undefined, host: string): boolean => rpId === undefined || host === rpId || host.endsWith(`.${rpId}`)
 
 function missingKeys(v: Parsed): string[] {
-  const relay = [v.RELAY_VERIFY_KEY, v.RELAY_SEAL_KEY, v.RELAY_DIALER_KEY].filter(Boolean).length
   return [
     ...missingMailKeys(v),
     ...(isOver(v.PASSKEY_RP_ID, new URL(v.PUBLIC_ORIGIN).hostname) ? [] : ['PASSKEY_RP_ID']),
-    ...(relay > 0 && relay < 3 ? ['RELAY_VERIFY_KEY', 'RELAY_SEAL_KEY', 'RELAY_DIALER_KEY'] : []),
-    ...(relay === 3 && v.RELAY_TRANSPORT === 'tcp' && !v.RELAY_HOST ? ['RELAY_HOST'] : []),
-    ...(relay === 3 && v.RELAY_TRANSPORT === 'container' && !v.RELAY_CONTAINER_ENV ? ['RELAY_CONTAINER_ENV'] : []),
+    ...missingRelayKeys(v),
   ]
-}
-
-function relayOf(v: Parsed): RelayConfig | undefined {
-  const { RELAY_VERIFY_KEY: verifyKey, RELAY_SEAL_KEY: sealKey, RELAY_DIALER_KEY: dialerKey } = v
-  if (!verifyKey || !sealKey || !dialerKey) return undefined
-  const transport =
-    v.RELAY_TRANSPORT === 'container'
-      ? ({ kind: 'container', port: v.RELAY_PORT, env: v.RELAY_CONTAINER_ENV ?? {} } as const)
-      : ({ kind: 'tcp', host: v.RELAY_HOST ?? '', port: v.RELAY_PORT } as const)
-  return {
-    id: v.RELAY_ID,
-    transport,
-    verifyKey: verifyKey as JsonWebKey,
-    sealKey: sealKey as JsonWebKey,
-    dialerKey: dialerKey as RelayConfig['dialerKey'],
-  }
 }
 
 /** @throws ConfigError naming the bad keys. */
@@ -221,7 +181,7 @@ export function parseConfig(env: object): Config {
     breach: { check: v.BREACH_CHECK ?? (v.ENVIRONMENT === 'dev' ? 'off' : 'open'), rangeUrl: v.BREACH_RANGE_URL },
     limits: v.LIMITS,
     mail: { from: v.MAIL_FROM, fromName: v.PRODUCT_NAME, ways: mailWaysOf(v) },
-    relay: relayOf(v),
+    relays: relaysOf(v),
   }
 }
 

@@ -1,9 +1,11 @@
 import { type ControlBody, CREDIT_EXEC_BYTES, type GrantRequest } from '../../contract/krp.ts'
-import { KrpError, type OffsetChunk } from '../../contract/krp-frame.ts'
+import { DATA_BYTES_MAX, KrpError, type OffsetChunk } from '../../contract/krp-frame.ts'
 import { EXEC_OUTPUT_BYTES_MAX, type ExecResult } from '../../contract/shell.ts'
+import type { RelayConfig } from '../platform/relays.ts'
 import { type Capture, createCapture } from './capture.ts'
 import { type Reach, reachRelay } from './reach.ts'
 import type { ExecOrder } from './rpc.ts'
+import { jumpsOf, type Secrets } from './secrets.ts'
 import { attachStream, LinkLost, OpenRefused, openStream, type RelayStream, type StreamEvents } from './stream.ts'
 
 /** How a command went. */
@@ -27,11 +29,15 @@ const REDIAL_MS = 1_000
 const SLACK_MS = 45_000
 const CREDIT_STEP_BYTES = CREDIT_EXEC_BYTES / 4
 
+/** The secrets of this command for the relay that was chosen. */
+export type SecretsFor = (relay: RelayConfig) => Promise<Secrets>
+
 type Outcome = ControlBody<'CLOSE'>['reason'] | 'lost' | 'late'
 
 interface Run {
   readonly order: ExecOrder
   readonly reach: Omit<Reach, 'who'>
+  relayId: string | undefined
   readonly stdout: Capture
   readonly stderr: Capture
   stream: RelayStream | undefined
@@ -48,10 +54,11 @@ interface Run {
  *
  * @throws OpenRefused, Problem `unavailable` before it started, CommandLost after
  */
-export async function runCommand(order: ExecOrder, reach: Omit<Reach, 'who'>, credential: Uint8Array<ArrayBuffer>): Promise<CommandRun> {
+export async function runCommand(order: ExecOrder, reach: Omit<Reach, 'who'>, secretsFor: SecretsFor): Promise<CommandRun> {
   const run: Run = {
     order,
     reach,
+    relayId: undefined,
     stdout: createCapture(EXEC_OUTPUT_BYTES_MAX),
     stderr: createCapture(EXEC_OUTPUT_BYTES_MAX),
     stream: undefined,
@@ -67,7 +74,7 @@ export async function runCommand(order: ExecOrder, reach: Omit<Reach, 'who'>, cr
     timer = setTimeout(() => resolve('late'), order.timeoutSeconds * 1000 + SLACK_MS)
   })
   try {
-    let begun = await open(run, credential)
+    let begun = await open(run, secretsFor)
     let outcome = await Promise.race([late, begun.over])
     while (outcome === 'lost') {
       begun = await resume(run)
@@ -85,15 +92,18 @@ interface Begun {
   readonly over: Promise<Outcome>
 }
 
-async function open(run: Run, credential: Uint8Array<ArrayBuffer>): Promise<Begun> {
-  const { target, command, timeoutSeconds, traceparent } = run.order
+async function open(run: Run, secretsFor: SecretsFor): Promise<Begun> {
+  const { target, command, timeoutSeconds, env, stdin, traceparent } = run.order
   const request: GrantRequest = {
     kind: 'exec',
     host: target.address,
     port: target.port,
     username: target.user,
     pins: [...target.pins],
-    env: {},
+    algorithms: target.algorithms,
+    keepaliveSeconds: target.keepaliveSeconds,
+    jumps: jumpsOf(target.jumps),
+    env: { ...env },
     command,
     timeoutSeconds,
     outputBytesMax: OUTPUT_BYTES_MAX,
@@ -102,15 +112,23 @@ async function open(run: Run, credential: Uint8Array<ArrayBuffer>): Promise<Begu
   const { relay, link, who } = await dial(run)
   const { events, over } = listen(run)
   try {
-    run.stream = await openStream(link, { relay, who, request, credential, creditBytes: CREDIT_EXEC_BYTES, traceparent }, events)
+    const secrets = await secretsFor(relay)
+    run.stream = await openStream(link, { relay, who, request, secrets, creditBytes: CREDIT_EXEC_BYTES, traceparent }, events)
   } catch (error) {
     // The answer was lost, not the command: it may have begun.
     if (error instanceof LinkLost) throw new CommandLost('no answer', { cause: error })
     throw error
   }
-  run.stream.endInput(0)
+  sendStdin(run.stream, stdin)
   settle(run)
   return { over }
+}
+
+/** All of it fits into the credit that every command has, so nothing waits; after a cut what is missing is sent again. */
+function sendStdin(stream: RelayStream, stdin: string, from = 0): void {
+  const bytes = new TextEncoder().encode(stdin)
+  for (let at = from; at < bytes.length; at += DATA_BYTES_MAX) stream.input({ offset: at, bytes: bytes.subarray(at, at + DATA_BYTES_MAX) })
+  stream.endInput(bytes.length)
 }
 
 /** Takes the command over on a new link, until the relay must have stopped it. @throws CommandLost */
@@ -119,7 +137,10 @@ async function resume(run: Run): Promise<Begun> {
   for (;;) {
     try {
       const { link } = await dial(run)
-      const { events, over } = listen(run)
+      let inOffset = 0
+      const { events, over } = listen(run, (attached) => {
+        inOffset = attached.inOffset
+      })
       run.grantedOffset = run.nextOffset + CREDIT_EXEC_BYTES
       const at = {
         shellId: run.order.shellId,
@@ -128,6 +149,7 @@ async function resume(run: Run): Promise<Begun> {
         traceparent: run.order.traceparent,
       }
       run.stream = await attachStream(link, at, events)
+      sendStdin(run.stream, run.order.stdin, inOffset)
       settle(run)
       return { over }
     } catch (cause) {
@@ -140,16 +162,21 @@ async function resume(run: Run): Promise<Begun> {
 async function dial(run: Run) {
   run.epoch += 1
   const { shellId, orgId, target } = run.order
-  const who = { shellId, orgId, epoch: run.epoch, target }
-  return { ...(await reachRelay({ ...run.reach, who })), who }
+  const who = { shellId, orgId, epoch: run.epoch, targets: [...target.jumps, target] }
+  const reached = await reachRelay({ ...run.reach, who, relayId: run.relayId })
+  run.relayId = reached.relay.id
+  return { ...reached, who }
 }
 
-function listen(run: Run): { readonly events: StreamEvents; readonly over: Promise<Outcome> } {
+type Attached = (body: ControlBody<'ATTACHED'>) => void
+
+function listen(run: Run, attached: Attached = () => undefined): { readonly events: StreamEvents; readonly over: Promise<Outcome> } {
   let finish: (outcome: Outcome) => void = () => undefined
   const over = new Promise<Outcome>((resolve) => {
     finish = resolve
   })
   const events: StreamEvents = {
+    attached,
     opened: () => {
       run.openedAt = Date.now()
     },

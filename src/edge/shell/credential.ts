@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { Credential, HostId } from '../../contract/shell.ts'
+import type { Credential, HostId } from '../../contract/hosts.ts'
 import { fromBase64Url, toBase64Url } from '../platform/base64.ts'
 import type { Keyring } from '../platform/keyring.ts'
 
@@ -45,3 +45,17 @@ export async function unwrapCredential(keyring: Keyring, hostId: HostId, stored:
 
 const importDek = (bytes: Uint8Array<ArrayBuffer>, use: 'encrypt' | 'decrypt'): Promise<CryptoKey> =>
   crypto.subtle.importKey('raw', bytes, 'AES-GCM', false, [use])
+
+/** The stored form with its data key under the newest root secret; the credential itself is not opened. @throws Error when no listed one opens it */
+export async function rewrapCredential(
+  keyring: Keyring,
+  { id, credential }: { readonly id: HostId; readonly credential: string },
+): Promise<string> {
+  const envelope = Envelope.parse(JSON.parse(credential))
+  const dek = await keyring.open(PURPOSE, id, envelope.dek)
+  try {
+    return JSON.stringify({ ...envelope, dek: await keyring.seal(PURPOSE, id, dek) } satisfies z.infer<typeof Envelope>)
+  } finally {
+    dek.fill(0)
+  }
+}

@@ -1,6 +1,6 @@
 import { connect } from 'cloudflare:sockets'
 import { DETACH_SECONDS_DEFAULT } from '../../contract/krp.ts'
-import type { RelayConfig } from '../platform/config.ts'
+import type { RelayConfig } from '../platform/relays.ts'
 import { relayUnavailable } from './policy.ts'
 
 /** How bytes reach the relay; the same frames go over every transport. */

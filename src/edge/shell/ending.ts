@@ -35,6 +35,8 @@ export function endOf({ record }: LiveShell, reason: ControlBody<'CLOSE'>['reaso
   if (record.ending) return { state: 'closed', reason: record.ending.reason }
   if (reason === 'done') return { state: 'closed', reason: exitReason(record.exit) }
   if (reason === 'detached-too-long') return { state: 'closed', reason: 'Nobody came back in time, so it was ended.' }
+  if (reason === 'idle') return { state: 'closed', reason: 'Nobody typed for as long as its host allows, so it was ended.' }
+  if (reason === 'expired') return { state: 'closed', reason: 'It lived as long as its host allows, so it was ended.' }
   if (reason === 'gone') return { state: 'failed', reason: 'The connection to the host broke.' }
   if (reason === 'draining') return { state: 'failed', reason: 'The relay was shut down.' }
   return { state: 'failed', reason: 'The relay ended it.' }
@@ -85,5 +87,6 @@ async function writeReport({ ctx, env }: LiveShell, record: ShellRecord): Promis
 
 /** A container that was started for this shell alone has no more to do. */
 async function releaseRelay({ ctx, config }: LiveShell): Promise<void> {
-  if (config.relay?.transport.kind === 'container' && ctx.container) await relayDialer(config.relay, ctx.container).release()
+  const relay = config.relays.find(({ transport }) => transport.kind === 'container')
+  if (relay && ctx.container) await relayDialer(relay, ctx.container).release()
 }

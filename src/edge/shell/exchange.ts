@@ -1,13 +1,22 @@
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgRole } from '../../contract/orgs.ts'
 import type { ProblemSlug } from '../../contract/problem.ts'
-import { decodeViewChunk, VIEW_FRAME_CHARS_MAX, VIEW_INPUT_BYTES_MAX, VIEW_PING, VIEW_PONG, ViewerFrame } from '../../contract/viewer.ts'
+import {
+  type AnswerFrame,
+  decodeViewChunk,
+  VIEW_FRAME_CHARS_MAX,
+  VIEW_INPUT_BYTES_MAX,
+  VIEW_PING,
+  VIEW_PONG,
+  ViewerFrame,
+} from '../../contract/viewer.ts'
 import { isAmong, type SessionIds } from '../platform/live-sockets.ts'
+import { describeError } from '../platform/log.ts'
 import { closeWith } from '../platform/socket.ts'
 import { sendTo, tell } from './hub.ts'
 import { changeRecord, isOver, type LiveShell, logOf } from './live.ts'
 import { planAlarm } from './schedule.ts'
-import { deliverTo, greet, roleOf } from './viewing.ts'
+import { deliverTo, greet, roleOf, tellPrompt } from './viewing.ts'
 import { connectShell, settleOutput } from './wiring.ts'
 
 /** Takes one message of a viewer. Whatever it holds ends at most the viewer's own socket. */
@@ -59,6 +68,7 @@ function takeFrame(live: LiveShell, socket: WebSocket, text: string): ProblemSlu
   if (!frame || (frame.type === 'attach') === isAttached) return 'invalid-request'
   if (frame.type === 'attach') takeAttach(live, socket, frame)
   else if (frame.type === 'ack') return takeAck(live, socket, frame.offset)
+  else if (frame.type === 'answer') takeAnswer(live, socket, frame)
   else takeResize(live, socket, frame)
   return undefined
 }
@@ -87,6 +97,15 @@ function takeAck(live: LiveShell, socket: WebSocket, offset: number): ProblemSlu
   deliverTo(live, socket)
   if (live.wire) settleOutput(live, live.wire)
   return undefined
+}
+
+/** The opener's word on what the target asks. A question is answered once; a late answer is dropped, as another tab was faster. */
+function takeAnswer(live: LiveShell, socket: WebSocket, { id, answers }: AnswerFrame): void {
+  const { asked } = live
+  if (refuseWatcher(live, socket, 'input') || asked?.id !== id) return
+  if (answers.length !== asked.prompts.length) return tellPrompt(live, socket)
+  live.asked = undefined
+  live.ctx.waitUntil(asked.answer(answers).catch((error: unknown) => logOf(live)('shell.answer-failed', describeError(error))))
 }
 
 function takeResize(live: LiveShell, socket: WebSocket, { columns, rows }: { readonly columns: number; readonly rows: number }): void {

@@ -1,5 +1,6 @@
-import { isProblem } from '../../contract/problem.ts'
-import { type ExecCommand, type ExecResult, type HostId, ShellId } from '../../contract/shell.ts'
+import type { HostId } from '../../contract/hosts.ts'
+import { isProblem, Problem } from '../../contract/problem.ts'
+import { type ExecCommand, type ExecResult, ShellId } from '../../contract/shell.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import { isOutage } from '../platform/db.ts'
 import { commit } from '../platform/outbox/outbox.ts'
@@ -11,6 +12,8 @@ import { commandLost } from './policy.ts'
 import { startRefused } from './service.ts'
 import { endCommand, insertCommand } from './store.ts'
 
+const ASKS_LIVE = 'This host asks its questions live; open a shell and run the command there.'
+
 /**
  * Runs one command and waits for its end. The log has its row before it starts; if its object dies, the row says `unknown` and the
  * command is never run again.
@@ -19,8 +22,10 @@ import { endCommand, insertCommand } from './store.ts'
  * `host-key-mismatch`, `host-refused`, `rate-limited` or `unavailable`
  */
 export async function execCommand(scope: Scope, actor: Actor, at: { readonly hostId: HostId } & ExecCommand): Promise<ExecResult> {
-  const { command, timeoutSeconds } = at
+  const { command, timeoutSeconds, env, stdin } = at
   const { host } = await hostFor(scope, actor, at.hostId)
+  const target = await targetOf(scope, host)
+  if (host.login === 'keyboard-interactive') throw new Problem('host-refused', { detail: ASKS_LIVE })
   const shellId = ShellId.parse(scope.newId('shl'))
   const { userId } = actor
   const results = (await commit(scope, [
@@ -29,7 +34,7 @@ export async function execCommand(scope: Scope, actor: Actor, at: { readonly hos
   ])) as readonly D1Result[]
   if (results[0]?.meta.changes !== 1) throw await startRefused(scope, actor, host.id)
   const traceparent = traceparentOf(scope.trace)
-  const order = { shellId, orgId: host.orgId, userId, traceparent, target: targetOf(host), command, timeoutSeconds }
+  const order = { shellId, orgId: host.orgId, userId, traceparent, target, command, timeoutSeconds, env, stdin }
   try {
     return await open(scope.env.SHELLS.getByName(shellId).runCommand(order))
   } catch (error) {

@@ -1,7 +1,8 @@
 import type { Feature } from '../http/feature.ts'
 import { MEMBER_CHANGED, ORG_DELETED } from '../orgs/service.ts'
 import { HOST_DELETED } from './hosts.ts'
-import { relayProbe } from './probe.ts'
+import { relayProbe, secretsProbe } from './probe.ts'
+import { sweepSecrets } from './rewrap.ts'
 import { mountShell } from './routes.ts'
 import { eraseShellsOf, exportShells } from './service.ts'
 import { sweepCommands, sweepShells } from './sweep.ts'
@@ -11,7 +12,7 @@ export const shell: Feature = {
   name: 'shell',
   mount: mountShell,
   personalData: { export: exportShells, erase: eraseShellsOf },
-  sweeps: { commands: sweepCommands, shells: sweepShells },
+  sweeps: { commands: sweepCommands, shells: sweepShells, secrets: sweepSecrets },
   consumers: { [MEMBER_CHANGED]: applyMember, [HOST_DELETED]: closeOnHost, [ORG_DELETED]: forgetOrg },
-  probes: { relay: relayProbe },
+  probes: { relay: relayProbe, secrets: secretsProbe },
 }

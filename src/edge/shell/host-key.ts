@@ -1,6 +1,7 @@
+import type { HostKey } from '../../contract/hosts.ts'
 import { HostKeyType } from '../../contract/krp.ts'
 import { type Fault, Problem } from '../../contract/problem.ts'
-import type { HostKey } from '../../contract/shell.ts'
+import { fromBase64, toBase64 } from '../platform/base64.ts'
 
 /** What a person accepted: a type and a blob as in `known_hosts`. */
 export type AcceptedKey = Pick<HostKey, 'type' | 'key'>
@@ -25,10 +26,15 @@ export async function readHostKeys(accepted: readonly AcceptedKey[]): Promise<Ho
 
 /** The key with its fingerprint, or `undefined` unless the blob is the one canonical form of a key of that type. */
 export async function readHostKey({ type, key }: AcceptedKey): Promise<HostKey | undefined> {
-  const blob = decodeBase64(key)
+  const blob = fromBase64(key)
   if (!blob || !HostKeyType.safeParse(type).success || !isKeyBlob(blob, type)) return undefined
+  return { type, key, fingerprint: await fingerprintOf(blob) }
+}
+
+/** As OpenSSH prints it. */
+export async function fingerprintOf(blob: Uint8Array<ArrayBuffer>): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', blob))
-  return { type, key, fingerprint: `SHA256:${encodeBase64(digest).replaceAll('=', '')}` }
+  return `SHA256:${toBase64(digest).replaceAll('=', '')}`
 }
 
 function isKeyBlob(blob: Uint8Array, type: string): boolean {
@@ -73,15 +79,4 @@ function isModulus(mpint: Uint8Array): boolean {
   const digits = mpint[0] === 0 ? mpint.subarray(1) : mpint
   const bits = digits.length * 8 - Math.clz32(digits[0] ?? 0) + 24
   return bits >= RSA_BITS_MIN && bits <= RSA_BITS_MAX
-}
-
-const encodeBase64 = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes))
-
-function decodeBase64(text: string): Uint8Array<ArrayBuffer> | undefined {
-  try {
-    const bytes = Uint8Array.from(atob(text), (char) => char.charCodeAt(0))
-    return encodeBase64(bytes) === text ? bytes : undefined
-  } catch {
-    return undefined
-  }
 }

@@ -11,8 +11,8 @@ import {
   type OffsetChunk,
 } from '../../contract/krp-frame.ts'
 import { encodeBase64url, verifyRelayProof } from '../../contract/seal.ts'
-import type { RelayConfig } from '../platform/config.ts'
 import type { Log } from '../platform/log.ts'
+import type { RelayConfig } from '../platform/relays.ts'
 import { relayUnavailable } from './policy.ts'
 import { type DialerIdentity, signLinkToken } from './tokens.ts'
 
@@ -89,12 +89,12 @@ export async function openLink(parts: LinkParts): Promise<RelayLink> {
   }
 }
 
-/** HELLO, then CHALLENGE: enough to know that a relay of this name listens. @throws Problem `unavailable` */
-export async function greetRelay(parts: Omit<LinkParts, 'who'> & { readonly withinMs: number }): Promise<void> {
+/** HELLO, then CHALLENGE: that a relay of this name listens, and how it stands. @throws Problem `unavailable` */
+export async function greetRelay(parts: Omit<LinkParts, 'who'> & { readonly withinMs: number }): Promise<ControlBody<'CHALLENGE'>> {
   const state = startReading(parts)
   const deadline = setTimeout(() => shut(state, 'handshake-timeout'), parts.withinMs)
   try {
-    await greet(state)
+    return (await greet(state)).challenge
   } catch (cause) {
     throw relayUnavailable('The relay did not greet.', cause)
   } finally {
@@ -187,7 +187,8 @@ async function greet(state: State) {
   const { payload } = await answer
   const challenge = decodeControl('CHALLENGE', payload)
   // Pinned twice: the proof covers what the relay says of itself, and that must be what we were told to expect.
-  if (challenge.relay !== state.relay.id || challenge.sealingKey.x !== state.relay.sealKey.x) throw new Error('another relay')
+  const isKnown = state.relay.sealKeys.some((key) => key.x === challenge.sealingKey.x)
+  if (challenge.relay !== state.relay.id || !isKnown) throw new Error('another relay')
   return { nonce, hello, challenge, challengeFrame: encodeFrame('CHALLENGE', 0, payload) }
 }
 
@@ -198,8 +199,8 @@ async function shakeHands(state: State, who: DialerIdentity): Promise<ControlBod
   write(state, auth)
   const { proof } = decodeControl('READY', (await answer).payload)
   const handshake = { dialerNonce: nonce, hello, challenge: challengeFrame, auth }
-  if (!(await verifyRelayProof(state.relay.verifyKey.x ?? '', handshake, proof))) throw new Error('the proof of the relay does not hold')
-  return challenge
+  for (const { x = '' } of state.relay.verifyKeys) if (await verifyRelayProof(x, handshake, proof)) return challenge
+  throw new Error('the proof of the relay does not hold')
 }
 
 function write(state: State, bytes: Uint8Array): void {

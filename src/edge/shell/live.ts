@@ -8,7 +8,7 @@ import { traceFrom } from '../platform/trace.ts'
 import { type Hub, openHub } from './hub.ts'
 import { type Ledger, openLedger } from './ledger.ts'
 import { loadRecord, type ShellRecord, saveRecord } from './record.ts'
-import type { RelayStream } from './stream.ts'
+import type { Asked, RelayStream } from './stream.ts'
 import { openTape, type Tape } from './tape.ts'
 import { createTypists, type Typists } from './typists.ts'
 
@@ -38,6 +38,10 @@ export interface LiveShell {
   dialing: Promise<void> | undefined
   /** The relay has been asked to open and has not answered yet. */
   isOpening: boolean
+  /** What the target asks and nobody has answered yet. */
+  asked: Asked | undefined
+  /** Whoever waits for the shell need not wait for a person. */
+  onAsked: () => void
   /** Failed attempts to attach in a row, and when the next may begin. */
   attempts: number
   retryAt: number
@@ -72,6 +76,8 @@ export function openLive(ctx: DurableObjectState, env: Env): LiveShell | undefin
     wire: undefined,
     dialing: undefined,
     isOpening: false,
+    asked: undefined,
+    onAsked: () => undefined,
     attempts: 0,
     retryAt: 0,
     emptySince: Date.now(),

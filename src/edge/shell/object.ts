@@ -1,7 +1,8 @@
 import { DurableObject } from 'cloudflare:workers'
+import type { HostKey } from '../../contract/hosts.ts'
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgRole } from '../../contract/orgs.ts'
-import type { ExecResult, HostKey } from '../../contract/shell.ts'
+import type { ExecResult, ShellState } from '../../contract/shell.ts'
 import { VIEW_PING, VIEW_PONG } from '../../contract/viewer.ts'
 import type { Env } from '../env.ts'
 import type { SessionIds } from '../platform/live-sockets.ts'
@@ -39,7 +40,7 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
     if (this.#live) planAlarm(this.#live)
   }
 
-  async openShell(order: OpenOrder): Promise<Sealed<void>> {
+  async openShell(order: OpenOrder): Promise<Sealed<ShellState>> {
     if (this.#live) throw new Error('an object opens one shell')
     const live = beginShell(this.ctx, this.env, order)
     this.#live = live

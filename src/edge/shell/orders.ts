@@ -1,37 +1,37 @@
+import type { HostKey } from '../../contract/hosts.ts'
+import type { ControlBody } from '../../contract/krp.ts'
 import { Problem } from '../../contract/problem.ts'
-import type { ExecResult, HostKey } from '../../contract/shell.ts'
+import type { ExecResult, ShellState } from '../../contract/shell.ts'
 import { auditEntry } from '../audit/service.ts'
 import { describeError, logFor } from '../platform/log.ts'
 import type { Scope } from '../platform/scope.ts'
 import { traceFrom } from '../platform/trace.ts'
 import { CommandLost, type CommandRun, runCommand } from './command.ts'
-import { unwrapCredential } from './credential.ts'
-import { finishShell } from './ending.ts'
 import { readHostKey } from './host-key.ts'
 import { type LiveShell, openLive } from './live.ts'
 import { commandLost, problemOfRefusal, relayUnavailable } from './policy.ts'
 import { reachRelay } from './reach.ts'
 import { createRecord } from './record.ts'
 import type { ExecOrder, HostTarget, OpenOrder, Order, ScanOrder } from './rpc.ts'
+import { jumpsOf, openJumps, openSecrets } from './secrets.ts'
 import { type CommandEnd, endCommand } from './store.ts'
-import { LinkLost, OpenRefused, scanKey } from './stream.ts'
+import { LinkLost, OpenRefused, scanKeys } from './stream.ts'
 import { openShell } from './wiring.ts'
 
 /** D1 may be out for a moment just when a command ends; beyond that the sweep says `unknown`. */
 const END_TRIES = 5
 const END_PAUSE_MS = 1_000
 
-/** Asks a host for its key, whose fingerprint we compute ourselves. @throws Problem */
+/** Asks a host for its keys, whose fingerprints we compute ourselves. @throws Problem */
 export async function scanHost(scope: Scope, ctx: DurableObjectState, order: ScanOrder): Promise<HostKey[]> {
-  const { shellId, orgId, traceparent, address, port } = order
-  const who = { shellId, orgId, epoch: 1, target: { address, port } }
+  const { shellId, orgId, traceparent, address, port, algorithms, jumps } = order
+  const who = { shellId, orgId, epoch: 1, targets: [...jumps, { address, port }] }
   const { relay, link } = await reachRelay({ ctx, config: scope.config, who, traceparent, log: logOf(order) })
   try {
-    const request = { kind: 'scan' as const, host: address, port }
-    const presented = await scanKey(link, { relay, who, request, creditBytes: 1, traceparent })
-    const key = await readHostKey({ type: presented.type, key: presented.publicKey })
-    if (key?.fingerprint !== presented.fingerprint) throw relayUnavailable('The relay told a key that does not hold.')
-    return [key]
+    const request = { kind: 'scan' as const, host: address, port, algorithms, jumps: jumpsOf(jumps) }
+    const secrets = { jumpCredentials: await openJumps(scope, order, relay) }
+    const presented = await scanKeys(link, { relay, who, request, secrets, creditBytes: 1, traceparent })
+    return await Promise.all(presented.map(checkPresented))
   } catch (error) {
     throw asProblem(error)
   } finally {
@@ -39,13 +39,18 @@ export async function scanHost(scope: Scope, ctx: DurableObjectState, order: Sca
   }
 }
 
+async function checkPresented({ type, publicKey, fingerprint }: ControlBody<'HOSTKEY'>): Promise<HostKey> {
+  const key = await readHostKey({ type, key: publicKey })
+  if (key?.fingerprint !== fingerprint) throw relayUnavailable('The relay told a key that does not hold.')
+  return key
+}
+
 /** Runs a command and writes down how it went, whatever happens. @throws Problem */
 export async function execute(scope: Scope, ctx: DurableObjectState, order: ExecOrder): Promise<ExecResult> {
   let end: CommandEnd = { state: 'unknown', endedAt: 0 }
   try {
-    const credential = await unwrapCredential(scope.config.keyring, order.target.hostId, order.target.credential)
     const reach = { ctx, config: scope.config, traceparent: order.traceparent, log: logOf(order) }
-    const run = await runCommand(order, reach, credential)
+    const run = await runCommand(order, reach, (relay) => openSecrets(scope, order, relay))
     end = endOfRun(run)
     return run.result
   } catch (error) {
@@ -85,23 +90,38 @@ async function writeEnd(scope: Scope, order: ExecOrder, end: CommandEnd): Promis
   }
 }
 
-/** Begins the life of a shell and opens it at the relay. @throws Problem */
+/**
+ * Begins the life of a shell and opens it at the relay. When the host asks something it answers `connecting` at once, for only a viewer can
+ * answer; how it went is then told to the viewers alone.
+ *
+ * @throws Problem
+ */
 export async function open(
   scope: Scope,
   parts: { readonly ctx: DurableObjectState; readonly live: LiveShell },
   order: OpenOrder,
-): Promise<void> {
-  const { target, pty } = order
-  try {
-    const credential = await unwrapCredential(scope.config.keyring, target.hostId, target.credential).catch((error: unknown) => {
-      finishShell(parts.live, { state: 'failed', reason: 'The stored credential cannot be opened.' })
-      throw error
-    })
-    await openShell(parts.live, { user: target.user, pins: target.pins, credential, pty })
-  } catch (error) {
-    await noteRefusedKey(scope, order, error)
-    throw asProblem(error)
-  }
+): Promise<ShellState> {
+  const { live, ctx } = parts
+  const { user, pins, algorithms, keepaliveSeconds, jumps, idleSeconds, lifeSeconds } = order.target
+  const login = { username: user, pins: [...pins], algorithms, keepaliveSeconds, jumps: jumpsOf(jumps) }
+  const limits = { ...(idleSeconds === null ? {} : { idleSeconds }), ...(lifeSeconds === null ? {} : { lifeSeconds }) }
+  const opening = openShell(live, {
+    login: { ...login, ...limits, pty: order.pty },
+    targets: [...jumps, order.target],
+    secretsFor: (relay) => openSecrets(scope, order, relay),
+  })
+  const opened = opening.then(
+    (): ShellState => 'open',
+    async (error: unknown) => {
+      await noteRefusedKey(scope, order, error)
+      throw asProblem(error)
+    },
+  )
+  ctx.waitUntil(opened.catch(() => undefined))
+  const asked = new Promise<ShellState>((resolve) => {
+    live.onAsked = () => resolve('connecting')
+  })
+  return Promise.race([opened, asked])
 }
 
 /** The memory of a shell that is about to be opened. */
@@ -112,6 +132,7 @@ export function beginShell(ctx: DurableObjectState, env: LiveShell['env'], order
     orgId,
     userId,
     target: { address: target.address, port: target.port },
+    relayId: null,
     state: 'connecting',
     reason: null,
     columns: pty.cols,
@@ -135,7 +156,9 @@ async function noteRefusedKey(scope: Scope, order: Order & { readonly target: Ho
   const refused = refusalIn(error)
   if (!refused?.code.startsWith('host-key-')) return
   const presented = refused.presented ? `${refused.presented.type} ${refused.presented.fingerprint}` : 'no accepted type'
-  const act = { action: 'host.key-refused', subject: order.target.hostId, orgId: order.orgId, actorId: order.userId } as const
+  const { target } = order
+  const { hostId } = (refused.jump === undefined ? undefined : target.jumps[refused.jump]) ?? target
+  const act = { action: 'host.key-refused', subject: hostId, orgId: order.orgId, actorId: order.userId } as const
   try {
     await auditEntry(scope, { ...act, cause: `${refused.code}: ${presented}` })
   } catch (failure) {
@@ -150,7 +173,7 @@ function refusalIn(error: unknown): OpenRefused | undefined {
 
 /** What the caller meets; a bug stays one. */
 function asProblem(error: unknown): unknown {
-  if (error instanceof OpenRefused) return problemOfRefusal(error.code)
+  if (error instanceof OpenRefused) return problemOfRefusal(error.code, error.jump)
   if (error instanceof CommandLost) return commandLost(error)
   if (error instanceof LinkLost) return relayUnavailable('The relay broke off.', error)
   return error

@@ -38,13 +38,15 @@ const SLUGS: Readonly<Record<OpenProblem, ProblemSlug>> = {
   'host-key-mismatch': 'host-key-mismatch',
   'credential-invalid': 'host-refused',
   'login-refused': 'host-refused',
+  'prompt-unanswered': 'host-refused',
+  'jump-refused': 'host-unreachable',
   'request-refused': 'host-refused',
 }
 
 /** What a caller meets when the relay refuses. The words are ours: no byte of the target is in them. */
-export function problemOfRefusal(code: OpenProblem): Problem {
+export function problemOfRefusal(code: OpenProblem, jump?: number): Problem {
   const slug = SLUGS[code]
-  const detail = OPEN_PROBLEMS[code]
+  const detail = jump === undefined ? OPEN_PROBLEMS[code] : `At jump host ${jump + 1}: ${OPEN_PROBLEMS[code]}`
   if (slug === 'unavailable') return new Problem(slug, { detail, retryAfterSeconds: RELAY_RETRY_SECONDS })
   return new Problem(slug, slug === 'rate-limited' ? { detail, retryAfterSeconds: BACKOFF_RETRY_SECONDS } : { detail })
 }

@@ -1,26 +1,91 @@
-import type { Config, RelayConfig } from '../platform/config.ts'
+import type { ControlBody } from '../../contract/krp.ts'
+import type { Config } from '../platform/config.ts'
 import type { Log } from '../platform/log.ts'
+import type { RelayConfig } from '../platform/relays.ts'
 import { relayDialer } from './dialer.ts'
-import { openLink, type RelayLink } from './link.ts'
+import { greetRelay, openLink, type RelayLink } from './link.ts'
 import { relayUnavailable } from './policy.ts'
 import type { DialerIdentity } from './tokens.ts'
 
 /** From nothing to an open socket; a container takes what it needs. */
 const DIAL_MS = 5_000
+/** A relay that does not greet within this is not asked to open a shell. */
+const GREET_MS = 2_000
+/** What a relay said of itself is believed for so long. */
+const STANDING_MS = 5_000
 
-/** Whence and as whom the relay is dialled. */
+/** Whence and as whom a relay is dialled. */
 export interface Reach {
   readonly ctx: Pick<DurableObjectState, 'container'>
   readonly config: Config
   readonly who: DialerIdentity
   readonly traceparent: string
   readonly log: Log
+  /** The relay that has the shell; absent: one is chosen. */
+  readonly relayId?: string | undefined
 }
 
-/** An authenticated link to the configured relay. @throws Problem `unavailable` */
-export async function reachRelay({ ctx, config, ...rest }: Reach): Promise<{ readonly relay: RelayConfig; readonly link: RelayLink }> {
-  const { relay } = config
-  if (!relay) throw relayUnavailable('No relay is configured.')
+type Greeting = Omit<Reach, 'who'>
+type Standing = Pick<ControlBody<'CHALLENGE'>, 'load' | 'isDraining'>
+
+/** An authenticated link to a relay that takes shells of this organisation, or to the one that has the shell. @throws Problem `unavailable` */
+export async function reachRelay(reach: Reach): Promise<{ readonly relay: RelayConfig; readonly link: RelayLink }> {
+  const { config, relayId, who } = reach
+  if (relayId !== undefined) {
+    const relay = config.relays.find(({ id }) => id === relayId)
+    if (!relay) throw relayUnavailable('The relay of this shell is not configured any more.')
+    return { relay, link: await dial(relay, reach) }
+  }
+  let failure: unknown
+  for (const relay of await chooseRelays(relaysFor(config.relays, who.orgId), reach)) {
+    try {
+      return { relay, link: await dial(relay, reach) }
+    } catch (error) {
+      failure = error
+    }
+  }
+  throw failure ?? relayUnavailable(config.relays.length === 0 ? 'No relay is configured.' : 'Every relay is being drained.')
+}
+
+async function dial(relay: RelayConfig, { ctx, who, traceparent, log }: Reach): Promise<RelayLink> {
   const socket = await relayDialer(relay, ctx.container).dial(DIAL_MS)
-  return { relay, link: await openLink({ socket, relay, ...rest }) }
+  return openLink({ socket, relay, who, traceparent, log })
+}
+
+/** An organisation's own relays if it has any, else those for everybody; none that is being drained. */
+export function relaysFor(relays: readonly RelayConfig[], orgId: string): readonly RelayConfig[] {
+  const own = relays.filter(({ orgIds }) => orgIds.includes(orgId))
+  return (own.length > 0 ? own : relays.filter(({ orgIds }) => orgIds.length === 0)).filter(({ isDraining }) => !isDraining)
+}
+
+/** The least loaded first; a relay that does not answer comes last, one that drains not at all. With one there is nothing to ask. */
+async function chooseRelays(relays: readonly RelayConfig[], greeting: Greeting): Promise<readonly RelayConfig[]> {
+  if (relays.length < 2) return relays
+  const asked = await Promise.all(relays.map(async (relay) => ({ relay, standing: await standingOf(relay, greeting) })))
+  return asked
+    .filter(({ standing }) => standing?.isDraining !== true)
+    .sort((a, b) => loadOf(a.standing) - loadOf(b.standing))
+    .map(({ relay }) => relay)
+}
+
+const loadOf = (standing: Standing | undefined): number => standing?.load ?? Number.POSITIVE_INFINITY
+
+const standings = new WeakMap<RelayConfig, { readonly at: number; readonly standing: Standing }>()
+
+async function standingOf(relay: RelayConfig, greeting: Greeting): Promise<Standing | undefined> {
+  const kept = standings.get(relay)
+  if (kept && Date.now() - kept.at < STANDING_MS) return kept.standing
+  try {
+    const standing = await askStanding(relay, greeting)
+    standings.set(relay, { at: Date.now(), standing })
+    return standing
+  } catch {
+    return undefined
+  }
+}
+
+/** What a relay says of itself. @throws Problem `unavailable` */
+export async function askStanding(relay: RelayConfig, { ctx, traceparent, log }: Omit<Greeting, 'config'>): Promise<Standing> {
+  const socket = await relayDialer(relay, ctx.container).dial(GREET_MS)
+  return greetRelay({ socket, relay, log, traceparent, withinMs: GREET_MS })
 }

@@ -10,6 +10,8 @@ export interface ShellRecord {
   /** Who opened it, and alone may type. */
   readonly userId: UserId
   readonly target: { readonly address: string; readonly port: number }
+  /** The relay that has the shell; null until one was chosen. */
+  readonly relayId: string | null
   readonly state: ShellState
   readonly reason: string | null
   readonly columns: number

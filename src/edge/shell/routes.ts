@@ -1,17 +1,24 @@
+import { hostEndpoints as hosts } from '../../contract/hosts.ts'
 import { shellEndpoints as api, shellSockets } from '../../contract/shell.ts'
+import { sshCaEndpoints as ca } from '../../contract/ssh-ca.ts'
 import { type EdgeApp, implement, implementSocket } from '../http/implement.ts'
 import { execCommand } from './exec.ts'
-import { createHost, deleteHost, getHost, listHosts, scanHost } from './hosts.ts'
+import { createHost, deleteHost, getHost, listHosts, scanHost, updateHost } from './hosts.ts'
 import { viewShell } from './join.ts'
 import { closeShell, createShellTicket, getShell, listShells, openShell } from './service.ts'
+import { createSshCaKey, deleteSshCaKey, getSshCa } from './ssh-ca.ts'
 
 /** Mounts the host and shell operations. */
 export function mountShell(app: EdgeApp): void {
-  implement(app, api.scanHost, ({ scope, actor, params, body }) => scanHost(scope, actor, { orgId: params.orgId, ...body }))
-  implement(app, api.createHost, ({ scope, actor, params, body }) => createHost(scope, actor, { orgId: params.orgId, input: body }))
-  implement(app, api.listHosts, ({ scope, actor, params, query }) => listHosts(scope, actor, { orgId: params.orgId, query }))
-  implement(app, api.getHost, ({ scope, actor, params }) => getHost(scope, actor, params.hostId))
-  implement(app, api.deleteHost, ({ scope, actor, params }) => deleteHost(scope, actor, params.hostId).then(() => undefined))
+  implement(app, hosts.scanHost, ({ scope, actor, params, body }) => scanHost(scope, actor, { orgId: params.orgId, ...body }))
+  implement(app, hosts.createHost, ({ scope, actor, params, body }) => createHost(scope, actor, { orgId: params.orgId, input: body }))
+  implement(app, hosts.listHosts, ({ scope, actor, params, query }) => listHosts(scope, actor, { orgId: params.orgId, query }))
+  implement(app, hosts.getHost, ({ scope, actor, params }) => getHost(scope, actor, params.hostId))
+  implement(app, hosts.updateHost, ({ scope, actor, params, body }) => updateHost(scope, actor, { hostId: params.hostId, change: body }))
+  implement(app, hosts.deleteHost, ({ scope, actor, params }) => deleteHost(scope, actor, params.hostId).then(() => undefined))
+  implement(app, ca.getSshCa, ({ scope, actor, params }) => getSshCa(scope, actor, params.orgId))
+  implement(app, ca.createSshCaKey, ({ scope, actor, params }) => createSshCaKey(scope, actor, params.orgId))
+  implement(app, ca.deleteSshCaKey, ({ scope, actor, params }) => deleteSshCaKey(scope, actor, params).then(() => undefined))
   implement(app, api.execCommand, ({ scope, actor, params, body }) => execCommand(scope, actor, { hostId: params.hostId, ...body }))
   implement(app, api.openShell, ({ scope, actor, body }) => openShell(scope, actor, body))
   implement(app, api.listShells, ({ scope, actor, query }) => listShells(scope, actor, query))

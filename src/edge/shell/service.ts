@@ -11,9 +11,10 @@ import { open } from '../platform/rpc.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { mintTicket } from '../platform/ticket.ts'
 import { traceparentOf } from '../platform/trace.ts'
+import { hostOf } from './host-store.ts'
 import { hostFor, targetOf } from './hosts.ts'
 import { refusalOfStart } from './policy.ts'
-import { allShellsOf, commandsOf, eraseCommander, eraseShells, hostOf, insertShell, shellOf, shellsOf } from './store.ts'
+import { allShellsOf, commandsOf, eraseCommander, eraseShells, insertShell, shellOf, shellsOf } from './store.ts'
 import type { shells } from './tables.ts'
 
 type ShellRow = typeof shells.$inferSelect
@@ -32,13 +33,14 @@ const toShell = ({ id, orgId, hostId, userId, state, reason, createdAt, closedAt
 })
 
 /**
- * Opens a shell and answers once the host has let us in.
+ * Opens a shell and answers once the host has let us in, or asks something that only a person can answer.
  *
  * @throws Problem `not-found`, `forbidden`, `limit-reached`, `target-forbidden`, `host-unreachable`, `host-key-unknown`,
  * `host-key-mismatch`, `host-refused`, `rate-limited` or `unavailable`
  */
 export async function openShell(scope: Scope, actor: Actor, input: OpenShell): Promise<Shell> {
   const { host } = await hostFor(scope, actor, input.hostId)
+  const target = await targetOf(scope, host)
   const id = ShellId.parse(scope.newId('shl'))
   const { userId } = actor
   const now = scope.now()
@@ -48,9 +50,9 @@ export async function openShell(scope: Scope, actor: Actor, input: OpenShell): P
   ])) as readonly D1Result[]
   if (results[0]?.meta.changes !== 1) throw await startRefused(scope, actor, host.id)
   const pty = { term: input.terminal, cols: input.columns, rows: input.rows }
-  const order = { shellId: id, orgId: host.orgId, userId, traceparent: traceparentOf(scope.trace), target: targetOf(host), pty }
-  await open(scope.env.SHELLS.getByName(id).openShell(order))
-  return { id, orgId: host.orgId, hostId: host.id, userId, state: 'open', createdAt: toMoment(now) }
+  const order = { shellId: id, orgId: host.orgId, userId, traceparent: traceparentOf(scope.trace), target, pty }
+  const state = await open(scope.env.SHELLS.getByName(id).openShell(order))
+  return { id, orgId: host.orgId, hostId: host.id, userId, state, createdAt: toMoment(now) }
 }
 
 /** Why nothing was started: the role has changed, the host is gone, or there is no room. */

@@ -1,10 +1,11 @@
 import { and, desc, eq, gt, isNull, lt, ne, or, sql } from 'drizzle-orm'
+import type { HostId } from '../../contract/hosts.ts'
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgId, OrgRole } from '../../contract/orgs.ts'
-import { HOSTS_PER_ORG_MAX, type HostId, SHELLS_PER_USER_MAX, type ShellId, type ShellState } from '../../contract/shell.ts'
+import { SHELLS_PER_USER_MAX, type ShellId, type ShellState } from '../../contract/shell.ts'
 import { orgRoleSql } from '../orgs/service.ts'
 import type { Db } from '../platform/db.ts'
-import { type CommandState, shellCommands as c, hosts as h, shells as s } from './tables.ts'
+import { type CommandState, shellCommands as c, shells as s } from './tables.ts'
 
 /** Something of an organisation, and the member who asks for it. */
 export interface Ask<Id> {
@@ -13,45 +14,14 @@ export interface Ask<Id> {
 }
 
 /** The caller's role in the organisation of the row; a stranger's NULL makes the row not be there. */
-const hostRole = (callerId: UserId) => orgRoleSql(sql`hosts.org_id`, callerId)
+export const hostRole = (callerId: UserId) => orgRoleSql(sql`hosts.org_id`, callerId)
 const shellRole = (callerId: UserId) => orgRoleSql(sql`shells.org_id`, callerId)
-const isMember = (role: ReturnType<typeof hostRole>) => sql`${role} IS NOT NULL`
+export const isMember = (role: ReturnType<typeof hostRole>) => sql`${role} IS NOT NULL`
 
 /** Shells and waited commands of a user that hold, or may hold, a connection. */
 const liveOf = (userId: UserId) => sql`
   ((SELECT count(*) FROM shells AS live WHERE live.user_id = ${userId} AND live.closed_at IS NULL) +
    (SELECT count(*) FROM shell_commands AS live WHERE live.user_id = ${userId} AND live.ended_at IS NULL))`
-
-/** One row while the caller owns the organisation and there is room. */
-export const insertHost = (db: Db, callerId: UserId, host: typeof h.$inferSelect) =>
-  db.insert(h).select(
-    sql`SELECT ${host.id} AS id, ${host.orgId} AS org_id, ${host.name} AS name, ${host.address} AS address, ${host.port} AS port,
-        ${host.user} AS user, ${JSON.stringify(host.keys)} AS keys, ${host.credentialKind} AS credential_kind,
-        ${host.credential} AS credential, ${host.createdAt} AS created_at
-      WHERE ${orgRoleSql(host.orgId, callerId)} = 'owner'
-        AND (SELECT count(*) FROM hosts AS held WHERE held.org_id = ${host.orgId}) < ${HOSTS_PER_ORG_MAX}`,
-  )
-
-export const hostsIn = (
-  db: Db,
-  at: { readonly orgId: OrgId; readonly callerId: UserId },
-  page: { readonly before?: HostId | undefined; readonly limit: number },
-) =>
-  db
-    .select()
-    .from(h)
-    .where(and(eq(h.orgId, at.orgId), isMember(hostRole(at.callerId)), page.before === undefined ? undefined : lt(h.id, page.before)))
-    .orderBy(desc(h.id))
-    .limit(page.limit)
-
-export const hostOf = (db: Db, ask: Ask<HostId>) =>
-  db
-    .select({ host: h, role: hostRole(ask.callerId) })
-    .from(h)
-    .where(and(eq(h.id, ask.id), isMember(hostRole(ask.callerId))))
-    .limit(1)
-
-export const deleteHost = (db: Db, ask: Ask<HostId>) => db.delete(h).where(and(eq(h.id, ask.id), sql`${hostRole(ask.callerId)} = 'owner'`))
 
 /** Role and room in one statement: of parallel calls the one that would exceed the limit meets it. */
 const mayStart = (callerId: UserId) => sql`${hostRole(callerId)} IN ('owner', 'operator') AND ${liveOf(callerId)} < ${SHELLS_PER_USER_MAX}`

@@ -1,13 +1,16 @@
-import { type ControlBody, decodeControl, type GrantRequest, type OpenProblem } from '../../contract/krp.ts'
+import { type ControlBody, decodeControl, type GrantRequest, type Jump, type OpenProblem, PROMPT_SECONDS_MAX } from '../../contract/krp.ts'
 import { decodeData, type Frame, KrpError, type OffsetChunk } from '../../contract/krp-frame.ts'
-import { sealAad, sealCredential } from '../../contract/seal.ts'
-import type { RelayConfig } from '../platform/config.ts'
+import { sealAad, sealCredential, viaOf } from '../../contract/seal.ts'
+import type { RelayConfig } from '../platform/relays.ts'
 import type { RelayLink } from './link.ts'
+import type { Secrets } from './secrets.ts'
 import { type DialerIdentity, signGrantToken } from './tokens.ts'
 
 /** What the relay tells of a shell; called in order, from the bytes of the link, so nothing here awaits. */
 export interface StreamEvents {
   readonly hostKey?: (body: ControlBody<'HOSTKEY'>) => void
+  /** The target asks whoever opens the shell. */
+  readonly prompt?: (asked: Asked) => void
   readonly opened?: (body: ControlBody<'OPENED'>) => void
   readonly attached?: (body: ControlBody<'ATTACHED'>) => void
   readonly output?: (chunk: OffsetChunk, isStderr: boolean) => void
@@ -21,16 +24,24 @@ export interface StreamEvents {
   readonly lost?: (why: string) => void
 }
 
+/** A question of the target, and the way its answer goes. */
+export interface Asked extends ControlBody<'PROMPT'> {
+  readonly answer: (answers: readonly string[]) => Promise<void>
+}
+
 /** The relay refused to open or attach. */
 export class OpenRefused extends Error {
   override readonly name = 'OpenRefused'
   readonly code: OpenProblem
   /** The key that the host presented, when that was the trouble or the question. */
   readonly presented: ControlBody<'HOSTKEY'> | undefined
-  constructor(code: OpenProblem, presented: ControlBody<'HOSTKEY'> | undefined) {
+  /** The index of the jump host where it happened; absent: at the target. */
+  readonly jump: number | undefined
+  constructor({ code, jump }: ControlBody<'OPEN_FAIL'>, presented: ControlBody<'HOSTKEY'> | undefined) {
     super(code)
     this.code = code
     this.presented = presented
+    this.jump = jump
   }
 }
 
@@ -54,12 +65,12 @@ export interface RelayStream {
   leave(why: string): void
 }
 
-/** A grant, and the credential that is sealed to it; the plaintext is overwritten once it is. */
+/** A grant, and the secrets that are sealed to it; the plaintext is overwritten once it is. */
 export interface Grant {
   readonly relay: RelayConfig
   readonly who: DialerIdentity
   readonly request: GrantRequest
-  readonly credential?: Uint8Array<ArrayBuffer>
+  readonly secrets: Partial<Secrets>
   readonly creditBytes: number
   readonly traceparent: string
 }
@@ -77,37 +88,38 @@ interface Waiting {
 interface State {
   readonly link: RelayLink
   readonly events: StreamEvents
+  readonly sealAnswer: SealAnswer
   waiting: Waiting | undefined
+  timer: ReturnType<typeof setTimeout> | null
   presented: ControlBody<'HOSTKEY'> | undefined
   hasSaidClose: boolean
   isOver: boolean
 }
 
+type SealAnswer = (id: number, answers: readonly string[]) => Promise<ControlBody<'ANSWER'>>
+
 /** Opens what the grant says. @throws OpenRefused or LinkLost */
 export async function openStream(link: RelayLink, grant: Grant, events: StreamEvents): Promise<RelayStream> {
-  const { request, credential, creditBytes, traceparent } = grant
+  const { request, creditBytes, traceparent, secrets } = grant
   try {
     const { token, jti } = await signGrantToken(grant.relay, grant.who, { nonce: link.challenge.nonce, request })
-    const sealed = credential && (await sealFor(link, grant, { jti, credential }))
-    return await ask(link, events, () =>
-      link.send('OPEN', STREAM, { grant: token, creditBytes, traceparent, ...(sealed ? { credential: sealed } : {}) }),
-    )
+    const sealed = await sealSecrets(link, grant, jti)
+    const sealAnswer: SealAnswer = async (id, answers) => {
+      const plain = new Uint8Array(utf8.encode(JSON.stringify(answers)))
+      const jump = { index: jumpsIn(request).length, jti: `${jti} prompt ${id}` }
+      return { id, answers: await sealFor(link, grant, { ...jump, plain }) }
+    }
+    return await ask({ link, events, sealAnswer }, () => link.send('OPEN', STREAM, { grant: token, creditBytes, traceparent, ...sealed }))
   } finally {
-    credential?.fill(0)
+    for (const secret of [secrets.credential, ...(secrets.jumpCredentials ?? [])]) secret?.fill(0)
   }
 }
 
-/** Asks a host for its key and opens nothing. @throws OpenRefused or LinkLost */
-export async function scanKey(link: RelayLink, grant: Grant): Promise<ControlBody<'HOSTKEY'>> {
-  let presented: ControlBody<'HOSTKEY'> | undefined
-  const { token } = await signGrantToken(grant.relay, grant.who, { nonce: link.challenge.nonce, request: grant.request })
-  const open = { grant: token, creditBytes: grant.creditBytes, traceparent: grant.traceparent }
-  const hostKey = (key: ControlBody<'HOSTKEY'>) => {
-    presented = key
-  }
-  await ask(link, { hostKey }, () => link.send('OPEN', STREAM, open))
-  if (!presented) throw new LinkLost('no key')
-  return presented
+/** Asks a host for its keys and opens nothing. @throws OpenRefused or LinkLost */
+export async function scanKeys(link: RelayLink, grant: Grant): Promise<readonly ControlBody<'HOSTKEY'>[]> {
+  const keys: ControlBody<'HOSTKEY'>[] = []
+  await openStream(link, grant, { hostKey: (key) => keys.push(key) })
+  return keys
 }
 
 /** Takes a shell of this object over from an earlier link. @throws OpenRefused or LinkLost */
@@ -117,35 +129,65 @@ export function attachStream(
   events: StreamEvents,
 ): Promise<RelayStream> {
   const { shellId: shell, fromOffset, creditBytes, traceparent } = at
-  return ask(link, events, () => link.send('ATTACH', STREAM, { shell, fromOffset, creditBytes, traceparent }))
+  const sealAnswer = () => Promise.reject(new KrpError('frame-order'))
+  return ask({ link, events, sealAnswer }, () => link.send('ATTACH', STREAM, { shell, fromOffset, creditBytes, traceparent }))
 }
 
+const utf8 = new TextEncoder()
+const jumpsIn = (request: GrantRequest): readonly Jump[] => request.jumps ?? []
+
+async function sealSecrets(link: RelayLink, grant: Grant, jti: string) {
+  const { credential, jumpCredentials = [] } = grant.secrets
+  const jumps = await Promise.all(jumpCredentials.map((plain, index) => sealFor(link, grant, { index, jti, plain })))
+  const target = credential && (await sealFor(link, grant, { index: jumpsIn(grant.request).length, jti, plain: credential }))
+  return { ...(target ? { credential: target } : {}), ...(jumps.length > 0 ? { jumpCredentials: jumps } : {}) }
+}
+
+/** Seals for the host at this place of the way; behind the jumps is the target. */
 async function sealFor(
   link: RelayLink,
   { who, request }: Grant,
-  to: { readonly jti: string; readonly credential: Uint8Array<ArrayBuffer> },
+  to: { readonly index: number; readonly jti: string; readonly plain: Uint8Array<ArrayBuffer> },
 ) {
   const { sealingKey } = link.challenge
-  const pins = request.kind === 'scan' ? [] : request.pins
-  const aad = await sealAad({ shell: who.shellId, host: request.host, port: request.port, pins, relayKeyId: sealingKey.kid, jti: to.jti })
-  return sealCredential(sealingKey, aad, to.credential)
+  const jumps = jumpsIn(request)
+  const at = jumps[to.index] ?? { ...request, pins: request.kind === 'scan' ? [] : request.pins }
+  const binding = { shell: who.shellId, host: at.host, port: at.port, pins: at.pins, via: viaOf(jumps, to.index) }
+  return sealCredential(sealingKey, await sealAad({ ...binding, relayKeyId: sealingKey.kid, jti: to.jti }), to.plain)
 }
 
-async function ask(link: RelayLink, events: StreamEvents, send: () => void): Promise<RelayStream> {
-  const state: State = { link, events, waiting: undefined, presented: undefined, hasSaidClose: false, isOver: false }
-  let timer: ReturnType<typeof setTimeout> | null = null
+async function ask(parts: Pick<State, 'link' | 'events' | 'sealAnswer'>, send: () => void): Promise<RelayStream> {
+  const { link } = parts
+  const state: State = { ...parts, waiting: undefined, timer: null, presented: undefined, hasSaidClose: false, isOver: false }
   const answer = new Promise<void>((resolve, reject) => {
     state.waiting = { resolve, reject }
-    timer = setTimeout(() => link.close('no-answer'), ANSWER_MS)
   })
+  awaitAnswer(state, ANSWER_MS)
   link.use({ take: (frame) => takeFrame(state, frame), lost: (why) => takeLoss(state, why) })
   send()
   try {
     await answer
     return streamOf(state)
   } finally {
-    clearTimeout(timer)
+    clearTimeout(state.timer)
   }
+}
+
+function awaitAnswer(state: State, ms: number): void {
+  clearTimeout(state.timer)
+  state.timer = setTimeout(() => state.link.close('no-answer'), ms)
+}
+
+function takePrompt(state: State, prompt: ControlBody<'PROMPT'>): void {
+  // The person's time comes on top of the host's.
+  awaitAnswer(state, PROMPT_SECONDS_MAX * 1000 + ANSWER_MS)
+  state.events.prompt?.({
+    ...prompt,
+    async answer(answers) {
+      const answer = await state.sealAnswer(prompt.id, answers)
+      if (state.waiting) state.link.send('ANSWER', STREAM, answer)
+    },
+  })
 }
 
 function takeLoss(state: State, why: string): void {
@@ -172,7 +214,8 @@ function takeAnswer(state: State, { name, payload }: Frame): void {
   if (name === 'HOSTKEY') {
     state.presented = decodeControl('HOSTKEY', payload)
     state.events.hostKey?.(state.presented)
-  } else if (name === 'GAP') state.events.gap?.(decodeControl('GAP', payload))
+  } else if (name === 'PROMPT') takePrompt(state, decodeControl('PROMPT', payload))
+  else if (name === 'GAP') state.events.gap?.(decodeControl('GAP', payload))
   else if (name === 'OPENED') {
     state.events.opened?.(decodeControl('OPENED', payload))
     settle(state)?.resolve()
@@ -180,9 +223,9 @@ function takeAnswer(state: State, { name, payload }: Frame): void {
     state.events.attached?.(decodeControl('ATTACHED', payload))
     settle(state)?.resolve()
   } else if (name === 'OPEN_FAIL') {
-    const { code } = decodeControl('OPEN_FAIL', payload)
+    const failed = decodeControl('OPEN_FAIL', payload)
     end(state)
-    settle(state)?.reject(new OpenRefused(code, state.presented))
+    settle(state)?.reject(new OpenRefused(failed, state.presented))
   } else if (name === 'CLOSE' && state.presented) {
     end(state)
     settle(state)?.resolve()

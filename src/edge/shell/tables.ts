@@ -1,7 +1,9 @@
 import { integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import type { AlgorithmProfile, HostId, HostKey } from '../../contract/hosts.ts'
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgId } from '../../contract/orgs.ts'
-import type { Credential, HostId, HostKey, ShellId, ShellState } from '../../contract/shell.ts'
+import type { ShellId, ShellState } from '../../contract/shell.ts'
+import type { SshCaKeyId } from '../../contract/ssh-ca.ts'
 
 /** How a command stands. Unknown: its object died, so nobody saw the end; it is never run again. */
 export type CommandState = 'running' | 'done' | 'timed-out' | 'failed' | 'unknown'
@@ -14,9 +16,30 @@ export const hosts = sqliteTable('hosts', {
   port: integer('port').notNull(),
   user: text('user').notNull(),
   keys: text('keys', { mode: 'json' }).$type<HostKey[]>().notNull(),
-  credentialKind: text('credential_kind').$type<Credential['kind']>().notNull(),
+  credentialKind: text('credential_kind').$type<'password' | 'private-key'>().notNull(),
   /** An envelope of `credential.ts`: opened in the shell's object only, to be sealed to the relay. */
   credential: text('credential').notNull(),
+  createdAt: integer('created_at').notNull(),
+  tags: text('tags', { mode: 'json' }).$type<string[]>().notNull(),
+  algorithms: text('algorithms').$type<AlgorithmProfile>().notNull(),
+  keepaliveSeconds: integer('keepalive_seconds').notNull(),
+  idleTimeoutSeconds: integer('idle_timeout_seconds'),
+  maxDurationSeconds: integer('max_duration_seconds'),
+  jumpHostId: text('jump_host_id').$type<HostId>(),
+  /** The way to log in where the older `credentialKind` has no word for it. */
+  login: text('login').$type<'keyboard-interactive' | 'certificate'>(),
+  secretVersion: integer('secret_version').notNull(),
+  secretFault: integer('secret_fault'),
+})
+
+/** Authorities that sign user certificates; the oldest of an organisation is at work. */
+export const sshCaKeys = sqliteTable('ssh_ca_keys', {
+  id: text('id').$type<SshCaKeyId>().primaryKey(),
+  orgId: text('org_id').$type<OrgId>().notNull(),
+  publicKey: text('public_key').notNull(),
+  privateKey: text('private_key').notNull(),
+  secretVersion: integer('secret_version').notNull(),
+  secretFault: integer('secret_fault'),
   createdAt: integer('created_at').notNull(),
 })
 

@@ -8,15 +8,15 @@ import {
   TOKEN_TTL_SECONDS_MAX,
 } from '../../contract/krp.ts'
 import { encodeBase64url } from '../../contract/seal.ts'
-import type { RelayConfig } from '../platform/config.ts'
+import type { RelayConfig } from '../platform/relays.ts'
 
 /** Who dials: one object, for one organisation, at one epoch. */
 export interface DialerIdentity {
   readonly shellId: string
   readonly orgId: string
   readonly epoch: number
-  /** The only target this link may reach, whatever it opens. */
-  readonly target: { readonly address: string; readonly port: number }
+  /** All that this link may reach, whatever it opens: a target and the hosts on the way. */
+  readonly targets: readonly { readonly address: string; readonly port: number }[]
 }
 
 /** The dialer's issuer name, as the relay's RELAY_DIALER_ISSUER has it by default. */
@@ -46,7 +46,8 @@ function baseClaims(relay: RelayConfig, who: DialerIdentity, nonce: string) {
 
 /** The token of AUTH: this link may open one stream at a time, to one target. */
 export function signLinkToken(relay: RelayConfig, who: DialerIdentity, nonce: string): Promise<string> {
-  const caps = { hosts: [who.target.address], ports: [who.target.port], streamsMax: 1 }
+  const hosts = [...new Set(who.targets.map(({ address }) => address))]
+  const caps = { hosts, ports: [...new Set(who.targets.map(({ port }) => port))], streamsMax: 1 }
   return sign(relay, LINK_TOKEN_TYP, { ...baseClaims(relay, who, nonce), caps })
 }
 

@@ -1,10 +1,12 @@
 import * as z from 'zod'
+import { HostId } from '../../contract/hosts.ts'
 import { UserId } from '../../contract/identity.ts'
 import { OrgId, type OrgRole } from '../../contract/orgs.ts'
-import { HostId, type ShellId } from '../../contract/shell.ts'
+import type { ShellId } from '../../contract/shell.ts'
 import { openDb } from '../platform/db.ts'
 import type { Consumer } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
+import { deleteOrgCaKeys } from './secret-store.ts'
 import { deleteOrgCommands, deleteOrgShells, liveShellsInOrg, liveShellsOnHost, shellsOfOrg, standingOf } from './store.ts'
 
 const HostDeleted = z.strictObject({ hostId: HostId })
@@ -60,6 +62,7 @@ export const forgetOrg: Consumer = async (scope, { payload }) => {
     await deleteOrgShells(db, orgId, ids)
   }
   await deleteOrgCommands(db, orgId)
+  await deleteOrgCaKeys(db, orgId)
 }
 
 async function roleNow(scope: Scope, orgId: OrgId, userId: UserId): Promise<OrgRole | null> {

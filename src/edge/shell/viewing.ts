@@ -36,7 +36,16 @@ export function greet(live: LiveShell, socket: WebSocket, attach: AttachFrame): 
     state: record.state,
     ...(record.reason === null ? {} : { reason: record.reason }),
   })
+  tellPrompt(live, socket)
   deliverTo(live, socket)
+}
+
+/** Asks the opener what the target asks; nobody else hears of it. */
+export function tellPrompt(live: LiveShell, socket: WebSocket): void {
+  const { asked, hub } = live
+  if (!asked || roleOf(live, hub.viewerOf(socket)) !== 'opener') return
+  const { id, name, instruction, prompts } = asked
+  tell(socket, { type: 'prompt', id, name, instruction, prompts })
 }
 
 /** Sends everybody what their window lets through. `fresh` is what has just come, so that it need not be read back. */

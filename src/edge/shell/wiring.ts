@@ -1,58 +1,79 @@
-import { type ControlBody, CREDIT_INTERACTIVE_BYTES, DETACH_SECONDS_DEFAULT, type HostKeyPin, type Pty } from '../../contract/krp.ts'
+import { type ControlBody, CREDIT_INTERACTIVE_BYTES, DETACH_SECONDS_DEFAULT, type GrantRequest } from '../../contract/krp.ts'
 import { KrpError, type OffsetChunk } from '../../contract/krp-frame.ts'
+import { isProblem, Problem } from '../../contract/problem.ts'
 import { describeError } from '../platform/log.ts'
+import type { RelayConfig } from '../platform/relays.ts'
 import { endOf, finishShell, reportState } from './ending.ts'
 import { tell } from './hub.ts'
 import { changeRecord, isOver, type LiveShell, logOf, type Wire } from './live.ts'
 import { problemOfRefusal, redialAfterMs, relayUnavailable } from './policy.ts'
 import { reachRelay } from './reach.ts'
 import { planAlarm, UNLINKED_MAX_MS } from './schedule.ts'
-import { attachStream, OpenRefused, openStream, type RelayStream, type StreamEvents } from './stream.ts'
-import { deliver, paceOffset, roleOf, tellState } from './viewing.ts'
+import type { Secrets } from './secrets.ts'
+import { type Asked, attachStream, OpenRefused, openStream, type RelayStream, type StreamEvents } from './stream.ts'
+import type { DialerIdentity } from './tokens.ts'
+import { deliver, paceOffset, roleOf, tellPrompt, tellState } from './viewing.ts'
 
 /** Credit goes out in steps, not byte by byte. */
 const CREDIT_STEP_BYTES = 64 * 1024
 
+type ShellRequest = Extract<GrantRequest, { kind: 'shell' }>
+
 /** What opening needs beyond the record. */
 export interface Opening {
-  readonly user: string
-  readonly pins: readonly HostKeyPin[]
-  readonly credential: Uint8Array<ArrayBuffer>
-  readonly pty: Pty
+  readonly login: Omit<ShellRequest, 'kind' | 'host' | 'port' | 'env' | 'detachSeconds'>
+  /** All that the link may reach. */
+  readonly targets: DialerIdentity['targets']
+  readonly secretsFor: (relay: RelayConfig) => Promise<Secrets>
 }
 
-/** Asks the relay for the shell of this record. A refusal ends the shell. @throws Problem what the caller is told; OpenRefused is its cause */
-export async function openShell(live: LiveShell, opening: Opening): Promise<void> {
+/** Asks a relay for the shell of this record. A refusal ends the shell. @throws Problem what the caller is told; OpenRefused is its cause */
+export async function openShell(live: LiveShell, { login, targets, secretsFor }: Opening): Promise<void> {
   live.isOpening = true
   try {
-    const { relay, who, link } = await dialRelay(live)
+    const { relay, who, link } = await dialRelay(live, targets)
     const { target, traceparent } = live.record
-    const { user: username, pins, pty, credential } = opening
     const request = {
       kind: 'shell' as const,
       host: target.address,
       port: target.port,
-      username,
-      pins: [...pins],
       env: {},
-      pty,
       detachSeconds: DETACH_SECONDS_DEFAULT,
+      ...login,
     }
-    const grant = { relay, who, request, credential, creditBytes: CREDIT_INTERACTIVE_BYTES, traceparent }
+    const secrets = await secretsFor(relay).catch((cause: unknown) => {
+      link.close('no-secret')
+      throw isProblem(cause) ? cause : new Problem('internal', { detail: 'A stored credential cannot be opened.' }, { cause })
+    })
+    const grant = { relay, who, request, secrets, creditBytes: CREDIT_INTERACTIVE_BYTES, traceparent }
     const { events, wire } = wireUp(live, { fromOffset: 0, creditBytes: CREDIT_INTERACTIVE_BYTES })
-    takeUp(live, wire, await openStream(link, grant, events))
+    const stream = await openStream(link, grant, { ...events, prompt: (asked) => askPerson(live, asked) })
+    live.asked = undefined
+    takeUp(live, wire, stream)
     // Whoever is told that it is open may look it up.
     await reportState(live)
   } catch (error) {
-    opening.credential.fill(0)
-    const problem = error instanceof OpenRefused ? problemOfRefusal(error.code) : relayUnavailable('The relay cannot be reached.', error)
+    const problem = problemOf(error)
     finishShell(live, { state: 'failed', reason: problem.message })
-    problem.cause = error
+    problem.cause ??= error
     throw problem
   } finally {
+    live.asked = undefined
     live.isOpening = false
     planAlarm(live)
   }
+}
+
+function problemOf(error: unknown): Problem {
+  if (error instanceof OpenRefused) return problemOfRefusal(error.code, error.jump)
+  return isProblem(error) ? error : relayUnavailable('The relay cannot be reached.', error)
+}
+
+/** The target asks: the opener's viewers hear of it, also those who come later. */
+function askPerson(live: LiveShell, asked: Asked): void {
+  live.asked = asked
+  live.onAsked()
+  for (const socket of live.hub.attached()) tellPrompt(live, socket)
 }
 
 /** Sees to it that a link is up, or is being made. Never rejects: what fails is tried again by the alarm. */
@@ -67,7 +88,7 @@ export function connectShell(live: LiveShell): Promise<void> {
 
 async function attachShell(live: LiveShell): Promise<void> {
   try {
-    const { link } = await dialRelay(live)
+    const { link } = await dialRelay(live, [live.record.target])
     const fromOffset = live.tape.nextOffset()
     const creditBytes = Math.max(1, Math.min(CREDIT_INTERACTIVE_BYTES, paceOffset(live) - fromOffset))
     const { events, wire } = wireUp(live, { fromOffset, creditBytes })
@@ -108,11 +129,15 @@ const LOST = {
 const UNREACHABLE = { state: 'failed', reason: 'The relay could not be reached in time.' } as const
 
 /** Each dial is a new epoch, durable before the first byte leaves: the platform holds `connect` back until the write is. */
-async function dialRelay(live: LiveShell) {
+async function dialRelay(live: LiveShell, targets: DialerIdentity['targets']) {
   changeRecord(live, { epoch: live.record.epoch + 1 })
-  const { shellId, orgId, epoch, target, traceparent } = live.record
-  const who = { shellId, orgId, epoch, target }
-  return { ...(await reachRelay({ ctx: live.ctx, config: live.config, who, traceparent, log: logOf(live) })), who }
+  const { shellId, orgId, epoch, traceparent } = live.record
+  const who = { shellId, orgId, epoch, targets }
+  // Records of before there were several name none: theirs is the first.
+  const relayId = live.record.relayId ?? (live.isOpening ? undefined : live.config.relays[0]?.id)
+  const reached = await reachRelay({ ctx: live.ctx, config: live.config, who, traceparent, log: logOf(live), relayId })
+  if (live.record.relayId !== reached.relay.id) changeRecord(live, { relayId: reached.relay.id })
+  return { ...reached, who }
 }
 
 /** What becomes of the relay's frames. The wire is the shell's as soon as the relay has answered, not a moment later. */

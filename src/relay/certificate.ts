@@ -1,0 +1,96 @@
+import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto'
+import { createRequire } from 'node:module'
+import ssh2, { type Client } from 'ssh2'
+import * as z from 'zod'
+import type { RelayCredential } from '../contract/krp-secret.ts'
+import type { Login } from './attempt.ts'
+
+const CERTIFICATE_TYPE = 'ssh-ed25519-cert-v01@openssh.com'
+const KEY_TYPE = 'ssh-ed25519'
+const USERAUTH_REQUEST = 50
+
+/** What of ssh2's protocol a signed request needs. */
+interface Protocol {
+  authPK: (username: string) => void
+  readonly _kex: { readonly sessionID: Buffer }
+  readonly _authsQueue: string[]
+  readonly _packetRW: { readonly write: { readonly allocStart: number; alloc(bytes: number): Buffer; finalize(packet: Buffer): Buffer } }
+}
+type SendPacket = (protocol: Protocol, packet: Buffer) => void
+
+// Waits out a key exchange that is under way; ssh2 exports it to nobody.
+const { sendPacket } = createRequire(import.meta.url)('ssh2/lib/protocol/utils.js') as { readonly sendPacket: SendPacket }
+
+/**
+ * Logs in with an OpenSSH user certificate. ssh2 knows none, so its request by public key is replaced on this one client by a signed request
+ * that names the certificate; the signature names the plain key type (PROTOCOL.certkeys).
+ *
+ * @throws Error when certificate or key cannot be used
+ */
+export function createCertificateLogin(credential: Extract<RelayCredential, { kind: 'certificate' }>): Login {
+  const certificate = Buffer.from(credential.certificate, 'base64')
+  const pkcs8 = Buffer.from(credential.privateKey, 'base64')
+  const key = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' })
+  pkcs8.fill(0)
+  if (key.asymmetricKeyType !== 'ed25519' || !certificate.subarray(4).toString('latin1').startsWith(CERTIFICATE_TYPE))
+    throw new Error('not an Ed25519 certificate')
+  let isSpent = false
+  return {
+    next({ username }) {
+      if (isSpent) return false
+      isSpent = true
+      return { type: 'agent', username, agent: new NameAgent(publicLine(key)) }
+    },
+    equip: (client) => equip(client, { certificate, key }),
+    wipe() {
+      isSpent = true
+    },
+  }
+}
+
+/** Names the key, so that ssh2 starts a request; it is never asked to sign. */
+class NameAgent extends ssh2.BaseAgent<string> {
+  readonly #line: string
+  constructor(line: string) {
+    super()
+    this.#line = line
+  }
+  override getIdentities(callback: (error: undefined, keys: string[]) => void): void {
+    callback(undefined, [this.#line])
+  }
+  override sign(): void {
+    throw new Error('a certificate login signs by itself')
+  }
+}
+
+function publicLine(key: KeyObject): string {
+  const x = Buffer.from(z.object({ x: z.string() }).parse(createPublicKey(key).export({ format: 'jwk' })).x, 'base64url')
+  return `${KEY_TYPE} ${Buffer.concat([lengthed(KEY_TYPE), lengthed(x)]).toString('base64')}`
+}
+
+function equip(client: Client, { certificate, key }: { readonly certificate: Buffer; readonly key: KeyObject }): void {
+  const protocol: unknown = Reflect.get(client, '_protocol')
+  if (!isProtocol(protocol)) throw new Error('ssh2 has changed: no request by public key')
+  protocol.authPK = (username) => {
+    const head = Buffer.concat([Buffer.from([USERAUTH_REQUEST]), lengthed(username), lengthed('ssh-connection'), lengthed('publickey')])
+    const body = Buffer.concat([head, Buffer.from([1]), lengthed(CERTIFICATE_TYPE), lengthed(certificate)])
+    const signature = sign(null, Buffer.concat([lengthed(protocol._kex.sessionID), body]), key)
+    const payload = Buffer.concat([body, lengthed(Buffer.concat([lengthed(KEY_TYPE), lengthed(signature)]))])
+    const { write } = protocol._packetRW
+    const packet = write.alloc(payload.length)
+    packet.set(payload, write.allocStart)
+    protocol._authsQueue.push('publickey')
+    sendPacket(protocol, write.finalize(packet))
+  }
+}
+
+const isProtocol = (value: unknown): value is Protocol =>
+  typeof value === 'object' && value !== null && typeof Reflect.get(value, 'authPK') === 'function' && '_packetRW' in value
+
+/** RFC 4251 §5: a string is its length and its bytes. */
+function lengthed(value: string | Buffer): Buffer {
+  const bytes = typeof value === 'string' ? Buffer.from(value) : value
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(bytes.length)
+  return Buffer.concat([length, bytes])
+}

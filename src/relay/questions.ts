@@ -1,0 +1,68 @@
+import * as z from 'zod'
+import { ANSWER_CHARS_MAX, type ControlBody, type GrantClaims, PROMPT_SECONDS_MAX, PROMPTS_MAX, type Prompts } from '../contract/krp.ts'
+import { openCredential, type SealingPrivateJwk, sealAad, viaOf } from '../contract/seal.ts'
+import type { Ask } from './attempt.ts'
+import type { StreamPort } from './port.ts'
+
+/** Questions of one stream that is being opened. */
+export interface Questions {
+  /** Asks on behalf of a grant. */
+  ask(claims: GrantClaims): Ask
+  /** Takes an answer; one to a question that is not open any more is dropped. */
+  take(answer: ControlBody<'ANSWER'>): void
+}
+
+/** More rounds than this are no login. */
+const ROUNDS_MAX = 16
+const Answers = z.array(z.string().max(ANSWER_CHARS_MAX)).max(PROMPTS_MAX)
+
+/** Carries a target's questions to the dialer, one round at a time, and its sealed answers back. */
+export function createQuestions({ port, key }: { readonly port: StreamPort; readonly key: SealingPrivateJwk }): Questions {
+  let rounds = 0
+  let open: { readonly id: number; readonly settle: (answer: ControlBody<'ANSWER'> | undefined) => void } | undefined
+
+  const waitFor = (prompts: Prompts): Promise<ControlBody<'ANSWER'> | undefined> => {
+    rounds += 1
+    const id = rounds
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => open?.settle(undefined), PROMPT_SECONDS_MAX * 1000)
+      open = {
+        id,
+        settle(answer) {
+          clearTimeout(timer)
+          open = undefined
+          resolve(answer)
+        },
+      }
+      port.send('PROMPT', { id, ...prompts })
+    })
+  }
+  return {
+    ask: (claims) => async (prompts) => {
+      if (open !== undefined || rounds >= ROUNDS_MAX) return undefined
+      const answer = await waitFor(prompts)
+      if (answer === undefined) return undefined
+      const answers = await openAnswers(claims, answer, key).catch(() => undefined)
+      return answers?.length === prompts.prompts.length ? answers : undefined
+    },
+    take(answer) {
+      if (answer.id === open?.id) open.settle(answer)
+    },
+  }
+}
+
+async function openAnswers(
+  claims: GrantClaims,
+  { id, answers }: ControlBody<'ANSWER'>,
+  key: SealingPrivateJwk,
+): Promise<readonly string[]> {
+  const { request, shell } = claims
+  const pins = request.kind === 'scan' ? [] : request.pins
+  const binding = { shell, host: request.host, port: request.port, pins, via: viaOf(request.jumps ?? []), relayKeyId: key.kid }
+  const plaintext = await openCredential(key, await sealAad({ ...binding, jti: `${claims.jti} prompt ${id}` }), answers)
+  try {
+    return Answers.parse(JSON.parse(Buffer.from(plaintext).toString('utf8')))
+  } finally {
+    plaintext.fill(0)
+  }
+}
