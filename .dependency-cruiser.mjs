@@ -9,7 +9,7 @@ const forbid = ([name, comment], from, to) => ({ name, comment, severity: 'error
 const PROGRAMS = {
   contract: { programs: [], npm: ['zod'] },
   client: { programs: ['contract'], npm: ['zod', 'yjs', 'y-protocols', 'lib0'] },
-  console: { programs: ['contract', 'client'], npm: ['hono', 'zod', 'yjs', 'y-protocols', 'lib0', '@xterm/[^/]+'] },
+  console: { programs: ['contract', 'client'], npm: ['hono', 'zod', 'yjs', 'y-protocols', 'lib0', 'uqr', '@xterm/[^/]+'] },
   relay: { programs: ['contract'] },
   edge: { programs: ['contract'], seam: { from: '^src/edge/(worker|app)\\.tsx?$', to: '^src/console/app\\.tsx?$' } },
   dev: { programs: ['contract', 'client', 'console', 'edge', 'relay'] },

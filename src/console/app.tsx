@@ -5,6 +5,7 @@ import { Locale } from '../contract/identity.ts'
 import { RoomId } from '../contract/rooms.ts'
 import { ShellId } from '../contract/shell.ts'
 import { pagePolicy, type Styles } from './headers.ts'
+import { AccountPage } from './pages/account.tsx'
 import { DashboardPage } from './pages/dashboard.tsx'
 import { FactorPage } from './pages/factor.tsx'
 import { LandingPage } from './pages/landing.tsx'
@@ -59,6 +60,7 @@ function makePages(): Hono<ConsoleEnv> {
   for (const [route, Page] of Object.entries(MAILED)) {
     pages.get(route, (c) => answerPage(c, <Page lang={Locale.catch('en').parse(c.req.query('lang'))} />, { route }))
   }
+  pages.get('/app/account', (c) => answerPage(c, <AccountPage />, { route: '/app/account' }))
   pages.get('/app', (c) => answerPage(c, <DashboardPage />, { route: '/app' }))
   pages.get('/app/rooms/:roomId', (c) => {
     const route = '/app/rooms/:roomId'

@@ -119,6 +119,7 @@ export const AppPage: FC<PageProps> = ({ title, children, ...rest }) => {
       <Brand href="/app" />
       <nav aria-label="Main">
         <a href="/app">Dashboard</a>
+        <a href="/app/account">Account</a>
         <a href="/docs">API</a>
         <span class="who" id="who" />
         <button type="button" class="quiet small" id="sign-out" disabled>

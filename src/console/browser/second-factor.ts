@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { Moment } from '../../contract/id.ts'
 import { type FactorRequired, PendingId } from '../../contract/identity.ts'
-import { FactorMethod } from '../../contract/proof.ts'
+import { FactorMethod, TOTP_DIGITS } from '../../contract/proof.ts'
 
 const KEY = 'parvis.factor'
 
@@ -28,3 +28,9 @@ export function held(): Held | undefined {
 
 /** Forgets it. */
 export const dropHeld = (): void => sessionStorage.removeItem(KEY)
+
+/** What a code that somebody typed proves: those of an app are digits, recovery codes are longer. */
+export const proofOfCode = (code: string) => {
+  const isTotp = new RegExp(`^\\d{${TOTP_DIGITS}}$`).test(code.replace(/\s/g, ''))
+  return { method: isTotp ? 'totp' : 'recovery-code', code } as const
+}

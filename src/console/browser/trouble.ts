@@ -13,6 +13,10 @@ export interface Trouble {
 export function troubleOf(error: unknown): Trouble {
   if (isProblem(error)) return ofProblem(error)
   if (error instanceof NetworkError) return { title: error.message, more: ['Check your connection and try again.'], traceId: error.traceId }
+  if (error instanceof DOMException && error.name === 'InvalidStateError')
+    return { title: 'This device already has a passkey of yours.', more: [], traceId: undefined }
+  if (error instanceof DOMException && error.name === 'NotAllowedError')
+    return { title: 'No passkey was used.', more: ['It was declined, took too long, or this device has none.'], traceId: undefined }
   if (error instanceof ContractError)
     return { title: 'This page and the service do not fit.', more: ['Reload the page.'], traceId: undefined }
   return { title: PROBLEMS.internal.title, more: [], traceId: undefined }

@@ -1,8 +1,7 @@
-import { TOTP_DIGITS } from '../../contract/proof.ts'
 import { client } from '../browser/account.ts'
 import { byId, show } from '../browser/dom.ts'
 import { bindForm } from '../browser/form.ts'
-import { dropHeld, type Held, held } from '../browser/second-factor.ts'
+import { dropHeld, type Held, held, proofOfCode } from '../browser/second-factor.ts'
 import { calm, tellTrouble } from '../browser/trouble.ts'
 
 function leave({ next }: Held): void {
@@ -10,19 +9,20 @@ function leave({ next }: Held): void {
   location.assign(next)
 }
 
+const isTrusted = () => byId('factor-trust', HTMLInputElement).checked
+
 function bind(waiting: Held): void {
   const { pendingId, methods } = waiting
   show(byId('code-step'), methods.includes('totp') || methods.includes('recovery-code'))
   show(byId('passkey-step'), methods.includes('passkey') && client.passkeys.isSupported())
   bindForm('factor', async ({ code = '' }) => {
-    const isTotp = new RegExp(`^\\d{${TOTP_DIGITS}}$`).test(code.replace(/\s/g, ''))
-    await client.finishLogin({ body: { pendingId, proof: { method: isTotp ? 'totp' : 'recovery-code', code } } })
+    await client.finishLogin({ body: { pendingId, proof: proofOfCode(code), trustDevice: isTrusted() } })
     leave(waiting)
   })
   byId('passkey').onclick = async () => {
     calm(byId('page-alert'))
     try {
-      await client.passkeys.finishLogin({ pendingId })
+      await client.passkeys.finishLogin({ pendingId, trustDevice: isTrusted() })
       leave(waiting)
     } catch (error) {
       // Declined by its user: the page stays as it was.

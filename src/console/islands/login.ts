@@ -1,9 +1,11 @@
 import { client, nextPage } from '../browser/account.ts'
+import { bindButton } from '../browser/button.ts'
 import { byId, show } from '../browser/dom.ts'
 import { bindForm } from '../browser/form.ts'
 import { takeConfirmed } from '../browser/registration.ts'
 import { enter } from '../browser/second-factor.ts'
 
+const next = nextPage(location.search)
 const confirmed = takeConfirmed()
 if (confirmed !== undefined) {
   byId('login-email', HTMLInputElement).value = confirmed
@@ -12,7 +14,14 @@ if (confirmed !== undefined) {
 }
 
 bindForm('login', async ({ email = '', password = '' }) => {
-  const { factorRequired } = await client.login({ body: { email, password, mode: 'cookie' } })
-  enter(factorRequired, nextPage(location.search))
+  const { factorRequired } = await client.login({ body: { email, password } })
+  enter(factorRequired, next)
+})
+
+const passkey = byId('passkey-login', HTMLButtonElement)
+show(passkey, client.passkeys.isSupported())
+bindButton(passkey, byId('passkey-alert'), async () => {
+  await client.passkeys.login()
+  enter(undefined, next)
 })
 byId(confirmed ? 'login-password' : 'login-email').focus()

@@ -3,6 +3,7 @@ import { client } from '../browser/account.ts'
 import { byId, show } from '../browser/dom.ts'
 import { bindForm } from '../browser/form.ts'
 import { forgetPending, keepConfirmed, keepPending, type Pending, pending } from '../browser/registration.ts'
+import { enter as goOn } from '../browser/second-factor.ts'
 import { tellTrouble } from '../browser/trouble.ts'
 
 /** Known only while the page lives: it is never stored. */
@@ -24,9 +25,9 @@ async function enter(email: string): Promise<void> {
     location.assign('/login')
     return
   }
-  await client.login({ body: { email, password, mode: 'cookie' } })
+  const { factorRequired } = await client.login({ body: { email, password } })
   forgetPending()
-  location.assign('/app')
+  goOn(factorRequired, '/app')
 }
 
 byId('register-locale', HTMLSelectElement).value = Locale.catch('en').parse(navigator.language.slice(0, 2))

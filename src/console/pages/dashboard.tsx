@@ -1,35 +1,10 @@
-import type { Child, FC } from 'hono/jsx'
+import type { FC } from 'hono/jsx'
 import { ORG_NAME_CHARS_MAX } from '../../contract/orgs.ts'
 import { ROOM_NAME_CHARS_MAX } from '../../contract/rooms.ts'
 import { Field, Form } from '../fields.tsx'
-import { Alert, AppPage } from '../layout.tsx'
+import { AppPage } from '../layout.tsx'
 import { CommandDialog, HostDialog, MembersDialog } from './dialogs.tsx'
-
-interface ListProps {
-  /** `<id>-list`, `<id>-empty`, `<id>-more` and `<id>-alert` are what the island fills. */
-  readonly id: string
-  readonly title: string
-  readonly empty: string
-  readonly children?: Child
-}
-
-const List: FC<ListProps> = ({ id, title, empty, children }) => (
-  <section class="panel" aria-labelledby={`${id}-title`} id={id} aria-busy="true">
-    <h2 id={`${id}-title`}>{title}</h2>
-    <Alert id={`${id}-alert`} />
-    <ul class="rows" id={`${id}-list`} />
-    <p class="empty" id={`${id}-empty`} hidden>
-      {empty}
-    </p>
-    <p class="loading" id={`${id}-loading`}>
-      Loading…
-    </p>
-    <button type="button" class="quiet small more" id={`${id}-more`} hidden>
-      Show more
-    </button>
-    {children}
-  </section>
-)
+import { List } from './list.tsx'
 
 const CreateForm: FC<{ readonly id: string; readonly label: string; readonly charsMax: number }> = ({ id, label, charsMax }) => (
   <Form id={id} class="inline">

@@ -1,4 +1,5 @@
 import type { FC } from 'hono/jsx'
+import { TRUST_DAYS } from '../../contract/factors.ts'
 import { Field, Form } from '../fields.tsx'
 import { Alert, NeedsScripts, PublicPage } from '../layout.tsx'
 
@@ -19,6 +20,9 @@ export const FactorPage: FC = () => (
       <p>Enter the code that your authenticator app shows now, or one of your recovery codes.</p>
       <Form id="factor">
         <Field id="factor-code" label="Code" class="code" autocomplete="one-time-code" maxlength={40} required />
+        <label class="check">
+          <input type="checkbox" id="factor-trust" /> Trust this browser for {TRUST_DAYS} days
+        </label>
         <button type="submit" class="button">
           Sign in
         </button>

@@ -1,7 +1,7 @@
 import type { FC } from 'hono/jsx'
 import { EMAIL_CHARS_MAX, PASSWORD_CHARS_MAX } from '../../contract/identity.ts'
 import { Field, Form } from '../fields.tsx'
-import { NeedsScripts, PublicPage } from '../layout.tsx'
+import { Alert, NeedsScripts, PublicPage } from '../layout.tsx'
 
 /** Signs a user in on this browser. */
 export const LoginPage: FC = () => (
@@ -16,6 +16,10 @@ export const LoginPage: FC = () => (
         Sign in
       </button>
     </Form>
+    <Alert id="passkey-alert" />
+    <button type="button" class="quiet broad" id="passkey-login" hidden>
+      Use a passkey
+    </button>
     <p class="aside">
       <a href="/login/mail">Mail me a link instead</a> · <a href="/password/reset">Forgot password?</a>
     </p>
