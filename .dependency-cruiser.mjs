@@ -119,7 +119,7 @@ export default {
     parser: 'swc',
     tsPreCompilationDeps: true,
     doNotFollow: { path: 'node_modules' },
-    exclude: { path: '^(dist|\\.tsbuild|\\.wrangler)/|/assets/' },
+    exclude: { path: '^(dist|\\.tsbuild|\\.wrangler|\\.parvis)/|/assets/|^test/bench/peers/' },
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['workerd', 'worker', 'browser', 'import', 'types', 'default'],

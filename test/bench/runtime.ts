@@ -84,7 +84,8 @@ export async function startBare(workers: readonly BareWorker[], dir: string) {
   )
   await runtime.ready
   const urls = Object.fromEntries(workers.map((w, i) => [w.name, `http://127.0.0.1:${ports[i]}`]))
-  return { runtime, urls }
+  const pid = Number(readFileSync(join(dir, 'pid'), 'utf8'))
+  return { runtime, urls, pid }
 }
 
 /**
@@ -94,6 +95,8 @@ export async function startBare(workers: readonly BareWorker[], dir: string) {
 function silenceRuntime(dir: string): void {
   const workerd = (requireBesideWrangler('workerd') as { readonly default: string }).default
   const script = join(dir, 'workerd')
-  writeFileSync(script, `#!/bin/sh\nexec '${workerd}' "$@" >${process.env['BENCH_LOG'] ?? '/dev/null'}\n`, { mode: 0o755 })
+  writeFileSync(script, `#!/bin/sh\necho $$ >'${join(dir, 'pid')}'\nexec '${workerd}' "$@" >${process.env['BENCH_LOG'] ?? '/dev/null'}\n`, {
+    mode: 0o755,
+  })
   process.env['MINIFLARE_WORKERD_PATH'] = script
 }

@@ -8,19 +8,32 @@ import { formatPhc, isCurrent, PASSWORD_COST, type Phc, parsePhc } from './phc.t
 /** At about 60 ms each this is two seconds of work ahead; whoever comes later is better served by a retry. */
 const HASHES_WAITING_MAX = 32
 const RETRY_SECONDS = 2
+/** Enough for what arrived during a hash to be read and answered. */
+const REST_MS = 10
 const HASH_BYTES = 32
 const SALT_BYTES = 16
 const PURPOSE = 'password-pepper'
 
 let argon2: Argon2 | undefined
 let waiting = 0
+let restsUntil = 0
 
-/** One hash blocks the isolate, so each first lets other requests run, and a crowd is turned away. @throws Problem `unavailable` */
+/**
+ * A hash blocks the isolate. Those of a crowd would run one after the other as soon as their turns come, and everybody else behind all of
+ * them: so after each, the rest of the crowd lets the world in for a moment. A flag that is held over an await would stay up for good
+ * when its request is cancelled; a moment passes by itself.
+ */
+async function takeTurn(): Promise<void> {
+  await scheduler.wait(0)
+  while (waiting > 1 && Date.now() < restsUntil) await scheduler.wait(REST_MS)
+}
+
+/** One hash at a time with air between; a crowd is turned away. @throws Problem `unavailable` */
 async function derive(password: string, { cost, salt }: Pick<Phc, 'cost' | 'salt'>): Promise<Uint8Array> {
   if (waiting >= HASHES_WAITING_MAX) throw new Problem('unavailable', { retryAfterSeconds: RETRY_SECONDS })
   waiting++
   try {
-    await scheduler.wait(0)
+    await takeTurn()
     argon2 ??= new Argon2(new WebAssembly.Instance(argon2Wasm))
     const { hash } = argon2.hash(password, {
       salt,
@@ -33,6 +46,7 @@ async function derive(password: string, { cost, salt }: Pick<Phc, 'cost' | 'salt
     })
     return hash
   } finally {
+    restsUntil = Date.now() + REST_MS
     waiting--
   }
 }

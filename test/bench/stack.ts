@@ -1,0 +1,128 @@
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { startMailbox } from '../mailbox.ts'
+import { type BareRuntime, startBare } from './runtime.ts'
+
+/** The passphrase of everybody who signs in here. */
+export const PASSWORD = 'correct horse battery staple'
+/** Who signs in to Parvis. */
+export const EMAIL = 'bench@example.org'
+/** The edge says where a call comes from; people mostly sign in from where they did before. */
+export const HOME = { 'cf-connecting-ip': '203.0.113.7' }
+
+/** Statements end at a semicolon, but for trigger bodies that hold some: those end with `END;`. */
+const STATEMENT = /\s*(?:CREATE TRIGGER[\s\S]*?\bEND;|[^;]+;)/g
+const PEERS = 'test/bench/peers'
+
+async function migrate(runtime: BareRuntime): Promise<void> {
+  const db = await runtime.getD1Database('DB', 'parvis')
+  for (const file of readdirSync('migrations').sort()) {
+    const sql = readFileSync(join('migrations', file), 'utf8').replace(/--.*$/gm, '').trim()
+    for (const [statement] of sql.matchAll(STATEMENT)) await db.prepare(statement.trim()).run()
+  }
+}
+
+/** Posts JSON and reads JSON. */
+export async function call<T>(url: string, body: object): Promise<T> {
+  const response = await fetch(url, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', ...HOME },
+    body: JSON.stringify(body),
+  })
+  const text = await response.text()
+  if (!response.ok) throw new Error(`${new URL(url).pathname} answered ${response.status}: ${text}`)
+  return (text ? JSON.parse(text) : undefined) as T
+}
+
+/** A pair of tokens. */
+export interface Tokens {
+  readonly accessToken: string
+  readonly refreshToken: string
+}
+
+async function signIn(origin: string, mailbox: Awaited<ReturnType<typeof startMailbox>>): Promise<Tokens> {
+  const { registrationId } = await call<{ registrationId: string }>(`${origin}/v1/auth/register`, { email: EMAIL, password: PASSWORD })
+  await call(`${origin}/v1/auth/verify`, { registrationId, code: await mailbox.codeTo(EMAIL) })
+  return call<Tokens>(`${origin}/v1/auth/login`, { email: EMAIL, password: PASSWORD })
+}
+
+/** Those we are held against are installed by their own lockfile, where nothing of the product can import them. */
+function installPeers(): string {
+  const home = resolve('.parvis/bench-peers')
+  mkdirSync(home, { recursive: true })
+  const lock = join(home, 'package-lock.json')
+  const isKept =
+    existsSync(join(home, 'node_modules')) && readFileSync(lock, 'utf8') === readFileSync(join(PEERS, 'package-lock.json'), 'utf8')
+  cpSync(PEERS, home, { recursive: true })
+  if (!isKept) execFileSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: home, stdio: 'inherit' })
+  return home
+}
+
+/** Durable Objects of wrangler.toml, for a runtime that does not read it. */
+function objectsOf(toml: string): Record<string, { readonly className: string; readonly useSQLite: true }> {
+  const bindings = toml.matchAll(/\[\[durable_objects\.bindings\]\]\s+name = "(\w+)"\s+class_name = "(\w+)"/g)
+  return Object.fromEntries([...bindings].map(([, name = '', className = '']) => [name, { className, useSQLite: true }]))
+}
+
+function parvis(smtpPort: number) {
+  const bindings = {
+    ENVIRONMENT: 'dev',
+    PUBLIC_ORIGIN: 'https://parvis.test',
+    SECRET_KEYS: `1:${randomBytes(32).toString('base64url')}`,
+    MAIL_FROM: 'hello@parvis.test',
+    MAIL_TRANSPORT: 'smtp',
+    SMTP_HOST: '127.0.0.1',
+    SMTP_PORT: String(smtpPort),
+    SMTP_TLS: 'none',
+    // One address asks for everything here: what the limiter costs is measured, its refusals are not.
+    LIMITS: 'login=100000/60 login-place=100000/60 login-account=100000/60 register=100000/60 register-global=100000/60',
+  }
+  const options = {
+    d1Databases: { DB: 'parvis' },
+    durableObjects: objectsOf(readFileSync('wrangler.toml', 'utf8')),
+    queueProducers: { OUTBOX: 'outbox' },
+  }
+  return { name: 'parvis', entry: 'src/edge/worker.ts', config: 'wrangler.toml', bindings, options }
+}
+
+/** Parvis, the least that could do each job, and those it is held against, all in one bare runtime. */
+export async function startStack() {
+  const dir = mkdtempSync(join(tmpdir(), 'parvis-bench-'))
+  const peers = installPeers()
+  const mailbox = await startMailbox()
+  const betterAuth = (name: string, cookieCache: 'yes' | 'no') => ({
+    name,
+    entry: join(peers, 'better-auth.mjs'),
+    bindings: { AUTH_SECRET: randomBytes(32).toString('base64url'), COOKIE_CACHE: cookieCache },
+    options: { d1Databases: { DB: name } },
+  })
+  const { runtime, urls, pid } = await startBare(
+    [
+      parvis(mailbox.port),
+      { name: 'bare', entry: 'test/bench/bare.ts', bindings: {}, options: { d1Databases: { DB: 'bare' } } },
+      betterAuth('better-auth', 'yes'),
+      betterAuth('better-auth-writing', 'no'),
+      { name: 'bcrypt', entry: join(peers, 'bcrypt.mjs'), bindings: {}, options: {} },
+    ],
+    dir,
+  )
+  const url = (name: string) => urls[name] ?? ''
+  await migrate(runtime)
+  for (const name of ['bare', 'better-auth', 'better-auth-writing']) await call(`${url(name)}/prepare`, {})
+  return {
+    url,
+    pid,
+    tokens: await signIn(url('parvis'), mailbox),
+    async stop() {
+      await runtime.dispose()
+      await mailbox.stop()
+      rmSync(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** A running {@link startStack}. */
+export type Stack = Awaited<ReturnType<typeof startStack>>
