@@ -11,6 +11,7 @@ import { orgEndpoints } from './orgs.ts'
 import { passkeyEndpoints } from './passkeys.ts'
 import { passwordEndpoints } from './passwords.ts'
 import { roomInviteEndpoints } from './room-invites.ts'
+import { roomMessageEndpoints } from './room-messages.ts'
 import { roomEndpoints, roomSockets } from './rooms.ts'
 import { sessionEndpoints } from './sessions.ts'
 import { shellEndpoints, shellSockets } from './shell.ts'
@@ -30,6 +31,7 @@ export const endpoints = {
   ...invitationEndpoints,
   ...auditEndpoints,
   ...roomEndpoints,
+  ...roomMessageEndpoints,
   ...roomInviteEndpoints,
   ...hostEndpoints,
   ...sshCaEndpoints,

@@ -204,6 +204,15 @@ export const roomEndpoints = {
  * `permission denied` (y-protocols type 2) with the reason `forbidden`. A close code is 4000 + a problem's status, the reason its slug.
  */
 export const roomSockets = {
+  joinRoomLive: socketEndpoint({
+    id: 'joinRoomLive',
+    path: '/v1/rooms/:roomId/live',
+    tag: 'rooms',
+    summary:
+      'Messages, presence, signals and the document in the protocol of `docs/live-protocol.md`; without a credential the first frame shows one.',
+    params: RoomPath,
+    problems: ['unauthenticated', 'session-ended', 'ticket-invalid', 'origin-untrusted', 'not-found', 'limit-reached', 'upgrade-required'],
+  }),
   joinRoomY: socketEndpoint({
     id: 'joinRoomY',
     path: '/v1/rooms/:roomId/y',

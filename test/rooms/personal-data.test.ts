@@ -16,10 +16,11 @@ beforeAll(async () => {
 afterAll(() => edge.stop())
 
 /** What the feature may touch, over the Worker's own database and secrets. */
-function scopeOf(): Scope {
+async function scopeOf(): Promise<Scope> {
   const [version, secret] = edge.settings.SECRET_KEYS.split(':') as [string, string]
   let ids = 0
   return {
+    env: await edge.worker.getEnv(),
     db: drizzle(edge.db as unknown as Parameters<typeof drizzle>[0]),
     config: { keyring: keyringOf([{ version: Number(version), bytes: new Uint8Array(Buffer.from(secret, 'base64url')) }]) },
     now: Date.now,
@@ -49,22 +50,32 @@ test('export tells every room, erase takes every seat, closes its sockets and le
   socket.send(step1Frame(new Uint8Array([0])))
   await answer
 
+  const post = { cid: 'a-first-one', action: { kind: 'post', text: 'of the guest' } }
+  expect((await guest.send('POST', `/v1/rooms/${shared}/messages`, post)).status).toBe(201)
+  const read = async () => (await owner.send('GET', `/v1/rooms/${shared}/messages`)).body['items'] as { text: string }[]
+  expect((await read()).map(({ text }) => text)).toEqual(['of the guest'])
+
   const { personalData } = rooms
-  const told = (await personalData?.export(scopeOf(), guest.userId as UserId)) as { rooms: { id: string; role: string }[] }
+  const told = (await personalData?.export(await scopeOf(), guest.userId as UserId)) as {
+    rooms: { id: string; role: string }[]
+    roomMessages: { roomId: string; events: { text: string }[] }[]
+  }
   expect(told.rooms).toHaveLength(53)
+  expect(told.roomMessages.map(({ events }) => events.map(({ text }) => text))).toEqual([['of the guest']])
   expect(told.rooms).toEqual(
     expect.arrayContaining([expect.objectContaining({ id: shared, role: 'editor' }), expect.objectContaining({ id: own, role: 'owner' })]),
   )
 
-  await personalData?.erase(scopeOf(), guest.userId as UserId)
+  await personalData?.erase(await scopeOf(), guest.userId as UserId)
   const closed = closeOf(socket)
   await edge.worker.scheduled({ cron: '* * * * *' })
   expect(await closed).toEqual({ code: 4404, reason: 'not-found' })
+  await expect.poll(async () => (await read()).map(({ text }) => text), { timeout: 10_000 }).toEqual([''])
   const left = await edge.db
     .prepare('SELECT (SELECT count(*) FROM room_members WHERE user_id = ?1) + (SELECT count(*) FROM rooms WHERE creator_id = ?1) AS n')
     .bind(guest.userId)
     .first('n')
   expect(left).toBe(0)
   expect((await owner.send('GET', `/v1/rooms/${own}`)).status).toBe(200)
-  await personalData?.erase(scopeOf(), guest.userId as UserId)
+  await personalData?.erase(await scopeOf(), guest.userId as UserId)
 }, 60_000)

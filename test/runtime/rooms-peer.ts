@@ -23,6 +23,8 @@ export const seatOf = (name: string, role: RoomRole = 'editor', more: Partial<Ad
   role,
   version: 1,
   expiresAt: Date.now() + 900_000,
+  isIncognito: false,
+  framing: 'y',
   ticket: null,
   subprotocol: null,
   ...more,

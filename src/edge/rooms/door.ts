@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS seat_changes (id INTEGER PRIMARY KEY CHECK (id = 1), 
 export interface Door {
   /** Why the upgrade must be declined, or nothing; an accepted ticket is used up by this. */
   readonly refusal: (
-    admission: Omit<Admission, 'subprotocol'>,
+    admission: Pick<Admission, 'version' | 'ticket'>,
     room: { readonly now: number; readonly inRoom: number; readonly ofUser: number },
   ) => ProblemSlug | undefined
   /** A seat has changed: joins that were checked before must be checked again. */

@@ -10,6 +10,7 @@ import { awarenessFrame, deniedFrame, type Message, readFrame, step1Frame, step2
 import { authenticatedFrame, syncStatusFrame, tokenRequestFrame } from './hocuspocus-framing.ts'
 import type { Place } from './hub.ts'
 import { type LiveRoom, logOf, tell } from './live.ts'
+import { noteAnswer, tell as tellLive } from './outlet.ts'
 import { type Allowance, fullAllowance, isOverdrawn, mayWrite, RENEWAL_AHEAD_MS, spend } from './policy.ts'
 import { endPresence, hearEntry } from './presence.ts'
 import type { SeatState } from './rpc.ts'
@@ -41,6 +42,7 @@ export function receive(
 ): void {
   const place = room.hub.placeOf(socket)
   if (place.isGone) return
+  noteAnswer(socket)
   try {
     if (place.expiresAt <= Date.now()) throw new Problem('unauthenticated')
     if (typeof data === 'string') throw new Problem('invalid-request')
@@ -91,15 +93,18 @@ export function applySeat(room: LiveRoom, { userId, role, version }: SeatState):
     if (place.version >= version) continue
     if (role === null) expel(room, socket, 'not-found')
     else changeRole(room, socket, { role, version })
+    const now = room.hub.placeOf(socket)
+    if (role !== null && now.live) tellLive(socket, { type: 'ready', userId, role, expiresAt: now.expiresAt })
   }
 }
 
 function changeRole(room: LiveRoom, socket: WebSocket, to: Pick<Place, 'role' | 'version'>): void {
-  const { role } = room.hub.placeOf(socket)
+  const { role, live } = room.hub.placeOf(socket)
   room.hub.change(socket, { ...to, isDenied: false })
   if (room.hub.placeOf(socket).framing === 'hocuspocus') tell(room, socket, authenticatedFrame(mayWrite(to.role)))
   // Who may write from now on is asked for what was refused before.
-  if (mayWrite(to.role) && !mayWrite(role)) tell(room, socket, step1Frame(stateVectorOf(room.document)))
+  const follows = live?.streams.includes('document') ?? true
+  if (follows && mayWrite(to.role) && !mayWrite(role)) tell(room, socket, step1Frame(stateVectorOf(room.document)))
 }
 
 /** When a socket needs attention: before its token expires where a fresh one can be asked for. */

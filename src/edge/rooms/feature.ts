@@ -1,5 +1,6 @@
 import type { Feature } from '../http/feature.ts'
 import { MEMBER_CHANGED, ORG_DELETED } from '../orgs/service.ts'
+import { AUTHOR_ERASED, eraseAuthor } from './correspondence.ts'
 import { applyRoom, emptyRoom, ROOM_CHANGED, ROOM_DELETED } from './keeping.ts'
 import { applySeat, eraseMemberships, exportMemberships, MEMBERS_CHANGED } from './members.ts'
 import { applyOrgEnd, applyOrgMember, applyOrgSeats, ORG_SEATS } from './org-seats.ts'
@@ -16,5 +17,6 @@ export const rooms: Feature = {
     [ORG_SEATS]: applyOrgSeats,
     [ROOM_CHANGED]: applyRoom,
     [ROOM_DELETED]: emptyRoom,
+    [AUTHOR_ERASED]: eraseAuthor,
   },
 }

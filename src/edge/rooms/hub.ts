@@ -1,13 +1,17 @@
 import type { UserId } from '../../contract/identity.ts'
 import type { Trace } from '../platform/trace.ts'
 import type { Presence } from './awareness.ts'
-import type { Seat } from './seat.ts'
+import { isNobody, type LivePlace, type Seat } from './seat.ts'
 
 /** How a socket is spoken to. */
 export interface Line {
-  readonly framing: 'y' | 'hocuspocus'
+  readonly framing: 'y' | 'hocuspocus' | 'live'
   /** How its Hocuspocus provider names itself; null while none is on the line. */
   readonly key: string | null
+  /** What a socket of our own protocol takes part in. */
+  readonly live: LivePlace | null
+  /** Whether others are not to see that this socket is there. */
+  readonly isIncognito: boolean
 }
 
 /** All that is known of a socket. Kept in its attachment (16 KiB at most), so hibernation forgets none of it. */
@@ -29,6 +33,8 @@ export interface Hub {
   readonly change: (socket: WebSocket, change: Partial<Place>) => void
   /** Sockets that take part, of everybody or of one user. */
   readonly open: (userId?: UserId) => readonly WebSocket[]
+  /** Calls back once for every socket that has left. */
+  readonly onGone: (listener: (place: Place) => void) => void
   /** About how many sockets there are, closing ones included. */
   readonly count: () => number
   /** The socket that speaks for a client id. */
@@ -40,14 +46,18 @@ export interface Hub {
 /** The tag of sockets that are admitted after they opened: theirs tell nobody. */
 export const LATE = 'late'
 
-const Y: Line = { framing: 'y', key: null }
+const Y: Line = { framing: 'y', key: null, live: null, isIncognito: false }
 
 /** Tags by which the runtime finds sockets; they can only be set when a socket is accepted. */
-export const tagsOf = (seat: Seat): string[] => [`u:${seat.userId}`, `s:${seat.sessionId}`]
+export const tagsOf = (seat: Seat): string[] => (isNobody(seat) ? [KNOCKING] : [`u:${seat.userId}`, `s:${seat.sessionId}`])
+
+/** Tag of sockets that came without a credential; they keep it once they have shown one. */
+const KNOCKING = 'knocking'
 
 /** Opens the hub over the sockets that outlived the object's memory. */
 export function openHub(ctx: DurableObjectState): Hub {
   const places = new WeakMap<WebSocket, Place>()
+  const gone: ((place: Place) => void)[] = []
   const holders = new Map<number, WebSocket>()
 
   function placeOf(socket: WebSocket): Place {
@@ -65,11 +75,15 @@ export function openHub(ctx: DurableObjectState): Hub {
     }
   }
 
-  const open = (userId?: UserId) =>
-    (userId === undefined
-      ? ctx.getWebSockets()
-      : [...ctx.getWebSockets(`u:${userId}`), ...ctx.getWebSockets(LATE).filter((socket) => placeOf(socket).userId === userId)]
-    ).filter((socket) => socket.readyState === WebSocket.OPEN && !placeOf(socket).isGone)
+  // A socket on its way out may be listed without its attachment.
+  const isOpen = (socket: WebSocket) => socket.readyState === WebSocket.OPEN && (placeOf(socket) as Place | null)?.isGone === false
+
+  function open(userId?: UserId): readonly WebSocket[] {
+    if (userId === undefined) return ctx.getWebSockets().filter(isOpen)
+    const late = ctx.getWebSockets(LATE).filter((socket) => (placeOf(socket) as Place | null)?.userId === userId)
+    const knocked = ctx.getWebSockets(KNOCKING).filter((socket) => (placeOf(socket) as Place | null)?.userId === userId)
+    return [...ctx.getWebSockets(`u:${userId}`), ...late, ...knocked].filter(isOpen)
+  }
 
   function hold(socket: WebSocket, before: Presence | null, after: Presence | null): void {
     if (before && before.clientId !== after?.clientId && holders.get(before.clientId) === socket) holders.delete(before.clientId)
@@ -86,7 +100,9 @@ export function openHub(ctx: DurableObjectState): Hub {
       const after = { ...before, ...change }
       if (change.presence !== undefined) hold(socket, before.presence, after.presence)
       keep(socket, after)
+      if (after.isGone && !before.isGone) for (const listener of gone) listener(after)
     },
+    onGone: (listener) => void gone.push(listener),
     open,
     count: () => ctx.getWebSockets().length,
     holderOf: (clientId) => holders.get(clientId),

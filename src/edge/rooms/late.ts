@@ -20,7 +20,7 @@ const TRIES_MAX = 3
 const TICKET = /^\d+\./
 
 /** What an object's own checks need. */
-function scopeOf(env: Env, waitUntil: Scope['waitUntil']): Scope {
+export function scopeOf(env: Env, waitUntil: Scope['waitUntil']): Scope {
   const trace = traceFrom(undefined)
   return {
     env,
@@ -53,7 +53,7 @@ async function callerOf(scope: Scope, roomId: RoomId, token: string) {
 export async function admitLate(
   env: Env,
   by: { readonly roomId: string; readonly token: string; readonly waitUntil: Scope['waitUntil'] },
-  refusal: (admission: Omit<Admission, 'subprotocol'>) => ProblemSlug | undefined,
+  refusal: (admission: Seat & Pick<Admission, 'ticket'>) => ProblemSlug | undefined,
 ): Promise<Seat> {
   // What no header can carry is no token; the platform would throw at it.
   if (!/^[\w.-]+$/.test(by.token)) throw new Problem('unauthenticated')

@@ -74,7 +74,7 @@ export const logOf = (room: LiveRoom, place: Place): Log => logFor(place.trace, 
 /** Sends a frame of y-websocket framing in the framing of the peer. */
 export function tell(room: Pick<LiveRoom, 'hub'>, socket: WebSocket, frame: Uint8Array): void {
   const { framing, key } = room.hub.placeOf(socket)
-  if (framing === 'y') return send(socket, frame)
+  if (framing !== 'hocuspocus') return send(socket, frame)
   if (key !== null) send(socket, named(key, frame))
 }
 

@@ -9,6 +9,7 @@ import { openDb } from '../platform/db.ts'
 import { type Consumer, commit, outboxEvent, outboxEventIf } from '../platform/outbox/outbox.ts'
 import { afterKey, toPage } from '../platform/page.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
+import { AUTHOR_ERASED, exportMessages } from './correspondence.ts'
 import { forgetInviter, invitesBy } from './invite-store.ts'
 import { toInvite } from './invites.ts'
 import { ROOM_DELETED } from './keeping.ts'
@@ -85,6 +86,7 @@ export async function eraseMemberships(scope: Scope, userId: UserId): Promise<vo
     const events = await Promise.all(
       seats.flatMap(({ roomId }) => [
         outboxEvent(scope, MEMBERS_CHANGED, { roomId, userId }),
+        outboxEvent(scope, AUTHOR_ERASED, { roomId, userId }),
         outboxEventIf(scope, { topic: ROOM_DELETED, payload: { roomId }, condition: isDeleted(roomId) }),
       ]),
     )
@@ -104,7 +106,8 @@ export async function eraseMemberships(scope: Scope, userId: UserId): Promise<vo
 /** Everything rooms keep about a user; what they wrote in a shared document belongs to the room. */
 export async function exportMemberships(scope: Scope, userId: UserId): Promise<object> {
   const invites = await invitesBy(scope.db, userId)
-  return { rooms: await exportRooms(scope, userId), roomInvites: invites.map(toInvite) }
+  const rooms = await exportRooms(scope, userId)
+  return { rooms, roomInvites: invites.map(toInvite), roomMessages: await exportMessages(scope, userId, rooms) }
 }
 
 /** Tells the room's object how a seat stands now, so the event may come late, twice or out of order. */

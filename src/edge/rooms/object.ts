@@ -1,8 +1,10 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { UserId } from '../../contract/identity.ts'
+import { LIVE_PING, LIVE_PONG } from '../../contract/room-live.ts'
 import type { Env } from '../env.ts'
 import type { SessionIds } from '../platform/live-sockets.ts'
 import { logFor } from '../platform/log.ts'
+import { seal } from '../platform/rpc.ts'
 import { newSocketTag, type Ties, tiesOf } from '../platform/ties.ts'
 import { traceFrom } from '../platform/trace.ts'
 import { type Door, openDoor } from './door.ts'
@@ -11,9 +13,12 @@ import { closeUnseated, letWait, receiveNamed, stopWaiting, WAITING_SOCKETS_MAX 
 import { LATE, tagsOf } from './hub.ts'
 import { admitLate } from './late.ts'
 import { type LiveRoom, openLive, send } from './live.ts'
+import { greet, hear, openParlour, type Parlour } from './live-exchange.ts'
 import { expiryCheckAt, JOIN_FLIGHT_MS, RENEWAL_AHEAD_MS } from './policy.ts'
-import type { RoomRpc, SeatState } from './rpc.ts'
-import { admissionOf, declined, isUnannounced, type Seat } from './seat.ts'
+import type { AuthorOrder, MessagesOrder, RoomRpc, SeatState } from './rpc.ts'
+import { admissionOf, declined, isNobody, isUnannounced, NEW_LIVE_PLACE, type Seat } from './seat.ts'
+import { endTalkWindow } from './talk.ts'
+import { eraseAuthor, exportAuthor, nextLookAt, publishFor, readMessages, retain, retention } from './talk-service.ts'
 import { endWindow } from './window.ts'
 
 /** One room: its document, its sockets, its presence. Sockets hibernate, so what matters is in SQLite and in their attachments. */
@@ -21,6 +26,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
   #room: LiveRoom
   #door: Door
   readonly #ties: Ties
+  #parlour: Parlour
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -28,12 +34,15 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     this.#room = openLive(ctx)
     this.#ties = tiesOf(ctx, env, { kind: 'room', log: logFor(undefined, { roomId: this.#room.roomId }) })
     closeUnseated(this.#room, ctx.getWebSockets(LATE))
+    this.#parlour = this.#openParlour()
+    // Answered by the runtime, so an idle client keeps its connection without waking the room.
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(LIVE_PING, LIVE_PONG))
   }
 
   /** Takes an upgrade that the Worker has admitted. */
   override async fetch(request: Request): Promise<Response> {
     if (isUnannounced(request)) return this.#wait(request)
-    const { ticket, subprotocol, ...seat } = admissionOf(request)
+    const { ticket, subprotocol, framing, isIncognito, ...seat } = admissionOf(request)
     const trace = traceFrom(request.headers.get('traceparent'))
     const log = logFor(trace, { roomId: this.#room.roomId, userId: seat.userId })
     await this.#watchExpiry(seat.expiresAt)
@@ -46,12 +55,13 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
       log('room.declined', { problem: refusal })
       return declined(refusal)
     }
-    const greeting = greetingOf(this.#room)
     const { 0: client, 1: server } = new WebSocketPair()
     this.ctx.acceptWebSocket(server, [...tagsOf(seat), newSocketTag()])
-    hub.sit(server, seat, { trace })
-    this.ctx.waitUntil(this.#tie(server, seat))
+    const greeting = framing === 'y' ? greetingOf(this.#room) : []
+    hub.sit(server, seat, { trace, framing, isIncognito, live: framing === 'live' ? NEW_LIVE_PLACE : null })
+    if (!isNobody(seat)) this.ctx.waitUntil(this.#tie(server, seat))
     for (const frame of greeting) send(server, frame)
+    greet(this.#parlour, server)
     log('room.joined', { role: seat.role, sockets: hub.count() })
     return new Response(null, {
       status: 101,
@@ -70,17 +80,27 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
 
   /** Who has open sockets. */
   async seated(): Promise<UserId[]> {
-    return [...new Set(this.#room.hub.open().map((socket) => this.#room.hub.placeOf(socket).userId))]
+    return [
+      ...new Set(
+        this.#room.hub
+          .open()
+          .map((socket) => this.#room.hub.placeOf(socket))
+          .filter((place) => !isNobody(place))
+          .map(({ userId }) => userId),
+      ),
+    ]
   }
 
   /** Forgets everything. A join may be in flight still, so the door stays shut for a while; then all is forgotten once more. */
   destroy(): Promise<void> {
     return this.ctx.blockConcurrencyWhile(async () => {
       for (const socket of this.#room.hub.open()) expel(this.#room, socket, 'gone')
+      endTalkWindow(this.#parlour.talk)
       endWindow(this.#room)
       await this.ctx.storage.deleteAll()
       this.#door = openDoor(this.ctx.storage.sql)
       this.#room = openLive(this.ctx)
+      this.#parlour = this.#openParlour()
       this.#door.shut(Date.now())
       await this.ctx.storage.setAlarm(Date.now() + JOIN_FLIGHT_MS)
     })
@@ -88,6 +108,30 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
 
   async endSessions(userId: UserId, ids: SessionIds): Promise<void> {
     expelSessions(this.#room, userId, ids)
+  }
+
+  publishMessage({ author, publication }: AuthorOrder) {
+    return seal(() => publishFor(this.#parlour.talk, author, publication))
+  }
+
+  async readMessages(order: MessagesOrder) {
+    return readMessages(this.#parlour.talk, order)
+  }
+
+  async messageRetention() {
+    return retention(this.#parlour.talk)
+  }
+
+  async setMessageRetention(ttlSeconds: number | null) {
+    return retain(this.#parlour.talk, ttlSeconds)
+  }
+
+  async messagesBy(userId: UserId) {
+    return exportAuthor(this.#parlour.talk, userId)
+  }
+
+  async eraseAuthor(userId: UserId): Promise<void> {
+    eraseAuthor(this.#parlour.talk, userId)
   }
 
   /** Whether objects and their storage answer. */
@@ -98,9 +142,11 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
   override async webSocketMessage(socket: WebSocket, data: ArrayBuffer | string): Promise<void> {
     const { hub, waiting } = this.#room
     const before = hub.placeOf(socket)
+    if (before.framing === 'live') return hear(this.#parlour, socket, data)
     if (before.framing !== 'hocuspocus' && !waiting.has(socket)) return receive(this.#room, socket, { data })
     await receiveNamed(this.#room, socket, { data, admit: (token) => this.#admit(token) })
     const place = hub.placeOf(socket)
+    if (!place.isGone && before.userId === undefined) greet(this.#parlour, socket)
     if (!place.isGone && (place.sessionId !== before.sessionId || place.expiresAt !== before.expiresAt)) await this.#tie(socket, place)
   }
 
@@ -123,7 +169,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     const now = Date.now()
     this.#door.forgetTickets(now)
     this.#room.departures.prune(now)
-    const next = expelExpired(this.#room, now)
+    const next = nextLookAt(this.#parlour.talk, expelExpired(this.#room, now), now)
     if (next !== undefined) await this.ctx.storage.setAlarm(expiryCheckAt(next))
   }
 
@@ -135,7 +181,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
   #left(socket: WebSocket, code: number): void {
     stopWaiting(this.#room, socket)
     const { userId } = this.#room.hub.placeOf(socket)
-    if (userId !== undefined) this.#ties.untie(socket, userId)
+    if (userId) this.#ties.untie(socket, userId)
     leave(this.#room, socket, code)
   }
 
@@ -155,6 +201,14 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     )
     await this.#watchExpiry(Math.max(Date.now(), seat.expiresAt - RENEWAL_AHEAD_MS))
     return seat
+  }
+
+  #openParlour(): Parlour {
+    const watchExpiry = (at: number) => this.#watchExpiry(at)
+    return openParlour(
+      { ctx: this.ctx, env: this.env, room: this.#room, watchExpiry },
+      { door: this.#door, tie: (socket, seat) => this.#tie(socket, seat) },
+    )
   }
 
   /** Sees to it that somebody looks when this moment has passed. */

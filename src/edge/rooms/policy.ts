@@ -16,6 +16,9 @@ const EXPIRY_GRID_MS = 60_000
 /** Whether a role may change the document. */
 export const mayWrite = (role: RoomRole): boolean => role === 'owner' || role === 'editor'
 
+/** Whether a role may take part in messages. */
+export const maySpeak = (role: RoomRole): boolean => role !== 'viewer'
+
 /** Why an owner may not give this seat, or nothing. */
 export function refusalOfPut(facts: SeatFacts, role: RoomRole): ProblemSlug | undefined {
   if (facts.callerRole === null) return 'not-found'

@@ -9,6 +9,7 @@ const NULL = new TextEncoder().encode('null')
 export function hearEntry(room: LiveRoom, socket: WebSocket, entry: PresenceEntry): void {
   const { hub, departures } = room
   const place = hub.placeOf(socket)
+  if (place.isIncognito) return
   const holder = hub.holderOf(entry.clientId)
   const holderPlace = holder && holder !== socket ? hub.placeOf(holder) : undefined
   const claim = () => ({

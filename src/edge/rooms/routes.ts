@@ -1,8 +1,10 @@
 import { roomInviteEndpoints as invites } from '../../contract/room-invites.ts'
+import { roomMessageEndpoints as messages } from '../../contract/room-messages.ts'
 import { roomEndpoints as api, roomSockets } from '../../contract/rooms.ts'
 import { type EdgeApp, implement, implementSocket } from '../http/implement.ts'
+import { getRetention, listMessages, publishMessage, setRetention } from './correspondence.ts'
 import { acceptInvite, createInvite, listInvites, revokeInvite } from './invites.ts'
-import { joinLate, joinRoom } from './join.ts'
+import { joinLate, joinLive, joinRoom } from './join.ts'
 import { deleteRoom, updateRoom } from './keeping.ts'
 import { listMembers, putMember, removeMember } from './members.ts'
 import { createRoom, createRoomTicket, getRoom, listRooms } from './service.ts'
@@ -18,9 +20,20 @@ export function mountRooms(app: EdgeApp): void {
   implement(app, api.putRoomMember, ({ scope, actor, params, body }) => putMember(scope, actor, { ...params, role: body.role }))
   implement(app, api.removeRoomMember, ({ scope, actor, params }) => removeMember(scope, actor, params).then(() => undefined))
   implement(app, api.createRoomTicket, ({ scope, actor, params }) => createRoomTicket(scope, actor, params.roomId))
-  implementSocket(app, roomSockets.joinRoomY, (upgrade) => joinRoom(upgrade, upgrade.params.roomId))
+  implementSocket(app, roomSockets.joinRoomY, (upgrade) => joinRoom(upgrade, { ...upgrade.params, framing: 'y' }))
+  implementSocket(app, roomSockets.joinRoomLive, (upgrade) => joinLive(upgrade, upgrade.params.roomId))
   implementSocket(app, roomSockets.joinRoomHocuspocus, (upgrade) => joinLate(upgrade, upgrade.params.roomId))
+  mountMessages(app)
   mountInvites(app)
+}
+
+function mountMessages(app: EdgeApp): void {
+  implement(app, messages.listRoomMessages, ({ scope, actor, params, query }) => listMessages(scope, actor, { ...params, query }))
+  implement(app, messages.publishRoomMessage, ({ scope, actor, params, body }) =>
+    publishMessage(scope, actor, { ...params, publication: body }),
+  )
+  implement(app, messages.getMessageRetention, ({ scope, actor, params }) => getRetention(scope, actor, params.roomId))
+  implement(app, messages.setMessageRetention, ({ scope, actor, params, body }) => setRetention(scope, actor, { ...params, ...body }))
 }
 
 function mountInvites(app: EdgeApp): void {

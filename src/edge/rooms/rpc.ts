@@ -1,12 +1,27 @@
 import type { UserId } from '../../contract/identity.ts'
+import type { LiveCursor } from '../../contract/room-live.ts'
+import type { MessageAction, MessageEvent, MessagePage, MessageReceipt, MessageRetention } from '../../contract/room-messages.ts'
 import type { RoomRole } from '../../contract/rooms.ts'
 import type { SocketHolder } from '../platform/live-sockets.ts'
+import type { Sealed } from '../platform/rpc.ts'
 
 /** How a user's seat stands at a version of the room's seats; no role means no seat. */
 export interface SeatState {
   readonly userId: UserId
   readonly role: RoomRole | null
   readonly version: number
+}
+
+/** Who publishes, and what. */
+export interface AuthorOrder {
+  readonly author: { readonly userId: UserId; readonly role: RoomRole }
+  readonly publication: { readonly cid: string; readonly action: MessageAction }
+}
+
+/** Which events to read: those after a cursor, or the newest. */
+export interface MessagesOrder {
+  readonly since: LiveCursor | undefined
+  readonly limit: number
 }
 
 /** What the rest of the edge may ask a room object, besides a WebSocket upgrade through `fetch`. */
@@ -17,6 +32,18 @@ export interface RoomRpc extends Rpc.DurableObjectBranded, SocketHolder {
   seated(): Promise<UserId[]>
   /** Forgets everything and closes every socket with `gone`. May come twice. */
   destroy(): Promise<void>
+  /** Publishes for a caller without a socket; what was published before answers where it is. */
+  publishMessage(order: AuthorOrder): Promise<Sealed<MessageReceipt>>
+  /** Events of the messages. */
+  readMessages(order: MessagesOrder): Promise<MessagePage>
+  /** How long messages are kept. */
+  messageRetention(): Promise<MessageRetention>
+  /** Keeps messages this long, those already there included. */
+  setMessageRetention(ttlSeconds: number | null): Promise<MessageRetention>
+  /** What a user has written here. */
+  messagesBy(userId: UserId): Promise<MessageEvent[]>
+  /** Takes out what a user has written here, and their read marker. May come twice. */
+  eraseAuthor(userId: UserId): Promise<void>
   /** Whether objects and their storage answer. */
   ping(): Promise<boolean>
 }

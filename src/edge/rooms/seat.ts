@@ -1,4 +1,5 @@
 import type { SessionId, UserId } from '../../contract/identity.ts'
+import type { LiveStream } from '../../contract/room-live.ts'
 import type { RoomRole } from '../../contract/rooms.ts'
 
 /** Who sits behind a socket and what they may do. */
@@ -12,10 +13,38 @@ export interface Seat {
   readonly expiresAt: number
 }
 
+/** What a socket of our own protocol takes part in. */
+export interface LivePlace {
+  readonly streams: readonly LiveStream[]
+  /** What it shows of its user, as UTF-8 of JSON. */
+  readonly state: Uint8Array | null
+  /** When it said so, Unix milliseconds. */
+  readonly stateAt: number
+}
+
+/** Where a socket of our own protocol begins. */
+export const NEW_LIVE_PLACE: LivePlace = { streams: [], state: null, stateAt: 0 }
+
+/** Nobody yet: the seat of a socket that is to authenticate by its first frame. */
+export const nobodysSeat = (expiresAt: number): Seat => ({
+  userId: '' as UserId,
+  sessionId: '' as SessionId,
+  role: 'viewer',
+  version: Number.MAX_SAFE_INTEGER,
+  expiresAt,
+})
+
+/** Whether a seat is nobody's yet. */
+export const isNobody = ({ userId }: Pick<Seat, 'userId'>): boolean => userId === ''
+
 /** A seat on its way to the room's object. */
 export interface Admission extends Seat {
   /** Set when a ticket opened the door: the object lets it through once. */
   readonly ticket: { readonly jti: string; readonly expiresAt: number } | null
+  /** What the socket will speak. */
+  readonly framing: 'y' | 'live'
+  /** Whether others are not to see that the socket is there. */
+  readonly isIncognito: boolean
   /** The subprotocol to answer with. */
   readonly subprotocol: string | null
 }

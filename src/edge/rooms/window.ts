@@ -5,6 +5,7 @@ import { entryOf, inFrames, type Presence } from './awareness.ts'
 import { forget, type Settlement, settle, takeIn } from './document.ts'
 import { awarenessFrame, updateFrame } from './framing.ts'
 import { type LiveRoom, newGathering, tell } from './live.ts'
+import { isOverfed } from './outlet.ts'
 import { windowMs } from './policy.ts'
 
 /** A window that has gathered this much ends early: it must fit one row. */
@@ -78,8 +79,11 @@ function store(room: LiveRoom, trace: Trace | undefined): Settlement | undefined
 function broadcast(room: LiveRoom, frames: readonly Uint8Array[]): void {
   const now = Date.now()
   if (frames.length === 0) return
+  const bytes = frames.reduce((sum, frame) => sum + frame.byteLength, 0)
   for (const socket of room.hub.open()) {
-    if (room.hub.placeOf(socket).expiresAt <= now) continue
-    for (const frame of frames) tell(room, socket, frame)
+    const { expiresAt, live } = room.hub.placeOf(socket)
+    if (expiresAt <= now || (live && !live.streams.includes('document'))) continue
+    if (isOverfed(socket, bytes)) closeWith(socket, 'rate-limited')
+    else for (const frame of frames) tell(room, socket, frame)
   }
 }

@@ -76,6 +76,8 @@ export const DEFAULT_LIMITS = {
   'code-global': { steps: [{ count: 30_000, seconds: 600 }] },
   /** Changes by one user: a script that works hard passes, one that runs away does not. */
   write: { steps: [{ count: 600, seconds: 60 }] },
+  /** Twenties of messages by one user, in all rooms: 1,200 a minute. */
+  messages: { steps: [{ count: 60, seconds: 60 }] },
 } as const satisfies Readonly<Record<string, Rule>>
 
 /** The name of a budget. */

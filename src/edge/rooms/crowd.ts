@@ -1,0 +1,110 @@
+import type { UserId } from '../../contract/identity.ts'
+import { type LiveMember, type LiveServerFrame, PRESENCE_MEMBERS_MAX, PRESENCE_SAMPLE } from '../../contract/room-live.ts'
+import { isNobody } from './seat.ts'
+import { broadcast, type Talk } from './talk.ts'
+
+/** Somebody who comes back this soon, by a reload or another network, has not been away. */
+const GRACE_MS = 6_000
+const WINDOW_MS = 40
+/** In a crowd only counts change, and a second is soon enough. */
+const CROWD_WINDOW_MS = 1_000
+
+/** Who is in the room, as it is told: by person, not by socket. The sockets' attachments are the truth. */
+export interface Crowd {
+  readonly talk: Talk
+  /** Those who were told to be here. */
+  readonly shown: Set<UserId>
+  readonly changed: Set<UserId>
+  readonly leaving: Map<UserId, ReturnType<typeof setTimeout>>
+  timer: ReturnType<typeof setTimeout> | undefined
+}
+
+/** Reads off the sockets who is here. */
+export function openCrowd(talk: Talk): Crowd {
+  const crowd: Crowd = { talk, shown: new Set(peopleIn(talk).keys()), changed: new Set(), leaving: new Map(), timer: undefined }
+  talk.room.hub.onGone(({ userId }) => depart(crowd, userId))
+  return crowd
+}
+
+const text = new TextDecoder()
+
+/** Everybody with a socket that may be seen, in any framing, and what their latest one shows. */
+function peopleIn({ room: { hub } }: Talk): Map<UserId, { readonly at: number; readonly state: Uint8Array | null }> {
+  const people = new Map<UserId, { at: number; state: Uint8Array | null }>()
+  for (const socket of hub.open()) {
+    const place = hub.placeOf(socket)
+    if (place.isIncognito || isNobody(place)) continue
+    const { stateAt: at, state } = place.live ?? { stateAt: 0, state: null }
+    const known = people.get(place.userId)
+    if (!known || at > known.at) people.set(place.userId, { at, state })
+  }
+  return people
+}
+
+const memberOf = (userId: UserId, state: Uint8Array | null): LiveMember => ({
+  userId,
+  state: state === null ? null : (JSON.parse(text.decode(state)) as LiveMember['state']),
+})
+
+/** Everybody who is here, or a sample of a crowd. */
+export function wholePresence(talk: Talk): LiveServerFrame & { readonly type: 'presence' } {
+  const people = [...peopleIn(talk)]
+  const isSample = people.length > PRESENCE_MEMBERS_MAX
+  const on = people.slice(0, isSample ? PRESENCE_SAMPLE : undefined).map(([userId, { state }]) => memberOf(userId, state))
+  return { type: 'presence', isWhole: true, on, off: [], count: people.length, isSample }
+}
+
+/** Somebody came or shows something else. */
+export function appear(crowd: Crowd, userId: UserId): void {
+  clearTimeout(crowd.leaving.get(userId) ?? null)
+  crowd.leaving.delete(userId)
+  note(crowd, userId)
+}
+
+/** Somebody came by one more socket: news only if they were not here. */
+export function arrive(crowd: Crowd, userId: UserId): void {
+  if (!crowd.shown.has(userId) || crowd.leaving.has(userId)) appear(crowd, userId)
+}
+
+function depart(crowd: Crowd, userId: UserId): void {
+  if (!crowd.shown.has(userId)) return
+  if (peopleIn(crowd.talk).has(userId)) return note(crowd, userId)
+  if (crowd.leaving.has(userId)) return
+  const timer = setTimeout(() => {
+    crowd.leaving.delete(userId)
+    note(crowd, userId)
+  }, GRACE_MS)
+  crowd.leaving.set(userId, timer)
+}
+
+function note(crowd: Crowd, userId: UserId): void {
+  crowd.changed.add(userId)
+  const isCrowded = crowd.shown.size > PRESENCE_MEMBERS_MAX
+  crowd.timer ??= setTimeout(() => tellChanges(crowd), isCrowded ? CROWD_WINDOW_MS : WINDOW_MS)
+}
+
+function tellChanges(crowd: Crowd): void {
+  const { talk, shown } = crowd
+  crowd.timer = undefined
+  const people = peopleIn(talk)
+  const changed = [...crowd.changed]
+  crowd.changed.clear()
+  const on: LiveMember[] = []
+  const off: UserId[] = []
+  for (const userId of changed) {
+    // Not away yet: the grace decides.
+    if (crowd.leaving.has(userId)) continue
+    const person = people.get(userId)
+    if (person) on.push(memberOf(userId, person.state))
+    else if (shown.has(userId)) off.push(userId)
+    if (person) shown.add(userId)
+    else shown.delete(userId)
+  }
+  if (on.length + off.length === 0) return
+  const isCrowd = people.size > PRESENCE_MEMBERS_MAX
+  broadcast(
+    talk,
+    'presence',
+    isCrowd ? wholePresence(talk) : { type: 'presence', isWhole: false, on, off, count: people.size, isSample: false },
+  )
+}

@@ -1,0 +1,58 @@
+import type { UserId } from '../../contract/identity.ts'
+import type { MessageEvent, MessagePage, MessageReceipt, MessageRetention } from '../../contract/room-messages.ts'
+import { eventsAfter, eventsBy, expire, firstServedSeq, forgetReads, rewrite, setTtl } from './messages.ts'
+import type { MessagesOrder } from './rpc.ts'
+import { type Author, endTalkWindow, gather, type Publication, type Talk, watchMessages } from './talk.ts'
+
+/** Publishes for a caller without a socket, and has it on disk. @throws Problem `forbidden` or `not-found` */
+export function publishFor(talk: Talk, author: Author, publication: Publication): MessageReceipt {
+  const { seq, at } = gather(talk, author, publication)
+  endTalkWindow(talk)
+  return { epoch: talk.log.state.epoch, seq, at }
+}
+
+/** Events after a cursor, or the newest; whether some are missing is said. */
+export function readMessages(talk: Talk, { since, limit }: MessagesOrder): MessagePage {
+  endTalkWindow(talk)
+  const { log } = talk
+  const now = Date.now()
+  const { epoch } = log.state
+  const seq = log.nextSeq - 1
+  const firstSeq = firstServedSeq(log, now)
+  const recovered = !since || (since.epoch === epoch && since.seq <= seq && since.seq >= firstSeq - 1)
+  const from = since && recovered ? since.seq : Math.max(firstSeq - 1, seq - limit)
+  const items = eventsAfter(log, from, { limit, now })
+  return { epoch, seq, recovered, items, nextCursor: `${epoch}.${items.at(-1)?.seq ?? from}` }
+}
+
+/** How long messages are kept. */
+export const retention = (talk: Talk): MessageRetention => ({ ttlSeconds: talk.log.state.ttlSeconds })
+
+/** Keeps messages this long from now on. */
+export function retain(talk: Talk, ttlSeconds: number | null): MessageRetention {
+  endTalkWindow(talk)
+  setTtl(talk.log, ttlSeconds)
+  expire(talk.log, Date.now())
+  watchMessages(talk)
+  return retention(talk)
+}
+
+/** Deletes expired messages; answers when to look again, by this or another reason. */
+export function nextLookAt(talk: Talk, other: number | undefined, now: number): number | undefined {
+  const mine = expire(talk.log, now)
+  talk.watchedUntil = mine
+  return other === undefined ? mine : Math.min(other, mine ?? other)
+}
+
+/** What a user has written. */
+export function exportAuthor(talk: Talk, userId: UserId): MessageEvent[] {
+  endTalkWindow(talk)
+  return eventsBy(talk.log, userId, Date.now())
+}
+
+/** Takes out what a user has written; that somebody wrote stays. */
+export function eraseAuthor(talk: Talk, userId: UserId): void {
+  endTalkWindow(talk)
+  rewrite(talk.log, { fromSeq: 0, mark: userId, matches: (event) => event.userId === userId, text: '' })
+  forgetReads(talk.log, userId)
+}

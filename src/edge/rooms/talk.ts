@@ -1,0 +1,147 @@
+import type { UserId } from '../../contract/identity.ts'
+import { Problem } from '../../contract/problem.ts'
+import type { LiveServerFrame, LiveStream } from '../../contract/room-live.ts'
+import type { MessageAction, MessageEvent, MessageReceipt } from '../../contract/room-messages.ts'
+import type { RoomRole } from '../../contract/rooms.ts'
+import type { Env } from '../env.ts'
+import { describeError, logFor } from '../platform/log.ts'
+import { closeWith } from '../platform/socket.ts'
+import { type LiveRoom, logOf } from './live.ts'
+import { append, findPost, knownEvent, type MessageLog, nextExpiryAt, openMessages, remember, rewriteMessage } from './messages.ts'
+import { tell, tellMessages } from './outlet.ts'
+import { maySpeak, windowMs } from './policy.ts'
+
+/** A window that has gathered this much ends early: it must fit one row. */
+const WINDOW_CHARS_MAX = 250_000
+
+/** What a room's sockets of our own protocol say. All of it but the log can be lost at any moment without harm. */
+export interface Talk {
+  readonly ctx: DurableObjectState
+  readonly env: Env
+  readonly room: LiveRoom
+  log: MessageLog
+  /** Taken and not stored yet. */
+  events: MessageEvent[]
+  chars: number
+  acks: { readonly socket: WebSocket; readonly cid: string; readonly seq: number; readonly at: number }[]
+  timer: ReturnType<typeof setTimeout> | undefined
+  /** Sees to it that somebody looks when this moment has passed. */
+  readonly watchExpiry: (at: number) => Promise<void>
+  /** The latest moment at which somebody will look for expired messages. */
+  watchedUntil: number | undefined
+}
+
+/** Opens what outlived the memory. */
+export const openTalk = (parts: Pick<Talk, 'ctx' | 'env' | 'room' | 'watchExpiry'>): Talk => ({
+  ...parts,
+  log: openMessages(parts.ctx.storage),
+  events: [],
+  chars: 0,
+  acks: [],
+  timer: undefined,
+  watchedUntil: undefined,
+})
+
+/** Who publishes. */
+export interface Author {
+  readonly userId: UserId
+  readonly role: RoomRole
+}
+
+/** What to publish. */
+export interface Publication {
+  readonly cid: string
+  readonly action: MessageAction
+}
+
+/** Takes an event in; it is stored when the window ends. One that was published before answers where it is. @throws Problem `forbidden` or `not-found` */
+export function gather(talk: Talk, author: Author, { cid, action }: Publication): Omit<MessageReceipt, 'epoch'> {
+  const known = knownEvent(talk.log, author.userId, cid)
+  if (known) return known
+  if (!maySpeak(author.role)) throw new Problem('forbidden')
+  admit(talk, author, action)
+  const event = { seq: talk.log.nextSeq, at: Date.now(), userId: author.userId, cid, ...action } as MessageEvent
+  talk.log.nextSeq += 1
+  talk.events.push(event)
+  talk.chars += 'text' in event ? event.text.length : 0
+  remember(talk.log, event)
+  if (talk.chars > WINDOW_CHARS_MAX) endTalkWindow(talk)
+  else talk.timer ??= setTimeout(() => endTalkWindow(talk), windowMs(talk.room.hub.count()))
+  return event
+}
+
+/** Gathers and acknowledges on the socket it came from. @throws Problem `forbidden` or `not-found` */
+export function publish(talk: Talk, socket: WebSocket, publication: Publication): void {
+  const { seq, at } = gather(talk, talk.room.hub.placeOf(socket), publication)
+  talk.acks.push({ socket, cid: publication.cid, seq, at })
+  if (talk.timer === undefined) endTalkWindow(talk)
+}
+
+/** A message may be changed by its author, and taken away by an owner too. @throws Problem `forbidden` or `not-found` */
+function admit(talk: Talk, author: Author, action: MessageAction): void {
+  if (action.kind === 'post') return
+  endTalkWindow(talk)
+  const post = findPost(talk.log, action.message, Date.now())
+  if (!post || (post.text === '' && action.kind !== 'delete')) throw new Problem('not-found')
+  if (action.kind === 'react' || action.kind === 'unreact') return
+  const mayChange = post.userId === author.userId || (action.kind === 'delete' && author.role === 'owner')
+  if (!mayChange) throw new Problem('forbidden')
+  rewriteMessage(talk.log, action.message, action.kind === 'edit' ? action.text : '')
+}
+
+/**
+ * Stores what was gathered as one row, then sends it as one frame. The runtime holds frames back until the row is on
+ * disk, so an acknowledged message is never lost.
+ */
+export function endTalkWindow(talk: Talk): void {
+  if (talk.timer !== undefined) clearTimeout(talk.timer)
+  const { events, acks } = talk
+  Object.assign(talk, { timer: undefined, events: [], chars: 0, acks: [] })
+  try {
+    append(talk.log, events)
+  } catch (error) {
+    return fail(talk, error)
+  }
+  if (events.length > 0) {
+    watchMessages(talk)
+    for (const socket of listeners(talk, 'messages')) tellMessages(talk, socket, events)
+  }
+  for (const { socket, cid, seq, at } of acks) tell(socket, { type: 'ack', cid, seq, at })
+}
+
+/** Messages expire in the order they came, so the look that is planned for the oldest plans the next. */
+export function watchMessages(talk: Talk): void {
+  const at = nextExpiryAt(talk.log)
+  if (at === undefined || talk.watchedUntil === at) return
+  talk.watchedUntil = at
+  talk.ctx.waitUntil(talk.watchExpiry(at))
+}
+
+/** A storage that fails ends every socket: clients come back and send what was not acknowledged. */
+function fail(talk: Talk, error: unknown): void {
+  logFor(undefined, { roomId: talk.room.roomId })('room.failed', describeError(error))
+  talk.log = openMessages(talk.ctx.storage)
+  for (const socket of talk.room.hub.open()) {
+    if (!talk.room.hub.placeOf(socket).live) continue
+    closeWith(socket, 'unavailable')
+    talk.room.hub.change(socket, { isGone: true, presence: null })
+  }
+}
+
+/** Sockets that subscribe a stream and whose token is good. */
+export function listeners({ room: { hub } }: Pick<Talk, 'room'>, stream: LiveStream): readonly WebSocket[] {
+  const now = Date.now()
+  return hub.open().filter((socket) => {
+    const place = hub.placeOf(socket)
+    return place.expiresAt > now && (place.live?.streams.includes(stream) ?? false)
+  })
+}
+
+/** Tells something that is only good now to all who subscribe a stream. */
+export function broadcast(talk: Talk, stream: LiveStream, frame: LiveServerFrame): void {
+  const text = JSON.stringify(frame)
+  for (const socket of listeners(talk, stream)) tell(socket, text, 'ephemeral')
+}
+
+/** A logger for one socket. */
+export const logTalk = (talk: Talk, socket: WebSocket) => logOf(talk.room, talk.room.hub.placeOf(socket))
