@@ -15,10 +15,16 @@ type Part<Name extends string, Schema, Value> = [Given<Schema>] extends [undefin
     ? { readonly [N in Name]?: Value }
     : { readonly [N in Name]: Value }
 
-/** What a call takes: `params`, `query` and `body`, each exactly where the operation has one. */
+type Condition<E> = E extends { readonly ifMatch?: infer C }
+  ? true extends C
+    ? { readonly ifMatch: string }
+    : { readonly ifMatch?: undefined }
+  : never
+
+/** What a call takes: `params`, `query`, `body` and `ifMatch`, each exactly where the operation has one. */
 export type Input<E> =
   E extends Endpoint<infer P, infer Q, infer B, z.ZodType>
-    ? Part<'params', P, Given<P>> & Part<'query', Q, GivenQuery<Q>> & Part<'body', B, Given<B>>
+    ? Part<'params', P, Given<P>> & Part<'query', Q, GivenQuery<Q>> & Part<'body', B, Given<B>> & Condition<E>
     : never
 
 /** What a call answers; operations that answer nothing give `undefined`. */
@@ -48,4 +54,5 @@ export interface AnyInput {
   readonly params?: Readonly<Record<string, string>> | undefined
   readonly query?: Readonly<Record<string, unknown>> | undefined
   readonly body?: unknown
+  readonly ifMatch?: string | undefined
 }

@@ -54,6 +54,7 @@ function initOf(parts: ExchangeParts, request: Request, bookmark: string | undef
   const headers = new Headers({ accept: 'application/json', traceparent: `00-${traceId}-${randomHex(8)}-01` })
   if (accessToken !== undefined) headers.set('authorization', `Bearer ${accessToken}`)
   if (bookmark !== undefined) headers.set(BOOKMARK, bookmark)
+  if (input.ifMatch !== undefined) headers.set('if-match', input.ifMatch)
   if (endpoint.body) headers.set('content-type', 'application/json')
   return {
     method: endpoint.method,

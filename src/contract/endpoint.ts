@@ -13,7 +13,13 @@ export type Access = 'public' | 'user'
 export type LimitName = 'register' | 'code' | 'login' | 'refresh' | 'write' | 'none'
 
 /** One HTTP operation, as data: the server implements it, the client calls it, OpenAPI prints it. */
-export interface Endpoint<P extends Schema = Schema, Q extends Schema = Schema, B extends Schema = Schema, R extends Schema = Schema> {
+export interface Endpoint<
+  P extends Schema = Schema,
+  Q extends Schema = Schema,
+  B extends Schema = Schema,
+  R extends Schema = Schema,
+  C extends true | undefined = true | undefined,
+> {
   readonly id: string
   readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
   /** Hono path template, e.g. `/v1/rooms/:roomId`. */
@@ -30,6 +36,10 @@ export interface Endpoint<P extends Schema = Schema, Q extends Schema = Schema, 
   readonly problems: readonly ProblemSlug[]
   /** The answer is the same for everybody and may be kept by shared caches for this many seconds; absent means `no-store`. */
   readonly publicSeconds?: number
+  /** The answer has an `etag`, which is also sent as the header `ETag`: the version of what it shows. */
+  readonly hasEtag?: true
+  /** Needs `If-Match` with the `etag` of what it changes (RFC 9110 §13.1.1): nobody overwrites what they have not seen. */
+  readonly ifMatch?: C
   /** Needs a factor proven in the last five minutes, at sign-in or with `stepUp`. */
   readonly stepUp?: true
   /** Absent where {@link limitOf} tells it from the shape. */
@@ -46,7 +56,8 @@ export function endpoint<
   Q extends Schema = z.ZodUndefined,
   B extends Schema = z.ZodUndefined,
   R extends Schema = Schema,
->(e: Endpoint<P, Q, B, R>): Endpoint<P, Q, B, R> {
+  C extends true | undefined = undefined,
+>(e: Endpoint<P, Q, B, R, C>): Endpoint<P, Q, B, R, C> {
   return e
 }
 
@@ -64,9 +75,10 @@ export interface SocketEndpoint<P extends Schema = Schema> {
 export const socketEndpoint = <P extends Schema>(e: SocketEndpoint<P>): SocketEndpoint<P> => e
 
 /** The problems that follow from an operation's shape, so no endpoint repeats them. */
-export function commonProblems(e: Pick<Endpoint, 'access' | 'params' | 'query' | 'body' | 'stepUp'>): readonly ProblemSlug[] {
+export function commonProblems(e: Pick<Endpoint, 'access' | 'params' | 'query' | 'body' | 'ifMatch' | 'stepUp'>): readonly ProblemSlug[] {
   return [
-    ...(e.params || e.query || e.body ? (['invalid-request'] as const) : []),
+    ...(e.params || e.query || e.body || e.ifMatch ? (['invalid-request'] as const) : []),
+    ...(e.ifMatch ? (['precondition-required', 'precondition-failed'] as const) : []),
     ...(e.body ? (['payload-too-large', 'media-type-unsupported'] as const) : []),
     ...(e.access === 'user' ? (['unauthenticated', 'session-ended', 'origin-untrusted'] as const) : []),
     ...(e.stepUp ? (['step-up-required'] as const) : []),

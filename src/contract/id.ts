@@ -22,6 +22,16 @@ export const Moment = z.iso
 /** Unix milliseconds to the wire form. */
 export const toMoment = (unixMs: number): string => new Date(unixMs).toISOString()
 
+/** The version of something, as `ETag` and `If-Match` have it, quotes included. */
+export const EntityTag = z
+  .string()
+  .regex(/^"[\x21\x23-\x7e]+"$/)
+  .meta({
+    id: 'EntityTag',
+    description: 'RFC 9110 §8.8.3, strong: the same only while nothing of what is shown has changed.',
+    example: '"pS0bK3…"',
+  })
+
 /** Longest page of any list. */
 export const PAGE_ITEMS_MAX = 100
 

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { endpoint } from './endpoint.ts'
-import { lineOf, Moment, prefixedId } from './id.ts'
+import { EntityTag, lineOf, Moment, prefixedId } from './id.ts'
 import { FactorMethod } from './proof.ts'
 
 /** NIST SP 800-63B-4 minimum for a password that is the only factor. */
@@ -215,7 +215,16 @@ export const SessionInfo = z.object({ userId: UserId, sessionId: SessionId, expi
 export type SessionInfo = z.infer<typeof SessionInfo>
 
 /** The signed-in user. */
-export const Me = z.object({ id: UserId, email: z.string(), locale: Locale, createdAt: Moment }).meta({ id: 'Me' })
+export const Me = z
+  .object({
+    id: UserId,
+    email: z.string(),
+    displayName: z.string().nullable().meta({ description: 'What the user wants to be called; null while they have not said.' }),
+    locale: Locale,
+    createdAt: Moment,
+    etag: EntityTag,
+  })
+  .meta({ id: 'Me' })
 /** The signed-in user. */
 export type Me = z.infer<typeof Me>
 
@@ -324,6 +333,7 @@ export const identityEndpoints = {
     summary: 'The signed-in user.',
     success: 200,
     response: Me,
+    hasEtag: true,
     problems: [],
   }),
 }

@@ -1,3 +1,4 @@
+import { accountEndpoints } from './account.ts'
 import { auditEndpoints } from './audit.ts'
 import { emailEndpoints } from './email.ts'
 import { factorEndpoints } from './factors.ts'
@@ -21,6 +22,7 @@ import { sshCaEndpoints } from './ssh-ca.ts'
 export const endpoints = {
   ...identityEndpoints,
   ...keyEndpoints,
+  ...accountEndpoints,
   ...sessionEndpoints,
   ...passwordEndpoints,
   ...magicEndpoints,

@@ -42,6 +42,7 @@ export const USER_ID = ID('usr', 1)
 export const ROOM_ID = ID('rm', 1)
 export const SHELL_ID = ID('shl', 1)
 const NOW = '2026-11-01T12:00:00.000Z'
+export const ME = { id: USER_ID, email: 'ada@example.org', displayName: null, locale: 'en', createdAt: NOW, etag: '"first"' }
 
 class Refusal extends Error {
   readonly slug: ProblemSlug
@@ -126,7 +127,7 @@ export async function startService({ tokenSeconds = 900 }: { readonly tokenSecon
     },
     'GET /v1/me': (_, user) => {
       user()
-      return { status: 200, body: { id: USER_ID, email: 'ada@example.org', locale: 'en', createdAt: NOW, favouriteColor: 'green' } }
+      return { status: 200, body: { ...ME, favouriteColor: 'green' } }
     },
     'GET /v1/rooms': (_, user) => {
       user()

@@ -6,6 +6,7 @@ import type { Env } from '../env.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import type { Trace } from '../platform/trace.ts'
 import { faultsOfText, readJson } from './body.ts'
+import { type EntityTags, readIfMatch } from './condition.ts'
 import { apiHeaders } from './headers.ts'
 import { chargeCall, setLimitHeaders, shed } from './limits.ts'
 import { type Authenticate, accessTokenOf } from './session.ts'
@@ -28,10 +29,12 @@ export interface Reply {
 }
 
 /** One validated call. `actor` is there exactly when the endpoint's access is not public. */
-export interface Call<P, Q, B> {
+export interface Call<P, Q, B, C = undefined> {
   readonly params: Out<P>
   readonly query: Out<Q>
   readonly body: Out<B>
+  /** Which versions may be changed, where the operation asks. */
+  readonly ifMatch: C extends true ? EntityTags : undefined
   readonly scope: Scope
   readonly actor: Actor
   readonly request: Request
@@ -92,17 +95,20 @@ function heldToContract(e: Endpoint, scope: Scope, error: unknown): unknown {
 function answer(e: Endpoint, { result, reply }: { readonly result: unknown; readonly reply: Reply }): Response {
   const { headers, status } = reply
   if (e.publicSeconds !== undefined) headers.set('cache-control', `public, max-age=${e.publicSeconds}`)
+  if (e.hasEtag) headers.set('etag', (result as { readonly etag: string }).etag)
   if (e.success !== 204) return new Response(JSON.stringify(result), { status, headers })
   headers.delete('content-type')
   return new Response(null, { status: 204, headers })
 }
 
 /** Binds an endpoint to its handler: authenticates, validates in, types what goes out. */
-export function implement<P extends z.ZodType, Q extends z.ZodType, B extends z.ZodType, R extends z.ZodType>(
-  app: EdgeApp,
-  endpoint: Endpoint<P, Q, B, R>,
-  handle: (call: Call<P, Q, B>) => Promise<z.input<R>>,
-): void {
+export function implement<
+  P extends z.ZodType,
+  Q extends z.ZodType,
+  B extends z.ZodType,
+  R extends z.ZodType,
+  C extends true | undefined = undefined,
+>(app: EdgeApp, endpoint: Endpoint<P, Q, B, R, C>, handle: (call: Call<P, Q, B, C>) => Promise<z.input<R>>): void {
   const e = endpoint as unknown as Endpoint
   const limit = limitOf(e)
   const isLimited = limit !== 'none'
@@ -113,11 +119,12 @@ export function implement<P extends z.ZodType, Q extends z.ZodType, B extends z.
       if (isLimited) await shed(scope, limit, c.req.raw)
       const actor = e.access === 'public' ? undefined : await identify(c, e)
       const params = paramsOf(c, e.params)
+      const ifMatch = e.ifMatch && readIfMatch(c.req.raw.headers)
       const query = check(e.query, e.query && queryOf(c.req.url), 'query')
       const body = check(e.body, e.body && (await readJson(c.req.raw)), 'body')
       const reply: Reply = { headers: apiHeaders(), status: e.success }
       if (isLimited) setLimitHeaders(reply.headers, await chargeCall(scope, limit, { request: c.req.raw, actor }))
-      const result = await handle({ params, query, body, scope, actor, request: c.req.raw, reply } as Call<P, Q, B>)
+      const result = await handle({ params, query, body, ifMatch, scope, actor, request: c.req.raw, reply } as Call<P, Q, B, C>)
       return answer(e, { result, reply })
     } catch (error) {
       throw heldToContract(e, scope, error)

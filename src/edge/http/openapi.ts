@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject, type ZodOpenApiResponsesObject } from 'zod-openapi'
 import { type Endpoint, problemsOf, type SocketEndpoint } from '../../contract/endpoint.ts'
+import { EntityTag } from '../../contract/id.ts'
 import { PROBLEMS, ProblemBody, type ProblemSlug } from '../../contract/problem.ts'
 
 const TAGS = {
@@ -17,6 +18,15 @@ const SECURITY = [{ bearer: [] }, { cookie: [] }]
 const templateOf = (path: string): string => path.replace(/:(\w+)/g, '{$1}')
 
 const TRACE_HEADER = z.string().meta({ description: 'W3C trace context of this answer.', header: { id: 'traceparent' } })
+
+const ETAG_HEADER = EntityTag.meta({ description: 'The version of what is shown; `If-Match` names it.', header: { id: 'etag' } })
+
+const IfMatch = z.object({
+  'if-match': z.string().meta({
+    description: 'The `etag` of what is changed, as it was read (RFC 9110 §13.1.1); `*` for whatever is there.',
+    example: '"pS0bK3…"',
+  }),
+})
 
 const RETRY_HEADER = z.string().meta({ description: 'Whole seconds to wait before another try.', header: { id: 'retry-after' } })
 const LIMIT_HEADERS = {
@@ -58,7 +68,7 @@ function operationOf(e: Endpoint): ZodOpenApiOperationObject {
       : {
           [e.success]: {
             description: 'The answer.',
-            headers: z.object({ traceparent: TRACE_HEADER }),
+            headers: z.object({ traceparent: TRACE_HEADER, ...(e.hasEtag && { etag: ETAG_HEADER }) }),
             content: { 'application/json': { schema: e.response } },
           },
         }
@@ -67,7 +77,11 @@ function operationOf(e: Endpoint): ZodOpenApiOperationObject {
     summary: e.summary,
     tags: [e.tag],
     security: e.access === 'public' ? [] : SECURITY,
-    requestParams: { ...(e.params && { path: e.params as z.ZodObject }), ...(e.query && { query: e.query as z.ZodObject }) },
+    requestParams: {
+      ...(e.params && { path: e.params as z.ZodObject }),
+      ...(e.query && { query: e.query as z.ZodObject }),
+      ...(e.ifMatch && { header: IfMatch }),
+    },
     ...(e.body && { requestBody: { required: true, content: { 'application/json': { schema: e.body } } } }),
     responses: { ...success, ...problemResponses(problemsOf(e)) } as ZodOpenApiResponsesObject,
   }

@@ -1,3 +1,4 @@
+import { accountEndpoints as account } from '../../contract/account.ts'
 import { emailEndpoints as emails } from '../../contract/email.ts'
 import { identityEndpoints as api } from '../../contract/identity.ts'
 import { keyEndpoints as keys } from '../../contract/keys.ts'
@@ -17,9 +18,10 @@ import { login } from './login.ts'
 import { askMagicLink, useMagicLink } from './magic.ts'
 import { changePassword } from './password-change.ts'
 import { forgotPassword, resetPassword } from './password-reset.ts'
+import { me, updateMe } from './profile.ts'
 import { logout, refresh } from './refresh.ts'
 import { register, resendVerification, verifyEmail } from './registration.ts'
-import { me, sessionInfo } from './service.ts'
+import { sessionInfo } from './service.ts'
 import { listSessions, renameSession, revokeOtherSessions, revokeSession } from './sessions.ts'
 import { openIdConfiguration, publicKeys } from './signing-keys.ts'
 
@@ -46,6 +48,7 @@ export function mountIdentity(app: EdgeApp): void {
   })
   implement(app, api.getSession, async ({ actor }) => sessionInfo(actor))
   implement(app, api.getMe, ({ scope, actor }) => me(scope, actor))
+  implement(app, account.updateMe, ({ scope, actor, body, ifMatch }) => updateMe(scope, actor, { ifMatch, changes: body }))
   implement(app, keys.getOpenIdConfiguration, async ({ scope }) => openIdConfiguration(scope.config))
   implement(app, keys.getJwks, async ({ scope }) => ({ keys: await publicKeys(scope) }))
   mountSessions(app)

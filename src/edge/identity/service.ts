@@ -1,7 +1,6 @@
 import { sql } from 'drizzle-orm'
 import { toMoment } from '../../contract/id.ts'
-import type { Locale, Me, SessionInfo, UserId } from '../../contract/identity.ts'
-import { Problem } from '../../contract/problem.ts'
+import type { Locale, SessionInfo, UserId } from '../../contract/identity.ts'
 import type { Authenticate } from '../http/session.ts'
 import { openDb } from '../platform/db.ts'
 import { chargeFor } from '../platform/limiter/limiter.ts'
@@ -35,13 +34,6 @@ export async function endedSessions(scope: Scope, ended: SessionsEnded): Promise
 /** What the presented token says, without asking any storage. */
 export const sessionInfo = ({ userId, sessionId, expiresAt }: Actor): SessionInfo => ({ userId, sessionId, expiresAt: toMoment(expiresAt) })
 
-/** The signed-in user. @throws Problem `session-ended` when the account is gone */
-export async function me(scope: Scope, actor: Actor): Promise<Me> {
-  const [user] = await userById(scope.db, actor.userId)
-  if (!user) throw new Problem('session-ended')
-  return { id: user.id, email: user.email, locale: user.locale, createdAt: toMoment(user.createdAt) }
-}
-
 /** A link to be mailed, and the hash that is all to be stored of its token. */
 export async function drawLink(page: `/${string}`, locale: Locale): Promise<{ readonly link: string; readonly tokenHash: string }> {
   const token = drawToken()
@@ -63,7 +55,13 @@ export async function exportIdentity(scope: Scope, userId: UserId): Promise<obje
     ...proofsOf(db, userId),
   ])
   return {
-    user: user && { id: user.id, email: user.email, locale: user.locale, createdAt: toMoment(user.createdAt) },
+    user: user && {
+      id: user.id,
+      email: user.email,
+      displayName: user.displayName,
+      locale: user.locale,
+      createdAt: toMoment(user.createdAt),
+    },
     sessions: sessions.map((s) => ({
       id: s.id,
       createdAt: toMoment(s.createdAt),

@@ -1,11 +1,33 @@
 import { and, eq, gt, isNull, lt, not, or, type SQL, sql } from 'drizzle-orm'
-import { CODE_TRIES_MAX, type RegistrationId, type UserId } from '../../contract/identity.ts'
+import { CODE_TRIES_MAX, type Locale, type RegistrationId, type UserId } from '../../contract/identity.ts'
 import type { Db } from '../platform/db.ts'
+import { type Acting, isActing } from './session-store.ts'
 import { emailChanges, magicLinks, passwordResets, registrations, sessions, users } from './tables.ts'
 
 export const userByEmail = (db: Db, email: string) => db.select().from(users).where(eq(users.email, email)).limit(1)
 
 export const userById = (db: Db, id: UserId) => db.select().from(users).where(eq(users.id, id)).limit(1)
+
+/** What a user says of themselves. */
+export interface ProfileChange {
+  readonly changes: { readonly displayName?: string | null | undefined; readonly locale?: Locale | undefined }
+  /** Only while this is what is there. */
+  readonly seen: Pick<typeof users.$inferSelect, 'email' | 'displayName' | 'locale'> | undefined
+}
+
+export const updateProfile = (db: Db, acting: Acting, { changes: { displayName, locale }, seen }: ProfileChange) =>
+  db
+    .update(users)
+    .set({ ...(displayName === undefined ? {} : { displayName }), ...(locale === undefined ? {} : { locale }) })
+    .where(
+      and(
+        eq(users.id, acting.userId),
+        isNull(users.disabledAt),
+        isActing(acting),
+        seen && sql`${users.email} = ${seen.email} AND ${users.displayName} IS ${seen.displayName} AND ${users.locale} = ${seen.locale}`,
+      ),
+    )
+    .returning()
 
 export const insertRegistration = (db: Db, row: typeof registrations.$inferInsert) => db.insert(registrations).values(row)
 
@@ -90,7 +112,7 @@ export const insertClaimedUser = (
     .insert(users)
     .select(
       sql`SELECT ${user.id} AS id, email, coalesce(${user.passwordHash ?? null}, password_hash) AS password_hash, locale, NULL AS disabled_at,
-        ${user.now} AS created_at, 0 AS password_version, 0 AS password_is_short
+        ${user.now} AS created_at, 0 AS password_version, 0 AS password_is_short, NULL AS display_name
         FROM registrations WHERE ${and(isProven(p), eq(registrations.userId, user.id))}`,
     )
     .onConflictDoNothing()

@@ -16,6 +16,7 @@ export const users = sqliteTable('users', {
   passwordVersion: integer('password_version').notNull().default(0),
   /** Long enough only beside a second factor. */
   passwordIsShort: integer('password_is_short').notNull().default(0),
+  displayName: text('display_name'),
 })
 
 export const registrations = sqliteTable('registrations', {
