@@ -4,11 +4,14 @@ import { identity } from './identity/feature.ts'
 import { inbox } from './inbox/feature.ts'
 import { opsOver } from './ops/feature.ts'
 import { orgs } from './orgs/feature.ts'
+import { privacyOver } from './privacy/feature.ts'
 import { rooms } from './rooms/feature.ts'
 import { shell } from './shell/feature.ts'
 
 /** Mounting order and import order: a feature may import only features above it. */
-const BELOW_OPS: readonly Feature[] = [audit, identity, orgs, rooms, inbox, shell]
+const OF_USERS: readonly Feature[] = [audit, identity, orgs, rooms, inbox, shell]
+
+const BELOW_OPS: readonly Feature[] = [...OF_USERS, privacyOver(OF_USERS)]
 
 /** Every feature, in order. */
 export const FEATURES: readonly Feature[] = [...BELOW_OPS, opsOver(BELOW_OPS)]

@@ -1,4 +1,4 @@
-import { sql } from 'drizzle-orm'
+import { type SQL, sql } from 'drizzle-orm'
 import { toMoment } from '../../contract/id.ts'
 import type { Locale, SessionInfo, UserId } from '../../contract/identity.ts'
 import type { Authenticate } from '../http/session.ts'
@@ -8,6 +8,8 @@ import type { SessionIds, SessionsEnded } from '../platform/live-sockets.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { authenticate as authenticateToken } from './access-token.ts'
 import { accountCharge } from './attempt.ts'
+import { closureOf as closure } from './closure.ts'
+import { dropCookies } from './cookies.ts'
 import { eraseFactors, totpOf } from './factor-store.ts'
 import { erasePasskeys, passkeysOf } from './passkey-store.ts'
 import { erasePendings } from './pending-store.ts'
@@ -15,7 +17,7 @@ import { erasePlaces, reopenPassword } from './place-store.ts'
 import { drawToken, pageLink, tokenHash } from './proof.ts'
 import { proofsOf } from './proof-store.ts'
 import { everySessionEnd } from './session-end.ts'
-import { endedSince, sessionsOf } from './session-store.ts'
+import { type Acting, endedSince, isActing, sessionsOf } from './session-store.ts'
 import { eraseUser, userById } from './store.ts'
 import { deleteTrustsIf, trustsOf } from './trust-store.ts'
 
@@ -33,6 +35,16 @@ export async function endedSessions(scope: Scope, ended: SessionsEnded): Promise
 
 /** What the presented token says, without asking any storage. */
 export const sessionInfo = ({ userId, sessionId, expiresAt }: Actor): SessionInfo => ({ userId, sessionId, expiresAt: toMoment(expiresAt) })
+
+/** The end of an account, for the batch that decides it. @throws Problem `session-ended` when the account is gone */
+export const closureOf = (scope: Scope, of: { readonly userId: UserId; readonly now: number }, condition: SQL) =>
+  closure(scope, of, condition)
+
+/** SQL for whether the session that acts is still alive. */
+export const isActingSql = (acting: Acting): SQL => isActing(acting)
+
+/** Takes the tokens from a browser that keeps them in cookies. */
+export const forgetCookies = (headers: Headers): void => dropCookies(headers)
 
 /** A link to be mailed, and the hash that is all to be stored of its token. */
 export async function drawLink(page: `/${string}`, locale: Locale): Promise<{ readonly link: string; readonly tokenHash: string }> {

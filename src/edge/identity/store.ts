@@ -141,8 +141,7 @@ export const deleteRegistrations = (db: Db, before: number) => db.delete(registr
 
 export const eraseUser = (db: Db, userId: UserId) =>
   [
-    db.delete(registrations).where(sql`${registrations.email} = (SELECT email FROM users WHERE id = ${userId})`),
-    ...[passwordResets, magicLinks].map((t) =>
+    ...[registrations, passwordResets, magicLinks].map((t) =>
       db.delete(t).where(or(eq(t.userId, userId), sql`${t.email} = (SELECT email FROM users WHERE id = ${userId})`)),
     ),
     db.delete(emailChanges).where(eq(emailChanges.userId, userId)),

@@ -18,6 +18,8 @@ import {
   orgIdsOf,
   orgOf,
   orgsOf,
+  ownedAlone,
+  ownsAlone,
   renameRow,
   roleIn,
 } from './store.ts'
@@ -109,6 +111,13 @@ export const orgRoleSql = (orgId: SQL | OrgId, userId: SQL | UserId): SQL<OrgRol
 
 /** SQL for the ids of a user's organisations, as the right side of `IN`. */
 export const orgIdsSql = (userId: UserId): SQL => orgIdsOf(userId)
+
+/** SQL for whether a user is the only owner of some organisation. */
+export const ownsAloneSql = (userId: UserId): SQL => ownsAlone(userId)
+
+/** Names of organisations that a user alone owns, a few of them. */
+export const orgsOwnedAlone = async (scope: Scope, userId: UserId): Promise<string[]> =>
+  (await ownedAlone(scope.db, userId)).map(({ name }) => name)
 
 /** The organisations a user belongs to, and the invitations that name them. */
 export async function exportOrgs(scope: Scope, userId: UserId): Promise<object> {

@@ -32,6 +32,17 @@ export const roleIn = (orgId: SQL | OrgId, userId: SQL | UserId) =>
 /** The organisations a user belongs to, as the right side of `IN`. */
 export const orgIdsOf = (userId: UserId) => sql`(SELECT held.org_id FROM org_members AS held WHERE held.user_id = ${userId})`
 
+const isAlone = (userId: UserId): SQL => sql`held.user_id = ${userId} AND held.role = 'owner'
+  AND NOT EXISTS (SELECT 1 FROM org_members AS peer WHERE peer.org_id = held.org_id AND peer.role = 'owner' AND peer.user_id <> held.user_id)`
+
+/** Whether a user is the only owner of some organisation. */
+export const ownsAlone = (userId: UserId): SQL => sql`EXISTS (SELECT 1 FROM org_members AS held WHERE ${isAlone(userId)})`
+
+export const ownedAlone = (db: Db, userId: UserId) =>
+  db.all<{ readonly name: string }>(
+    sql`SELECT orgs.name FROM org_members AS held JOIN orgs ON orgs.id = held.org_id WHERE ${isAlone(userId)} ORDER BY held.org_id LIMIT 5`,
+  )
+
 /** One row unless the quota is used up. */
 export const insertOrg = (
   db: Db,

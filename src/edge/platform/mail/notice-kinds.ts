@@ -256,4 +256,24 @@ export const NOTICE_KINDS = {
       ],
     },
   },
+  'account-deleted': {
+    en: {
+      subject: 'Your {product} account is deleted',
+      heading: 'Your account is deleted',
+      body: [
+        'You deleted your {product} account on {time}. Every device is signed out, and what we kept about you is being erased for good.',
+        'There is nothing else to do. With this address you can create a new account at any time; nothing of the old one comes back.',
+        'If it was not you, somebody has used one of your devices and your way to sign in: change the password wherever else you use it.',
+      ],
+    },
+    fr: {
+      subject: 'Votre compte {product} est supprimé',
+      heading: 'Votre compte est supprimé',
+      body: [
+        'Vous avez supprimé votre compte {product} le {time}. Tous les appareils sont déconnectés, et ce que nous gardions de vous est en train d’être effacé pour de bon.',
+        'Il n’y a rien d’autre à faire. Avec cette adresse, vous pouvez créer un nouveau compte à tout moment\u00a0; rien de l’ancien ne revient.',
+        'Si ce n’était pas vous, quelqu’un a utilisé l’un de vos appareils et votre moyen de connexion\u00a0: changez le mot de passe partout où vous l’utilisez encore.',
+      ],
+    },
+  },
 } as const satisfies Record<string, Kind>
