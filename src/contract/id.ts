@@ -29,7 +29,7 @@ export const EntityTag = z
   .meta({
     id: 'EntityTag',
     description: 'RFC 9110 §8.8.3, strong: the same only while nothing of what is shown has changed.',
-    example: '"pS0bK3…"',
+    example: '"pS0bK3rXhQ"',
   })
 
 /** Longest page of any list. */

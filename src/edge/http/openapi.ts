@@ -24,7 +24,7 @@ const ETAG_HEADER = EntityTag.meta({ description: 'The version of what is shown;
 const IfMatch = z.object({
   'if-match': z.string().meta({
     description: 'The `etag` of what is changed, as it was read (RFC 9110 §13.1.1); `*` for whatever is there.',
-    example: '"pS0bK3…"',
+    example: '"pS0bK3rXhQ"',
   }),
 })
 
