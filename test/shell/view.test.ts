@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { VIEW_INPUT_BYTES_MAX, VIEW_WINDOW_BYTES } from '../../src/contract/viewer.ts'
+import { VIEW_FRAME_CHARS_MAX, VIEW_INPUT_BYTES_MAX, VIEW_WINDOW_BYTES } from '../../src/contract/viewer.ts'
 import { PASSWORD, type TestUser } from '../harness.ts'
 import { describeWith } from '../requires.ts'
 import { bearer, openRawViewer } from './raw-viewer.ts'
@@ -229,7 +229,7 @@ describeWith('sshd', 'an interactive shell', () => {
       ['a frame before attach', (v) => v.tell({ type: 'ack', offset: 0 }), 4400],
       ['an unknown frame', (v) => v.say('{"type":"kill"}'), 4400],
       ['bytes before attach', (v) => v.type(0, 'x'), 4400],
-      ['a long frame', (v) => v.say(JSON.stringify({ type: 'attach', clientId: 'c'.repeat(5000) })), 4413],
+      ['a long frame', (v) => v.say(JSON.stringify({ type: 'attach', clientId: 'c'.repeat(VIEW_FRAME_CHARS_MAX + 1) })), 4413],
       ['attaching twice', (v) => [v.tell({ type: 'attach' }), v.tell({ type: 'attach' })], 4400],
       ['an acknowledgement of the future', (v) => [v.tell({ type: 'attach' }), v.tell({ type: 'ack', offset: 1e12 })], 4400],
       ['an offset beyond 2^53', (v) => [v.tell({ type: 'attach' }), v.bytes(new Uint8Array(9).fill(255))], 4400],

@@ -24,6 +24,8 @@ import { tick } from './tick.ts'
 
 /** Sockets on one shell: a class can watch, a flood cannot. */
 const VIEWERS_MAX = 64
+/** Tabs and devices of one person: nobody takes all places alone. */
+const VIEWERS_PER_USER_MAX = 8
 
 /**
  * One shell: its output, its viewers, its link to the relay. The remote program lives in the relay, so this object may die at any moment;
@@ -88,7 +90,9 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
     const live = this.#live
     const { ticket, subprotocol, ...person } = admissionOf(request)
     if (!live) return declined('not-found')
-    if (live.hub.sockets().length >= VIEWERS_MAX) return declined('limit-reached')
+    const sockets = live.hub.sockets()
+    const own = sockets.filter((socket) => live.hub.viewerOf(socket).userId === person.userId)
+    if (sockets.length >= VIEWERS_MAX || own.length >= VIEWERS_PER_USER_MAX) return declined('limit-reached')
     if (ticket && !useTicket(this.ctx.storage.sql, ticket, Date.now())) return declined('ticket-invalid')
     const { 0: client, 1: server } = new WebSocketPair()
     this.ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(VIEW_PING, VIEW_PONG))

@@ -1,0 +1,100 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import ssh2 from 'ssh2'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { describeWith } from '../requires.ts'
+import { problemOf, type Rig, screenOf, startRig } from './rig.ts'
+
+/** A host that asks for a password and a code, and then gives a shell that says hello. */
+async function startAsker() {
+  const key = ssh2.utils.generateKeyPairSync('ed25519')
+  const server = new ssh2.Server({ hostKeys: [key.private] }, (client) => {
+    client.on('error', () => undefined)
+    client.on('authentication', (context) => {
+      if (context.method !== 'keyboard-interactive') return context.reject(['keyboard-interactive'])
+      context.prompt(
+        [
+          { prompt: 'Password: ', echo: false },
+          { prompt: '\u001b[31mCode: ', echo: true },
+        ],
+        'Vault',
+        'Say who you are',
+        (answers) => {
+          if (answers.join(' ') === 'right 123456') context.accept()
+          else context.reject()
+        },
+      )
+    })
+    client.on('session', (accept) => {
+      const session = accept()
+      session.on('pty', (take) => take?.())
+      session.on('shell', (take) => take().write('welcome\r\n'))
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const [type = '', blob = ''] = key.public.split(' ')
+  const fingerprint = `SHA256:${createHash('sha256').update(Buffer.from(blob, 'base64')).digest('base64').replace(/=+$/, '')}`
+  return { port: (server.address() as AddressInfo).port, key: { type, key: blob }, fingerprint, close: () => server.close() }
+}
+
+describeWith('sshd', 'a host that asks its questions live', () => {
+  let rig: Rig
+  let asker: Awaited<ReturnType<typeof startAsker>>
+  beforeAll(async () => {
+    asker = await startAsker()
+    rig = await startRig({ relayEnv: { RELAY_ALLOW_TARGETS: `127.0.0.1:${asker.port}`, RELAY_LOGIN_FAILURES_PER_MINUTE_MAX: '50' } })
+  })
+  afterAll(async () => {
+    await rig.stop()
+    asker.close()
+  })
+  const create = () =>
+    rig.owner.client.createHost({
+      params: { orgId: rig.org.id },
+      body: {
+        name: 'vault',
+        address: '127.0.0.1',
+        port: asker.port,
+        user: 'ops',
+        keys: [asker.key],
+        credential: { kind: 'keyboard-interactive' },
+      },
+    })
+
+  test('asks the opener, in clean words, and lets in whoever answers right', async () => {
+    const host = await create()
+    const screen = screenOf()
+    const view = await rig.owner.client.shells.open({ body: { hostId: host.id } }, { output: screen.output })
+    const asked: unknown[] = []
+    view.on('prompt', ({ answer, ...prompt }) => {
+      asked.push(prompt)
+      answer(['right', '123456'])
+    })
+    await screen.until('welcome')
+    expect(asked).toEqual([
+      {
+        id: 1,
+        name: 'Vault',
+        instruction: 'Say who you are',
+        prompts: [
+          { text: 'Password: ', isEchoed: false },
+          { text: '[31mCode: ', isEchoed: true },
+        ],
+      },
+    ])
+    expect(await rig.owner.client.getShell({ params: { shellId: view.id as never } })).toMatchObject({ state: 'open' })
+    await view.end()
+    expect(rig.relay().lines.join('\n')).not.toContain('123456')
+  })
+
+  test('a wrong answer ends in words a person understands; a command, which nobody could answer for, is refused', async () => {
+    const host = await create()
+    const view = await rig.owner.client.shells.open({ body: { hostId: host.id } }, { output: () => undefined })
+    view.on('prompt', ({ answer }) => answer(['wrong', '0']))
+    expect(await view.finished()).toMatchObject({ state: 'failed', reason: 'The target refused the user or the credential.' })
+    const exec = rig.owner.client.execCommand({ params: { hostId: host.id }, body: { command: 'true' } })
+    expect(await problemOf(exec)).toMatchObject({ slug: 'host-refused' })
+  })
+})
