@@ -5,6 +5,7 @@ import { factorEndpoints } from './factors.ts'
 import { healthEndpoints } from './health.ts'
 import { hostEndpoints } from './hosts.ts'
 import { identityEndpoints } from './identity.ts'
+import { inboxEndpoints, inboxSockets } from './inbox.ts'
 import { invitationEndpoints } from './invitations.ts'
 import { keyEndpoints } from './keys.ts'
 import { magicEndpoints } from './magic.ts'
@@ -37,9 +38,10 @@ export const endpoints = {
   ...roomInviteEndpoints,
   ...hostEndpoints,
   ...sshCaEndpoints,
+  ...inboxEndpoints,
   ...shellEndpoints,
   ...healthEndpoints,
 }
 
 /** Every WebSocket door of the product. */
-export const sockets = { ...roomSockets, ...shellSockets }
+export const sockets = { ...roomSockets, ...inboxSockets, ...shellSockets }

@@ -17,12 +17,23 @@ import { erasePlaces, reopenPassword } from './place-store.ts'
 import { drawToken, pageLink, tokenHash } from './proof.ts'
 import { proofsOf } from './proof-store.ts'
 import { everySessionEnd } from './session-end.ts'
-import { type Acting, endedSince, isActing, sessionsOf } from './session-store.ts'
-import { eraseUser, userById } from './store.ts'
+import { type Acting, endedSince, isActing, liveSession, sessionsOf } from './session-store.ts'
+import { eraseUser, userByEmail, userById } from './store.ts'
 import { deleteTrustsIf, trustsOf } from './trust-store.ts'
 
 /** Who an access token speaks for. @throws Problem `unauthenticated`, `session-ended` or `step-up-required` */
 export const authenticate: Authenticate = (scope, token, demands) => authenticateToken(scope, token, demands)
+
+/** Whether a session may act, read at the primary: the isolate's memory and a replica may be behind. */
+export async function isSessionLive(scope: Scope, { sessionId }: Pick<Actor, 'sessionId'>): Promise<boolean> {
+  return (await liveSession(openDb(scope.env.DB, undefined).db, sessionId, scope.now())).length > 0
+}
+
+/** The active user with this address. */
+export async function userIdOfAddress(scope: Scope, email: string): Promise<UserId | undefined> {
+  const [user] = await userByEmail(scope.db, email)
+  return user?.disabledAt === null ? user.id : undefined
+}
 
 /** The sessions that an event speaks of, read at the primary: it may come before a replica has heard. */
 export async function endedSessions(scope: Scope, ended: SessionsEnded): Promise<{ readonly userId: UserId; readonly ids: SessionIds }> {

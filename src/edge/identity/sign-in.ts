@@ -6,6 +6,7 @@ import { type FactorMethod, PENDING_TTL_SECONDS } from '../../contract/proof.ts'
 import { auditEntry, auditIfChanged } from '../audit/service.ts'
 import type { Place } from '../platform/limiter/place.ts'
 import { mailEventIf } from '../platform/mail/outbox.ts'
+import { notifyIf } from '../platform/notify.ts'
 import { commit } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
 import { accountCharge, placeHash } from './attempt.ts'
@@ -102,14 +103,17 @@ export async function startSession(
   const { id, createdAt: now, browser, system, country, city } = session
   const mail = { to: user.email, locale: user.locale, kind: 'new-device', event: { at: now, browser, system, country, city } } as const
   const notice = await mailEventIf(scope, mail, isUnfamiliar(session))
+  const content = { kind: 'new-device', sessionId: id, browser, system, country } as const
+  const told = await notifyIf(scope, { userId: user.id }, { content, condition: isUnfamiliar(session) })
   const account = await accountCharge(scope, user.email)
   const end = await sessionEnd(scope, { userId: user.id, now })
-  const [started, , excess, , noticed, [enrolment]] = await db.batch([
+  const [started, , excess, , noticed, , [enrolment]] = await db.batch([
     insertSession(db, session, { passwordVersion: user.passwordVersion, condition }),
     auditIfChanged(scope, { action: 'session.start', subject: id, actorId: user.id }),
     endExcessSessions(db, session, { now, max: config.sessionsPerUserMax }),
     auditIfChanged(scope, { action: 'session.end-others', subject: user.id, cause: 'limit', actorId: user.id }),
     notice.statement,
+    told.statement,
     enrolmentOf(db, user.id),
     end.statement,
     resetFailures(db, account.key, id),
@@ -117,7 +121,7 @@ export async function startSession(
     ...along,
   ])
   end.tell(excess)
-  if ((noticed as D1Result).meta.changes > 0) scope.deliver([notice.id])
+  if ((noticed as D1Result).meta.changes > 0) scope.deliver([told.id, notice.id])
   return { isStarted: started.length > 0, enrolment }
 }
 

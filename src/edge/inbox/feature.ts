@@ -1,9 +1,14 @@
 import type { Feature } from '../http/feature.ts'
 import { SESSION_ENDED } from '../platform/live-sockets.ts'
+import { NOTIFY } from '../platform/notify.ts'
+import { deliverNotification } from './notifying.ts'
 import { closeSocketsOf } from './revocation.ts'
+import { mountInbox } from './routes.ts'
+import { eraseInbox, exportInbox } from './service.ts'
 
 export const inbox: Feature = {
   name: 'inbox',
-  mount: () => undefined,
-  consumers: { [SESSION_ENDED]: closeSocketsOf },
+  mount: mountInbox,
+  personalData: { export: exportInbox, erase: eraseInbox },
+  consumers: { [SESSION_ENDED]: closeSocketsOf, [NOTIFY]: deliverNotification },
 }

@@ -17,7 +17,8 @@ CREATE TABLE IF NOT EXISTS sockets (
   session_id TEXT    NOT NULL,
   expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS ended_sessions (id TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;`
+CREATE TABLE IF NOT EXISTS ended_sessions (id TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tickets (jti TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;`
 
 /** An object that holds sockets. */
 export type Holder = Pick<SocketTie, 'kind' | 'holder'>
@@ -27,14 +28,14 @@ export interface Registry {
   /** Why the socket must close, or nothing. */
   readonly tie: (tie: SocketTie, now: number) => 'session-ended' | 'limit-reached' | null
   readonly untie: (socketId: string) => void
+  /** Whether the ticket is used for the first time. */
+  readonly useTicket: (ticket: { readonly jti: string; readonly expiresAt: number }) => boolean
   readonly isEnded: (sessionId: string) => boolean
   readonly noteEnded: (ids: SessionIds, now: number) => void
   /** The objects that hold sockets of these sessions. */
   readonly holdersOf: (ids: SessionIds) => readonly Holder[]
   /** Forgets an object's sockets of these sessions: it has closed them. */
   readonly forget: (holder: Holder, ids: SessionIds) => void
-  /** How many sockets other objects hold. */
-  readonly count: (now: number) => number
   /** Drops what is over; answers when that must be done again. */
   readonly prune: (now: number) => number | undefined
 }
@@ -63,6 +64,9 @@ export function openRegistry(sql: SqlStorage): Registry {
       return null
     },
     untie: (socketId) => void sql.exec('DELETE FROM sockets WHERE id = ?', socketId),
+    useTicket: ({ jti, expiresAt }) =>
+      sql.exec('INSERT INTO tickets (jti, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING jti', jti, expiresAt).toArray()
+        .length === 1,
     isEnded,
     noteEnded(ids, now) {
       for (const id of ids === 'all' ? [EVERY] : ids) sql.exec('INSERT OR REPLACE INTO ended_sessions (id, at) VALUES (?, ?)', id, now)
@@ -76,13 +80,15 @@ export function openRegistry(sql: SqlStorage): Registry {
         if (row.kind === kind && row.holder === holder && isAmong(ids, row.session_id)) sql.exec('DELETE FROM sockets WHERE id = ?', row.id)
       }
     },
-    count,
     prune(now) {
       sql.exec('DELETE FROM sockets WHERE expires_at <= ?', now - EXPIRY_SLACK_MS)
+      sql.exec('DELETE FROM tickets WHERE expires_at <= ?', now - EXPIRY_SLACK_MS)
       sql.exec('DELETE FROM ended_sessions WHERE at <= ?', now - KEEP_ENDED_MS)
       const { next } = sql
         .exec<{ next: number | null }>(
-          'SELECT min(due) AS next FROM (SELECT min(expires_at) + ? AS due FROM sockets UNION ALL SELECT min(at) + ? FROM ended_sessions)',
+          `SELECT min(due) AS next FROM (SELECT min(expires_at) + ? AS due FROM sockets
+            UNION ALL SELECT min(expires_at) + ? FROM tickets UNION ALL SELECT min(at) + ? FROM ended_sessions)`,
+          EXPIRY_SLACK_MS,
           EXPIRY_SLACK_MS,
           KEEP_ENDED_MS,
         )

@@ -1,7 +1,9 @@
+import type { Notification, NotificationContent, NotificationId, Unread } from '../../contract/inbox.ts'
 import type { ProblemSlug } from '../../contract/problem.ts'
 import type { SessionIds, SocketTie } from '../platform/live-sockets.ts'
+import type { Sealed } from '../platform/rpc.ts'
 
-/** What the rest of the edge may ask a user's inbox. */
+/** What the rest of the edge may ask a user's inbox, besides a WebSocket upgrade through `fetch`. */
 export interface InboxRpc extends Rpc.DurableObjectBranded {
   /** Ties a socket that another object holds to its session; the answer is why it must close. Tying again renews. */
   tieSocket(tie: SocketTie): Promise<ProblemSlug | null>
@@ -9,4 +11,15 @@ export interface InboxRpc extends Rpc.DurableObjectBranded {
   untieSocket(socketId: string): Promise<void>
   /** Closes every socket of sessions that have ended, wherever it is, and lets none of them in any more. */
   endSessions(ids: SessionIds): Promise<void>
+  /** Keeps and tells a notification, once however often it comes. */
+  notify(of: { readonly id: NotificationId; readonly content: NotificationContent }): Promise<void>
+  /** The newest notifications, or those before one, and how many are unread. */
+  list(page: { readonly before: string | undefined; readonly limit: number }): Promise<{ items: Notification[]; unread: number }>
+  unread(): Promise<number>
+  /** Marks one as read, or it and all older ones. */
+  markRead(id: NotificationId, hasOlder: boolean): Promise<Sealed<Unread>>
+  remove(id: NotificationId): Promise<Sealed<void>>
+  exportAll(): Promise<Notification[]>
+  /** Forgets everything but which sessions have ended. */
+  erase(): Promise<void>
 }

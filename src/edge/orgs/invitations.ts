@@ -11,6 +11,7 @@ import { Problem } from '../../contract/problem.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import { drawLink, linkTokenHash } from '../identity/service.ts'
 import { mailEventIf } from '../platform/mail/outbox.ts'
+import { notifyIf, ofChange } from '../platform/notify.ts'
 import { commit, outboxEvent } from '../platform/outbox/outbox.ts'
 import { afterKey, toPage } from '../platform/page.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
@@ -86,16 +87,22 @@ export async function inviteOrgMember(
     expiresAt: now + TTL_MS,
   }
   const mail = await invitationMail(scope, { email, locale }, link)
+  const content = { kind: 'org-invited', orgId, invitationId: id, role } as const
+  const told = await notifyIf(scope, { email }, { content, condition: ofChange })
   const [, added] = (await commit(
     scope,
     [
       dropExpired(db, { orgId, email, now }),
       insertInvitation(db, row, config.quotas),
       auditIfChanged(scope, { action: 'org.invite', subject: id, orgId, cause: role }),
+      told.statement,
     ],
     [mail],
   )) as readonly D1Result[]
-  if (added?.meta.changes === 1) return toInvitation(row)
+  if (added?.meta.changes === 1) {
+    scope.deliver([told.id])
+    return toInvitation(row)
+  }
   await requireOrgRole(scope, actor, { orgId, roles: ['owner'] })
   const [standing] = await facts()
   throw new Problem((standing?.open ?? 0) >= config.quotas.invitationsMax ? 'limit-reached' : 'conflict')

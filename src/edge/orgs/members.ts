@@ -4,6 +4,7 @@ import { UserId } from '../../contract/identity.ts'
 import type { Org, OrgId, OrgMember, OrgRole } from '../../contract/orgs.ts'
 import { Problem, type ProblemSlug } from '../../contract/problem.ts'
 import { auditIfChanged } from '../audit/service.ts'
+import { notifyIf, ofChange } from '../platform/notify.ts'
 import { commit, outboxEvent } from '../platform/outbox/outbox.ts'
 import { afterKey, toPage } from '../platform/page.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
@@ -92,11 +93,14 @@ export async function transferOrg(scope: Scope, actor: Actor, at: { readonly org
   const { quotas } = scope.config
   const refusal = async () => refuse(refusalOfTransfer(await factsOf(scope, change), isOneself, quotas))
   await refusal()
+  const content = { kind: 'org-member', orgId: at.orgId, role: 'owner' } as const
+  const told = await notifyIf(scope, { userId: at.userId }, { content, condition: ofChange })
   const [moved] = (await commit(
     scope,
     [
       transferRow(scope.db, change, quotas),
       auditIfChanged(scope, { action: 'org.transfer', subject: at.orgId, orgId: at.orgId, cause: at.userId }),
+      told.statement,
     ],
     [await outboxEvent(scope, MEMBER_CHANGED, at), await outboxEvent(scope, MEMBER_CHANGED, { ...at, userId: actor.userId })],
   )) as readonly D1Result[]
@@ -104,6 +108,7 @@ export async function transferOrg(scope: Scope, actor: Actor, at: { readonly org
     await refusal()
     throw new Problem('conflict')
   }
+  scope.deliver([told.id])
   return getOrg(scope, actor, at.orgId)
 }
 
@@ -130,12 +135,16 @@ async function changeMember(
 ): Promise<boolean> {
   const { orgId, userId } = change
   const cause = by.role === undefined ? userId : `${userId} as ${by.role}`
+  const content = { kind: 'org-member', orgId, role: by.role ?? null } as const
+  const told = change.callerId === userId ? undefined : await notifyIf(scope, { userId }, { content, condition: ofChange })
   const results = (await commit(
     scope,
-    [by.statement, auditIfChanged(scope, { action: by.action, subject: orgId, orgId, cause })],
+    [by.statement, auditIfChanged(scope, { action: by.action, subject: orgId, orgId, cause }), ...(told ? [told.statement] : [])],
     [await outboxEvent(scope, MEMBER_CHANGED, { orgId, userId })],
   )) as readonly D1Result[]
-  return results[0]?.meta.changes === 1
+  const isDone = results[0]?.meta.changes === 1
+  if (isDone && told) scope.deliver([told.id])
+  return isDone
 }
 
 async function factsOf(scope: Scope, change: MemberChange): Promise<MemberFacts> {

@@ -6,6 +6,7 @@ import { Problem, type ProblemSlug } from '../../contract/problem.ts'
 import { RoomId, type RoomMember, type RoomRole } from '../../contract/rooms.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import { openDb } from '../platform/db.ts'
+import { notifyIf, ofChange } from '../platform/notify.ts'
 import { type Consumer, commit, outboxEvent, outboxEventIf } from '../platform/outbox/outbox.ts'
 import { afterKey, toPage } from '../platform/page.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
@@ -125,12 +126,21 @@ async function changeSeat(
 ): Promise<boolean> {
   const { roomId, userId } = change
   const cause = by.role === undefined ? userId : `${userId} as ${by.role}`
+  const content = { kind: 'room-member', roomId, role: by.role ?? null } as const
+  const told = change.callerId === userId ? undefined : await notifyIf(scope, { userId }, { content, condition: ofChange })
   const results = (await commit(
     scope,
-    [by.statement, auditIfChanged(scope, { action: by.action, subject: roomId, cause }), bumpSeats(scope.db, roomId)],
+    [
+      by.statement,
+      auditIfChanged(scope, { action: by.action, subject: roomId, cause }),
+      ...(told ? [told.statement] : []),
+      bumpSeats(scope.db, roomId),
+    ],
     [await outboxEvent(scope, MEMBERS_CHANGED, { roomId, userId })],
   )) as readonly D1Result[]
-  return results[0]?.meta.changes === 1
+  const isDone = results[0]?.meta.changes === 1
+  if (isDone && told) scope.deliver([told.id])
+  return isDone
 }
 
 async function factsOf(scope: Scope, change: SeatChange): Promise<SeatFacts> {

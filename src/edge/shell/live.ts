@@ -1,9 +1,6 @@
 import type { Env } from '../env.ts'
 import { type Config, readConfig } from '../platform/config.ts'
-import { openDb } from '../platform/db.ts'
-import { newId } from '../platform/id.ts'
 import { type Log, logFor } from '../platform/log.ts'
-import type { Scope } from '../platform/scope.ts'
 import { traceFrom } from '../platform/trace.ts'
 import { type Hub, openHub } from './hub.ts'
 import { type Ledger, openLedger } from './ledger.ts'
@@ -107,21 +104,3 @@ export const isOver = ({ record }: Pick<LiveShell, 'record'>): boolean => record
 /** A logger for what happens to this shell. */
 export const logOf = ({ record }: Pick<LiveShell, 'record'>): Log =>
   logFor(traceFrom(record.traceparent), { shellId: record.shellId, orgId: record.orgId })
-
-/** What an object's own D1 statements and audit entries need. */
-export function objectScope(ctx: DurableObjectState, env: Env, traceparent: string): Scope {
-  const trace = traceFrom(traceparent)
-  return {
-    env,
-    config: readConfig(env),
-    db: openDb(env.DB, undefined).db,
-    actor: undefined,
-    now: Date.now,
-    newId: (prefix) => newId(prefix, Date.now()),
-    trace,
-    log: logFor(trace),
-    waitUntil: (work) => ctx.waitUntil(work),
-    // An object causes no events; if it ever does, the sweep finds them.
-    deliver: () => undefined,
-  }
-}
