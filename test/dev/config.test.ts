@@ -57,6 +57,8 @@ const BROKEN: readonly (readonly [string, Record<string, string>, string])[] = [
   ['two root secrets of one version', { SECRET_KEYS: `${root()},${root()}` }, 'SECRET_KEYS'],
   ['the example in place of a secret', { SECRET_KEYS: '' }, 'SECRET_KEYS'],
   ['an origin with a path', { PUBLIC_ORIGIN: 'https://parvis.example.org/app' }, 'PUBLIC_ORIGIN'],
+  ['passkeys of a foreign domain', { PASSKEY_RP_ID: 'example.com' }, 'PASSKEY_RP_ID'],
+  ['passkeys of a domain that only ends alike', { PASSKEY_RP_ID: 'vis.example.org' }, 'PASSKEY_RP_ID'],
   ['a user without a password', { SMTP_USERNAME: 'parvis-submitter' }, 'SMTP_USERNAME, SMTP_PASSWORD'],
   ['a password without a user', { SMTP_PASSWORD: 'a-password-nobody-should-see' }, 'SMTP_USERNAME, SMTP_PASSWORD'],
   ['a key that is not JSON', { RELAY_VERIFY_KEY: 'not-a-key-at-all' }, 'RELAY_VERIFY_KEY'],
@@ -77,6 +79,7 @@ function refusalOf(env: object): string {
 describe('the Worker refuses to run', () => {
   test('not when everything is as it should be', () => {
     expect(refusalOf(PRODUCTION)).toBe('nothing')
+    expect(refusalOf({ ...PRODUCTION, PASSKEY_RP_ID: 'example.org' })).toBe('nothing')
   })
 
   test.each([...WEAK, ...BROKEN])('outside dev with %s, and names keys only', (_, values, keys) => {

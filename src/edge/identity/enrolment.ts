@@ -1,5 +1,6 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { AuthMethod } from '../../contract/identity.ts'
+import { Problem } from '../../contract/problem.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import { eventAt, type MailedFactor } from '../platform/mail/message.ts'
 import { mailEventIf } from '../platform/mail/outbox.ts'
@@ -12,7 +13,7 @@ import {
   isSingleFactor,
   raiseSession,
 } from './factor-store.ts'
-import { drawRecoveryCodes, formatRecoveryCode, recoveryMac } from './recovery.ts'
+import { newRecoverySet } from './recovery-set.ts'
 import { sessionEnd } from './session-end.ts'
 import { type Acting, endSessionsIf } from './session-store.ts'
 import type { users } from './tables.ts'
@@ -27,12 +28,9 @@ interface Change {
   readonly factor: MailedFactor
 }
 
-/** A set of recovery codes: as it is shown once, and as it is kept. */
-export async function newRecoverySet(scope: Scope, { id }: Pick<User, 'id'>) {
-  const codes = drawRecoveryCodes()
-  const macs = await Promise.all(codes.map((code) => recoveryMac(scope.config.keyring, { userId: id, code })))
-  return { codes: codes.map(formatRecoveryCode), set: { userId: id, macs, now: scope.now() } }
-}
+/** A password that only a second factor made long enough. */
+export const shortPassword = (): Problem =>
+  new Problem('conflict', { detail: 'Your password is too short to stand alone: choose a longer one first.' })
 
 /**
  * What follows from a factor that was added, where `isDone` holds: the session that acts has proven it, those that proved less end,

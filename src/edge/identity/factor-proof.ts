@@ -10,7 +10,7 @@ import { commit } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
 import { type Purpose, provePasskey } from './ceremony.ts'
 import { takeRecoveryCode, takeTotpStep, totpOf } from './factor-store.ts'
-import { reopenPasswordIf } from './password-store.ts'
+import { clearBudgetIf } from './password-store.ts'
 import { recoveryMacs } from './recovery.ts'
 import type { users } from './tables.ts'
 import { stepOfCode } from './totp.ts'
@@ -43,25 +43,40 @@ async function provePasskeyOf(
 
 type CodeProof = Exclude<FactorProof, { method: 'passkey' }>
 
-/** Every code counts as wrong until it has been used: a stolen password must not become a place to guess codes at. */
-async function proveCode(scope: Scope, user: User, proof: CodeProof): Promise<readonly AuthMethod[]> {
-  const charge = await chargeFor(scope, 'factor', { subject: [user.id] })
-  const receipt = await spendInD1(scope, [charge])
-  if (!receipt.isAdmitted) throw tooMany(scope, receipt)
-  const use = proof.method === 'totp' ? useTotp : useRecoveryCode
-  const isUsed = await use(scope, user, { code: proof.code, budget: charge.key }).catch((error: unknown) => {
-    receipt.giveBack()
-    throw error
-  })
-  if (isUsed) return ['otp']
-  await commit(scope, [auditEntry(scope, { action: 'factor.refuse', subject: user.id, cause: proof.method, actorId: user.id })])
-  throw new Problem('code-invalid')
+async function proveCode(scope: Scope, user: User, { method, code }: CodeProof): Promise<readonly AuthMethod[]> {
+  const use = method === 'totp' ? useTotp : useRecoveryCode
+  await tryCode(scope, user, { cause: method, use: async (budget) => (await use(scope, user, { code, budget })) || undefined })
+  return ['otp']
 }
 
+/** A code as it was given. */
 interface Given {
   readonly code: string
   /** Key of the budget that a right code clears. */
   readonly budget: string
+}
+
+/**
+ * Tries a user's code with what uses it up, which answers nothing for a wrong one and clears the budget for a right one. Every code counts
+ * as wrong until then: a stolen password or session must not become a place to guess codes at.
+ *
+ * @throws Problem `code-invalid`, or `rate-limited` after too many wrong ones in a row
+ */
+export async function tryCode<T>(
+  scope: Scope,
+  user: Pick<User, 'id'>,
+  { cause, use }: { readonly cause: string; readonly use: (budget: string) => Promise<T | undefined> },
+): Promise<T> {
+  const charge = await chargeFor(scope, 'factor', { subject: [user.id] })
+  const receipt = await spendInD1(scope, [charge])
+  if (!receipt.isAdmitted) throw tooMany(scope, receipt)
+  const used = await use(charge.key).catch((error: unknown) => {
+    receipt.giveBack()
+    throw error
+  })
+  if (used !== undefined) return used
+  await commit(scope, [auditEntry(scope, { action: 'factor.refuse', subject: user.id, cause, actorId: user.id })])
+  throw new Problem('code-invalid')
 }
 
 const hasChanged = sql`changes() > 0`
@@ -72,7 +87,7 @@ async function useTotp(scope: Scope, user: User, { code, budget }: Given): Promi
   const secret = await scope.config.keyring.open(TOTP_PURPOSE, user.id, factor.secret)
   const step = await stepOfCode(secret, code, scope.now())
   if (step === undefined) return false
-  const [taken] = await scope.db.batch([takeTotpStep(scope.db, user.id, step), reopenPasswordIf(scope.db, budget, hasChanged)])
+  const [taken] = await scope.db.batch([takeTotpStep(scope.db, user.id, step), clearBudgetIf(scope.db, budget, hasChanged)])
   return taken.meta.changes > 0
 }
 
@@ -85,7 +100,7 @@ async function useRecoveryCode(scope: Scope, user: User, { code, budget }: Given
     takeRecoveryCode(db, user.id, macs),
     auditIfChanged(scope, { action: 'recovery-code.use', subject: user.id, actorId: user.id }),
     notice.statement,
-    reopenPasswordIf(db, budget, hasChanged),
+    clearBudgetIf(db, budget, hasChanged),
   ])
   if (taken.meta.changes > 0) scope.deliver([notice.id])
   return taken.meta.changes > 0

@@ -9,10 +9,11 @@ import { deviceOf } from './device.ts'
 import { loginWithPasskey, startPasskeyLogin } from './passkey-login.ts'
 import { createPasskey, deletePasskey, listPasskeys, renamePasskey, startPasskey } from './passkeys.ts'
 import { removePassword } from './password-change.ts'
+import { makeRecoveryCodes } from './recovery-set.ts'
 import { finishLogin, startFactorPasskey } from './second-factor.ts'
 import { factorsOf } from './standing.ts'
 import { startStepUpPasskey, stepUp } from './step-up.ts'
-import { confirmTotp, makeRecoveryCodes, removeTotp, startTotp } from './totp-enrolment.ts'
+import { confirmTotp, removeTotp, startTotp } from './totp-enrolment.ts'
 import { listTrustedDevices, revokeTrustedDevice } from './trust.ts'
 
 /** Mounts the operations on second factors and passkeys. */

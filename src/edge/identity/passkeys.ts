@@ -14,7 +14,7 @@ import { auditIfChanged } from '../audit/service.ts'
 import { toBase64Url } from '../platform/base64.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { drawChallenge, handleOf, partyOf, redeemChallenge, transportsOf } from './ceremony.ts'
-import { afterAdding, afterRemoving } from './enrolment.ts'
+import { afterAdding, afterRemoving, shortPassword } from './enrolment.ts'
 import {
   deleteOwnPasskey,
   insertPasskey,
@@ -26,7 +26,6 @@ import {
 } from './passkey-store.ts'
 import { standing } from './standing.ts'
 import type { passkeys } from './tables.ts'
-import { shortPassword } from './totp-enrolment.ts'
 
 type Row = typeof passkeys.$inferSelect
 

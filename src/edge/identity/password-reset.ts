@@ -10,7 +10,7 @@ import { enrolmentOf } from './factor-store.ts'
 import { checkProof, mailProof, type PublicProof, type RightProof } from './mailed-proof.ts'
 import { admitPassword, demandLength } from './new-password.ts'
 import { hashPassword } from './password.ts'
-import { isAdmissible, type NewHash, reopenPasswordIf, resetPasswordIf } from './password-store.ts'
+import { clearBudgetIf, isAdmissible, type NewHash, resetPasswordIf } from './password-store.ts'
 import { claimProof, deleteOpenProofsIf, hasClaim } from './proof-store.ts'
 import { sessionEnd } from './session-end.ts'
 import { endSessionsIf } from './session-store.ts'
@@ -76,7 +76,7 @@ async function put(scope: Scope, { right, wanted, unchecked }: Reset): Promise<v
     auditIfChanged(scope, { action: 'session.end-all', subject: userId, cause: 'password-reset', actorId: userId }),
     ...deleteOpenProofsIf(db, userId, isWon),
     deleteTrustsIf(db, userId, isWon),
-    reopenPasswordIf(db, account.key, isWon),
+    clearBudgetIf(db, account.key, isWon),
     notice.statement,
     end.statement,
     ...unchecked,

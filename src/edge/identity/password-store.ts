@@ -47,6 +47,5 @@ export const resetPasswordIf = (db: Db, userId: UserId, to: NewHash & { readonly
     .set({ passwordHash: to.hash, passwordVersion: sql`${users.passwordVersion} + 1`, passwordIsShort: Number(to.isShort) })
     .where(and(eq(users.id, userId), to.condition))
 
-/** Ends an account's count of failed sign-ins: whoever reads its mail has proven to own it. */
-export const reopenPasswordIf = (db: Db, accountKey: string, condition: SQL) =>
-  db.delete(limits).where(and(eq(limits.key, accountKey), condition))
+/** Ends an account's count of failures, for whoever has proven otherwise to own it. */
+export const clearBudgetIf = (db: Db, key: string, condition: SQL) => db.delete(limits).where(and(eq(limits.key, key), condition))

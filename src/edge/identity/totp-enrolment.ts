@@ -1,26 +1,12 @@
-import { sql } from 'drizzle-orm'
 import { TOTP_ENROLMENT_SECONDS, type TotpEnrolment } from '../../contract/factors.ts'
 import { toMoment } from '../../contract/id.ts'
 import { Problem } from '../../contract/problem.ts'
 import { auditIfChanged } from '../audit/service.ts'
-import { chargeFor, spendInD1, tooMany } from '../platform/limiter/limiter.ts'
-import { eventAt } from '../platform/mail/message.ts'
-import { mailEventIf } from '../platform/mail/outbox.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
-import { afterAdding, afterRemoving, newRecoverySet } from './enrolment.ts'
-import { hasSecond } from './factor-policy.ts'
-import { TOTP_PURPOSE } from './factor-proof.ts'
-import {
-  confirmTotpFactor,
-  deleteRecoveryCodesIf,
-  deleteTotpFactor,
-  hasTotpClaim,
-  insertRecoveryCodesIf,
-  startTotpFactor,
-  totpOf,
-} from './factor-store.ts'
-import { reopenPasswordIf } from './password-store.ts'
-import { isActing } from './session-store.ts'
+import { afterAdding, afterRemoving, shortPassword } from './enrolment.ts'
+import { TOTP_PURPOSE, tryCode } from './factor-proof.ts'
+import { confirmTotpFactor, deleteTotpFactor, hasTotpClaim, startTotpFactor, totpOf } from './factor-store.ts'
+import { clearBudgetIf } from './password-store.ts'
 import { standing } from './standing.ts'
 import { drawTotpSecret, otpauthUri, stepOfCode, toBase32 } from './totp.ts'
 
@@ -47,16 +33,25 @@ export async function startTotp(scope: Scope, actor: Actor): Promise<TotpEnrolme
  * @throws Problem `code-invalid` when the code is wrong or there is nothing to confirm here, `rate-limited`
  */
 export async function confirmTotp(scope: Scope, actor: Actor, code: string): Promise<{ recoveryCodes: string[] }> {
-  const { db } = scope
   const { user } = await standing(scope, actor)
-  const charge = await chargeFor(scope, 'factor', { subject: [user.id] })
-  const receipt = await spendInD1(scope, [charge])
-  if (!receipt.isAdmitted) throw tooMany(scope, receipt)
+  const use = (budget: string) => confirm(scope, actor, { user, code, budget })
+  return { recoveryCodes: await tryCode(scope, user, { cause: 'totp', use }) }
+}
+
+interface Confirmation {
+  readonly user: Awaited<ReturnType<typeof standing>>['user']
+  readonly code: string
+  readonly budget: string
+}
+
+/** Answers the recovery codes that came with it, or nothing when it was not to be confirmed. */
+async function confirm(scope: Scope, actor: Actor, { user, code, budget }: Confirmation): Promise<string[] | undefined> {
+  const { db } = scope
   const acting = actingOf(scope, actor)
   const [factor] = await totpOf(db, user.id)
-  if (!factor) throw new Problem('code-invalid')
+  if (!factor) return undefined
   const step = await stepOfCode(await scope.config.keyring.open(TOTP_PURPOSE, user.id, factor.secret), code, acting.now)
-  if (step === undefined) throw new Problem('code-invalid')
+  if (step === undefined) return undefined
   const claim = scope.newId('clm')
   const isDone = hasTotpClaim(user.id, claim)
   const after = await afterAdding(scope, { user, acting, factor: 'totp' }, { isDone, methods: ['otp'] })
@@ -64,12 +59,12 @@ export async function confirmTotp(scope: Scope, actor: Actor, code: string): Pro
     confirmTotpFactor(db, acting, { secret: factor.secret, step, claim }),
     auditIfChanged(scope, { action: 'totp.add', subject: user.id }),
     ...after.statements,
-    reopenPasswordIf(db, charge.key, isDone),
+    clearBudgetIf(db, budget, isDone),
   ])
-  if (confirmed.meta.changes === 0) throw new Problem('code-invalid')
+  if (confirmed.meta.changes === 0) return undefined
   after.end.tell(ended)
   scope.deliver([after.noticeId])
-  return { recoveryCodes: brought.meta.changes > 0 ? after.codes : [] }
+  return brought.meta.changes > 0 ? after.codes : []
 }
 
 /** Removes the authenticator app. @throws Problem `not-found`, or `conflict` while the password is too short to stand alone */
@@ -86,28 +81,4 @@ export async function removeTotp(scope: Scope, actor: Actor): Promise<void> {
   ])
   if (removed.meta.changes === 0) throw shortPassword()
   scope.deliver([after.noticeId])
-}
-
-/** A password that only a second factor made long enough. */
-export const shortPassword = (): Problem =>
-  new Problem('conflict', { detail: 'Your password is too short to stand alone: choose a longer one first.' })
-
-/** Makes a new set of recovery codes; the old one is void. @throws Problem `conflict` without a second factor to stand in for */
-export async function makeRecoveryCodes(scope: Scope, actor: Actor): Promise<{ codes: string[] }> {
-  const { db } = scope
-  const { user, enrolment } = await standing(scope, actor)
-  if (!hasSecond(enrolment)) throw new Problem('conflict', { detail: 'Set up an authenticator app or a passkey first.' })
-  const acting = actingOf(scope, actor)
-  const { codes, set } = await newRecoverySet(scope, user)
-  const mail = { to: user.email, locale: user.locale, kind: 'factor-added', factor: 'recovery-codes', event: eventAt(acting.now) } as const
-  const notice = await mailEventIf(scope, mail, sql`changes() > 0`)
-  const [, made] = await db.batch([
-    deleteRecoveryCodesIf(db, user.id, isActing(acting)),
-    insertRecoveryCodesIf(db, set, isActing(acting)),
-    auditIfChanged(scope, { action: 'recovery-codes.make', subject: user.id }),
-    notice.statement,
-  ])
-  if (made.meta.changes === 0) throw new Problem('session-ended')
-  scope.deliver([notice.id])
-  return { codes }
 }
