@@ -122,6 +122,36 @@ export const InboxServerFrame = z.discriminatedUnion('type', [
 /** Every frame of the inbox but `pong`. */
 export type InboxServerFrame = z.infer<typeof InboxServerFrame>
 
+/** The subscription of a browser, as `PushSubscription.toJSON()` gives it (Push API). */
+export const SubscribePush = z
+  .object({
+    endpoint: z.url().max(2_048),
+    expirationTime: z.number().nullish(),
+    keys: z.object({
+      p256dh: z
+        .string()
+        .regex(/^[A-Za-z0-9_-]{87}$/)
+        .meta({ description: 'P-256 point, uncompressed, base64url.' }),
+      auth: z
+        .string()
+        .regex(/^[A-Za-z0-9_-]{22}$/)
+        .meta({ description: '16 bytes, base64url.' }),
+    }),
+  })
+  .meta({ id: 'SubscribePush' })
+/** The subscription of a browser. */
+export type SubscribePush = z.infer<typeof SubscribePush>
+
+/** How this device stands with Web Push. */
+export const PushState = z
+  .object({
+    publicKey: z.string().meta({ description: '`applicationServerKey` to subscribe with, base64url.' }),
+    isSubscribed: z.boolean(),
+  })
+  .meta({ id: 'PushState' })
+/** How this device stands with Web Push. */
+export type PushState = z.infer<typeof PushState>
+
 const NotificationPath = z.strictObject({ notificationId: NotificationId })
 
 /** The inbox operations. */
@@ -184,6 +214,40 @@ export const inboxEndpoints = {
     success: 204,
     response: z.undefined(),
     problems: ['not-found'],
+  }),
+  getPush: endpoint({
+    id: 'getPush',
+    method: 'GET',
+    path: '/v1/inbox/push',
+    tag: 'inbox',
+    access: 'user',
+    summary: 'The key to subscribe to Web Push with, and whether this device is subscribed.',
+    success: 200,
+    response: PushState,
+    problems: [],
+  }),
+  subscribePush: endpoint({
+    id: 'subscribePush',
+    method: 'PUT',
+    path: '/v1/inbox/push',
+    tag: 'inbox',
+    access: 'user',
+    summary: 'Push notifications to this device while no socket listens. Ends with the session.',
+    body: SubscribePush,
+    success: 204,
+    response: z.undefined(),
+    problems: [],
+  }),
+  unsubscribePush: endpoint({
+    id: 'unsubscribePush',
+    method: 'DELETE',
+    path: '/v1/inbox/push',
+    tag: 'inbox',
+    access: 'user',
+    summary: 'Push nothing to this device any more.',
+    success: 204,
+    response: z.undefined(),
+    problems: [],
   }),
   createInboxTicket: endpoint({
     id: 'createInboxTicket',

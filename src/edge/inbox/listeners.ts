@@ -27,8 +27,10 @@ export interface Listeners {
   readonly closeSessions: (ids: SessionIds) => void
   /** Closes what has expired; answers when to look again. */
   readonly closeExpired: (now: number) => number | undefined
-  /** Sends to all that are subscribed; answers whether there were any. */
-  readonly tell: (frame: InboxServerFrame, now: number) => boolean
+  /** Whether anybody is subscribed. */
+  readonly isHeard: (now: number) => boolean
+  /** Sends to all that are subscribed. */
+  readonly tell: (frame: InboxServerFrame, now: number) => void
 }
 
 /** Sends unless the peer is gone. */
@@ -44,6 +46,7 @@ export function send(socket: WebSocket, frame: InboxServerFrame | string): void 
 export function openListeners(ctx: DurableObjectState): Listeners {
   const of = (socket: WebSocket) => socket.deserializeAttachment() as Listener
   const open = () => ctx.getWebSockets().filter((socket) => socket.readyState === WebSocket.OPEN)
+  const listening = (now: number) => open().filter((socket) => of(socket).isSubscribed && of(socket).expiresAt > now)
   const close = (socket: WebSocket, slug: ProblemSlug) => closeWith(socket, slug)
   return {
     add: (socket, listener) => socket.serializeAttachment(listener),
@@ -64,11 +67,10 @@ export function openListeners(ctx: DurableObjectState): Listeners {
       const next = ends.filter(({ expiresAt }) => expiresAt > now).map(({ expiresAt }) => expiresAt)
       return next.length === 0 ? undefined : Math.ceil(Math.min(...next) / EXPIRY_GRID_MS) * EXPIRY_GRID_MS
     },
+    isHeard: (now) => listening(now).length > 0,
     tell(frame, now) {
       const text = JSON.stringify(frame)
-      const listening = open().filter((socket) => of(socket).isSubscribed && of(socket).expiresAt > now)
-      for (const socket of listening) send(socket, text)
-      return listening.length > 0
+      for (const socket of listening(now)) send(socket, text)
     },
   }
 }

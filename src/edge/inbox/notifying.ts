@@ -3,6 +3,7 @@ import { UserId } from '../../contract/identity.ts'
 import { NotificationContent, NotificationId } from '../../contract/inbox.ts'
 import { userIdOfAddress } from '../identity/service.ts'
 import type { Consumer } from '../platform/outbox/outbox.ts'
+import { pushToAll } from './pushing.ts'
 
 const Told = z.union([
   z.strictObject({ userId: UserId, content: NotificationContent }),
@@ -15,5 +16,6 @@ export const deliverNotification: Consumer = async (scope, { id, payload }) => {
   const userId = 'userId' in told ? told.userId : await userIdOfAddress(scope, told.email)
   if (!userId) return
   const notificationId = NotificationId.parse(`ntf_${id.slice(id.indexOf('_') + 1)}`)
-  await scope.env.INBOXES.getByName(userId).notify({ id: notificationId, content: told.content })
+  const { notification, targets } = await scope.env.INBOXES.getByName(userId).notify({ id: notificationId, content: told.content })
+  if (notification && targets.length > 0) await pushToAll(scope, userId, { notification, targets })
 }

@@ -18,7 +18,8 @@ import { admissionOf, declined } from './admission.ts'
 import { type Inbox, ready, receive } from './exchange.ts'
 import { LISTENERS_MAX, openListeners } from './listeners.ts'
 import { type Holder, openRegistry } from './registry.ts'
-import type { InboxRpc } from './rpc.ts'
+import type { InboxRpc, ToPush } from './rpc.ts'
+import { openSubscriptions, type PushSubscription, type Subscriptions } from './subscriptions.ts'
 import { openTray } from './tray.ts'
 
 /** Setting an alarm is a billed write, so what is over is looked for at whole hours. */
@@ -27,6 +28,7 @@ const SWEEP_GRID_MS = 3_600_000
 /** What is live of one user, in one place: what they are told, and where their sockets are, so that the end of a session ends them all. */
 export class InboxObject extends DurableObject<Env> implements InboxRpc {
   readonly #inbox: Inbox
+  readonly #subscriptions: Subscriptions
   readonly #holders: Readonly<Record<HolderKind, (name: string) => SocketHolder>>
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -39,6 +41,7 @@ export class InboxObject extends DurableObject<Env> implements InboxRpc {
       listeners: openListeners(ctx),
       scopeOf: ({ traceparent }) => objectScope(ctx, env, traceparent),
     }
+    this.#subscriptions = openSubscriptions(sql)
     this.#holders = { room: (name) => env.ROOMS.getByName(name), shell: (name) => env.SHELLS.getByName(name) }
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(INBOX_PING, INBOX_PONG))
   }
@@ -88,15 +91,37 @@ export class InboxObject extends DurableObject<Env> implements InboxRpc {
     const { registry, listeners } = this.#inbox
     registry.noteEnded(ids, Date.now())
     listeners.closeSessions(ids)
+    this.#subscriptions.removeSessions(ids)
     const told = await Promise.allSettled(registry.holdersOf(ids).map((holder) => this.#tellHolder(holder, ids)))
     await this.#planAlarm()
     const failed = told.find((outcome) => outcome.status === 'rejected')
     if (failed) throw failed.reason
   }
 
-  async notify(of: { readonly id: NotificationId; readonly content: NotificationContent }): Promise<void> {
-    this.#tell(this.#inbox.tray.add(of, Date.now()))
+  async notify(of: { readonly id: NotificationId; readonly content: NotificationContent }): Promise<ToPush> {
+    const now = Date.now()
+    const { tray, listeners } = this.#inbox
+    this.#tell(tray.add(of, now))
     await this.#planAlarm()
+    const notification = tray.get(of.id)
+    if (!notification || notification.isRead || listeners.isHeard(now)) return { notification, targets: [] }
+    return { notification, targets: [...this.#subscriptions.unpushed(of.id)] }
+  }
+
+  async subscribe(subscription: PushSubscription): Promise<void> {
+    if (!this.#inbox.registry.isEnded(subscription.sessionId)) this.#subscriptions.put(subscription)
+  }
+
+  async isSubscribed(sessionId: string): Promise<boolean> {
+    return this.#subscriptions.has(sessionId)
+  }
+
+  async unsubscribe(sessionId: string, endpoint?: string): Promise<void> {
+    this.#subscriptions.remove(sessionId, endpoint)
+  }
+
+  async notePushed(push: { readonly notificationId: NotificationId; readonly sessionId: string }): Promise<void> {
+    this.#subscriptions.notePushed(push, Date.now())
   }
 
   async list(page: { readonly before: string | undefined; readonly limit: number }): Promise<{ items: Notification[]; unread: number }> {
@@ -131,6 +156,7 @@ export class InboxObject extends DurableObject<Env> implements InboxRpc {
 
   async erase(): Promise<void> {
     this.#inbox.tray.erase()
+    this.#subscriptions.erase()
   }
 
   override async alarm(): Promise<void> {
@@ -151,6 +177,7 @@ export class InboxObject extends DurableObject<Env> implements InboxRpc {
     const now = Date.now()
     const { listeners, registry, tray } = this.#inbox
     const expiry = listeners.closeExpired(now)
+    this.#subscriptions.prune(now)
     const over = [registry.prune(now), tray.prune(now)].filter((at) => at !== undefined)
     const sweep = over.length === 0 ? undefined : Math.ceil(Math.max(Math.min(...over), now + 1) / SWEEP_GRID_MS) * SWEEP_GRID_MS
     const due = Math.min(expiry ?? Number.POSITIVE_INFINITY, sweep ?? Number.POSITIVE_INFINITY)

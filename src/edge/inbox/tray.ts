@@ -41,6 +41,7 @@ export interface Tray {
   readonly list: (page: { readonly before: string | undefined; readonly limit: number }, now: number) => readonly Notification[]
   readonly all: () => readonly Notification[]
   readonly has: (id: NotificationId) => boolean
+  readonly get: (id: NotificationId) => Notification | undefined
   readonly unread: () => number
   /** Of one, or of it and all older ones. */
   readonly markRead: (id: NotificationId, hasOlder: boolean) => InboxEvent | undefined
@@ -90,6 +91,7 @@ export function openTray(sql: SqlStorage): Tray {
         .map(toNotification),
     all: () => sql.exec<Row>('SELECT * FROM notifications ORDER BY id').toArray().map(toNotification),
     has,
+    get: (id) => sql.exec<Row>('SELECT * FROM notifications WHERE id = ?', id).toArray().map(toNotification)[0],
     unread,
     markRead(id, hasOlder) {
       const rows = sql

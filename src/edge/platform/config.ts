@@ -7,6 +7,7 @@ import { fromBase64Url } from './base64.ts'
 import { type Keyring, keyringOf, type RootSecret } from './keyring.ts'
 import { type Limits, parseLimits } from './limiter/limits.ts'
 import { MAIL_VARS, type MailWay, mailWaysOf, missingMailKeys, weakMailKeys } from './mail/settings.ts'
+import { isServiceName } from './push-services.ts'
 import { DialerKey, json, missingRelayKeys, type RelayConfig, Relays, relaysOf, SealKeys, VerifyKeys } from './relays.ts'
 
 /** 256 bits: the key size of everything derived from a root secret. */
@@ -70,6 +71,12 @@ const Vars = z.object({
     .refine((u) => u.endsWith('/'), 'ends where the prefix of a hash goes')
     .default('https://api.pwnedpasswords.com/range/'),
   LIMITS: limits,
+  /** Who may be pushed through, by DNS name; `*.` stands for any name under one. */
+  PUSH_SERVICES: z
+    .string()
+    .default('fcm.googleapis.com updates.push.services.mozilla.com *.push.apple.com *.notify.windows.com')
+    .transform((s) => s.split(/\s+/).filter(Boolean))
+    .refine((names) => names.every(isServiceName), 'DNS names, apart by spaces'),
   PRODUCT_NAME: lineOf(60).default('Parvis'),
   ...MAIL_VARS,
   RELAY_TRANSPORT: z.enum(['tcp', 'container']).default('tcp'),
@@ -116,6 +123,8 @@ export interface Config {
   /** Whether new passwords are looked up among the leaked ones, and whether one passes when the look-up fails. */
   readonly breach: { readonly check: 'off' | 'open' | 'closed'; readonly rangeUrl: string }
   readonly limits: Limits
+  /** Who may be pushed through; everybody else is never called. */
+  readonly pushServices: readonly string[]
   readonly mail: { readonly from: string; readonly fromName: string; readonly ways: readonly MailWay[] }
   /** Empty when no relay is configured: shells then answer `unavailable`. */
   readonly relays: readonly RelayConfig[]
@@ -180,6 +189,7 @@ export function parseConfig(env: object): Config {
     quotas: { ownedMax: v.ORGS_PER_OWNER, membersMax: v.ORG_MEMBERS, invitationsMax: v.ORG_INVITATIONS },
     breach: { check: v.BREACH_CHECK ?? (v.ENVIRONMENT === 'dev' ? 'off' : 'open'), rangeUrl: v.BREACH_RANGE_URL },
     limits: v.LIMITS,
+    pushServices: v.PUSH_SERVICES,
     mail: { from: v.MAIL_FROM, fromName: v.PRODUCT_NAME, ways: mailWaysOf(v) },
     relays: relaysOf(v),
   }

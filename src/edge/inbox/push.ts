@@ -1,0 +1,45 @@
+import type { Notification } from '../../contract/inbox.ts'
+import { fromBase64Url } from '../platform/base64.ts'
+import { isPushService } from '../platform/push-services.ts'
+import type { Scope } from '../platform/scope.ts'
+import { encryptPush } from './push-message.ts'
+import type { PushSubscription } from './subscriptions.ts'
+import { vapidAuthorization } from './vapid.ts'
+
+/** A device that is off for longer finds the notification in its inbox. */
+const TTL_SECONDS = 86_400
+const TIMEOUT_MS = 10_000
+
+/** What became of a push: it was taken, the device is gone, the service will never take it, or it may later. */
+export type PushOutcome = 'sent' | 'gone' | 'refused' | 'later'
+
+function outcomeOf(status: number): PushOutcome {
+  if (status >= 200 && status < 300) return 'sent'
+  if (status === 404 || status === 410) return 'gone'
+  return status === 429 || status >= 500 ? 'later' : 'refused'
+}
+
+/** Pushes a notification to a device. Copies have one topic (RFC 8030 §5.4): of those that wait at the service only the last stays. */
+export async function push(scope: Scope, { endpoint, p256dh, auth }: PushSubscription, notification: Notification): Promise<PushOutcome> {
+  const keys = { p256dh: fromBase64Url(p256dh), auth: fromBase64Url(auth) }
+  // What was allowed when the device subscribed may have been taken off the list since.
+  if (!keys.p256dh || !keys.auth || !isPushService(endpoint, scope.config)) return 'refused'
+  const { p256dh: key, auth: secret } = keys as { p256dh: Uint8Array<ArrayBuffer>; auth: Uint8Array<ArrayBuffer> }
+  const body = await encryptPush(new TextEncoder().encode(JSON.stringify(notification)), { p256dh: key, auth: secret })
+  const headers = {
+    authorization: await vapidAuthorization(scope, endpoint),
+    'content-encoding': 'aes128gcm',
+    'content-type': 'application/octet-stream',
+    ttl: String(TTL_SECONDS),
+    urgency: 'normal',
+    topic: notification.id.slice(notification.id.indexOf('_') + 1),
+  }
+  try {
+    // A redirect would lead past the list of services.
+    const answer = await fetch(endpoint, { method: 'POST', headers, body, redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT_MS) })
+    await answer.body?.cancel()
+    return outcomeOf(answer.status)
+  } catch {
+    return 'later'
+  }
+}
