@@ -3,6 +3,7 @@ import type { UserId } from '../../src/contract/identity.ts'
 import { eraseIdentity, exportIdentity } from '../../src/edge/identity/service.ts'
 import { type Edge, ORIGIN, PASSWORD, startEdge } from '../harness.ts'
 import { accountsOf, type Device, shapeOf, tally, wrong } from './account.ts'
+import { codeOf, factorsOf } from './authenticator.ts'
 import { FORGED_TOKEN, mailsOf } from './mailed.ts'
 import { post, read, register } from './raw.ts'
 import { scopeOf } from './scope.ts'
@@ -159,6 +160,28 @@ describe('changing the address', () => {
 })
 
 describe('the way back', () => {
+  test('takes back the factors that were added since, and leaves the older ones', async () => {
+    const { call, protect, wait, finish, totp } = factorsOf(() => edge)
+    const enrol = async (device: Device) => {
+      const { secret } = (await call(device, 'POST', '/v1/auth/totp')).body as { secret: string }
+      return call(device, 'POST', '/v1/auth/totp/confirm', { code: codeOf(secret) })
+    }
+    const taken = await moved('taken')
+    expect((await enrol(taken.device)).status).toBe(200)
+    expect((await restore(taken.back)).status).toBe(204)
+    expect(await count('SELECT count(*) AS n FROM totp_factors WHERE user_id = ?', taken.device.userId)).toBe(0)
+    expect(await count('SELECT count(*) AS n FROM recovery_codes WHERE user_id = ?', taken.device.userId)).toBe(0)
+
+    const { email, secret, device } = await protect('older')
+    expect((await finish(await wait(email), totp(codeOf(secret)), { trustDevice: true })).status).toBe(200)
+    const next = fresh('older')
+    await wish(device, next)
+    expect((await confirm(device, { token: (await newest(next)).token })).status).toBe(204)
+    expect((await restore((await about(email, /^The address of your/)).token)).status).toBe(204)
+    expect(await count('SELECT count(*) AS n FROM totp_factors WHERE user_id = ?', device.userId)).toBe(1)
+    expect(await count('SELECT count(*) AS n FROM trusted_devices WHERE user_id = ?', device.userId)).toBe(0)
+  })
+
   test('restores the old address, signs everybody out and asks for a new password', async () => {
     const { email, device, next, back, link } = await moved('back')
     expect(link).toMatch(new RegExp(`^${ORIGIN}/email/restore#`))

@@ -1,4 +1,3 @@
-import { connect } from 'cloudflare:sockets'
 import { composeMime } from './mime.ts'
 import { domainOf, fingerprintOf, handOver, MailError, type MailFailure, type MailTransport, type Sender, within } from './transport.ts'
 
@@ -80,7 +79,7 @@ export function createSmtpTransport(settings: SmtpSettings, sender: Sender, time
 }
 
 async function converse(settings: SmtpSettings, timeouts: SmtpTimeouts, talk: (wire: Wire) => Promise<void>): Promise<void> {
-  const wire = openWire(settings, timeouts)
+  const wire = await openWire(settings, timeouts)
   try {
     await within(timeouts.totalTimeoutMs, 'the whole conversation', talk(wire))
     // The mail is accepted by now; a server that says goodbye badly does not change that.
@@ -137,8 +136,8 @@ function expect(digit: 2 | 3, step: Step, reply: Reply): Reply {
   throw new MailError(reply.code >= 500 && STEPS[step].judges ? 'refused' : 'retry', STEPS[step].reason, detail)
 }
 
-function openWire(settings: SmtpSettings, timeouts: SmtpTimeouts): Wire {
-  let socket = dial(settings)
+async function openWire(settings: SmtpSettings, timeouts: SmtpTimeouts): Promise<Wire> {
+  let socket = await dial(settings)
   let reader: ReadableStreamDefaultReader<Uint8Array> = socket.readable.getReader()
   let writer: WritableStreamDefaultWriter<Uint8Array> = socket.writable.getWriter()
   let decoder = new TextDecoder()
@@ -205,7 +204,9 @@ function openWire(settings: SmtpSettings, timeouts: SmtpTimeouts): Wire {
   return wire
 }
 
-function dial({ host, port, tls }: SmtpSettings): Socket {
+async function dial({ host, port, tls }: SmtpSettings): Promise<Socket> {
+  // Asked for when it is needed, so that what stands above mail can be read where no Worker runs.
+  const { connect } = await import('cloudflare:sockets')
   const secureTransport = { implicit: 'on', starttls: 'starttls', none: 'off' }[tls]
   try {
     return listenQuietly(connect({ hostname: host, port }, { secureTransport, allowHalfOpen: false }))
