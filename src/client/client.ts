@@ -10,6 +10,7 @@ import { createDoor, type Door, type DoorTarget } from './door.ts'
 import { createEmitter, type Emitter, type Listener } from './emitter.ts'
 import { createExchange, type Exchange, type FetchLike, randomHex } from './exchange.ts'
 import { ClosedError, ContractError, NetworkError } from './failure.ts'
+import { connectInbox, type Inbox, type InboxEvents, type InboxOptions } from './inbox.ts'
 import type { Finished, Passkeys } from './passkeys.ts'
 import type { JoinOptions, Room, RoomEvents } from './room.ts'
 import { keepSession, type SessionEvents, type SessionKeeper, type SignOutCause } from './session.ts'
@@ -26,6 +27,9 @@ export type {
   CallOptions,
   FetchLike,
   Finished,
+  Inbox,
+  InboxEvents,
+  InboxOptions,
   JoinOptions,
   Listener,
   Passkeys,
@@ -75,6 +79,16 @@ export interface Rooms {
   readonly join: (roomId: string, options?: JoinOptions) => Promise<Room>
 }
 
+/** Notifications, live. */
+export interface Inboxes {
+  /**
+   * Connects to the inbox of whoever is signed in; the connection is made and kept in the background.
+   *
+   * @throws TypeError when the platform has no WebSocket
+   */
+  readonly connect: (options?: InboxOptions) => Inbox
+}
+
 /** Shells, live. */
 export interface Shells {
   /** Watches a shell, and types into it if you opened it. @throws TypeError when the platform has no WebSocket */
@@ -107,8 +121,9 @@ export interface Client extends Omit<Api, keyof SignIns | 'refresh' | 'logout'>,
   /** Listens until the returned function is called. */
   readonly on: <K extends keyof SessionEvents>(name: K, listener: Listener<SessionEvents[K]>) => () => void
   readonly rooms: Rooms
+  readonly inbox: Inboxes
   readonly shells: Shells
-  /** Closes its rooms and shells and stops watching its tokens, which stay where they are. */
+  /** Closes its rooms, inboxes and shells and stops watching its tokens, which stay where they are. */
   readonly close: () => void
 }
 
@@ -123,7 +138,7 @@ interface Parts {
   readonly session: SessionKeeper
   readonly call: Caller
   readonly Socket: SocketConstructor | undefined
-  /** What closes each open room and shell. */
+  /** What closes each open room, inbox and shell. */
   readonly open: Set<() => void>
 }
 
@@ -147,6 +162,7 @@ export function createClient(options: ClientOptions): Client {
     ...createAccount(parts),
     on: events.on,
     rooms: createRooms(parts),
+    inbox: createInboxes(parts),
     shells: createShells(parts),
     close() {
       session.stop()
@@ -230,6 +246,30 @@ function createRooms(parts: Parts): Rooms {
       const { joinRoom } = await import('./room.ts')
       const room = joinRoom(id, door, options)
       return track(parts, room, (listener) => room.on('status', listener))
+    },
+  }
+}
+
+function createInboxes(parts: Parts): Inboxes {
+  const { call, session, mode } = parts
+  return {
+    connect({ since, ticket } = {}) {
+      const hasTicket = ticket ?? mode === 'cookie'
+      const door = doorOf(parts, {
+        path: sockets.joinInbox.path,
+        params: {},
+        takeTicket: hasTicket
+          ? () => call(endpoints.createInboxTicket, {}, { tries: 1 }) as ReturnType<Api['createInboxTicket']>
+          : undefined,
+        explain: () => call(endpoints.getUnread, {}, { tries: 1 }),
+      })
+      const inbox = connectInbox({
+        door,
+        since,
+        accessToken: async () => (await session.current())?.accessToken,
+        readUpTo: (upTo) => call(endpoints.readNotifications, { body: { upTo } }, {}),
+      })
+      return track(parts, inbox, (listener) => inbox.on('status', listener))
     },
   }
 }
