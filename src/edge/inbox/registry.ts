@@ -46,13 +46,14 @@ export function openRegistry(sql: SqlStorage): Registry {
 
   const ties = () => sql.exec<Holder & { id: string; session_id: string }>('SELECT id, kind, holder, session_id FROM sockets').toArray()
   const isEnded = (sessionId: string) => sql.exec('SELECT 1 FROM ended_sessions WHERE id IN (?, ?)', sessionId, EVERY).toArray().length > 0
+  const isTied = (socketId: string) => sql.exec('SELECT 1 FROM sockets WHERE id = ?', socketId).toArray().length > 0
   const count = (now: number) =>
     sql.exec<{ n: number }>('SELECT count(*) AS n FROM sockets WHERE expires_at > ?', now - EXPIRY_SLACK_MS).one().n
 
   return {
     tie({ socketId, kind, holder, sessionId, expiresAt }, now) {
       if (isEnded(sessionId)) return 'session-ended'
-      if (count(now) >= SOCKETS_PER_USER_MAX) return 'limit-reached'
+      if (!isTied(socketId) && count(now) >= SOCKETS_PER_USER_MAX) return 'limit-reached'
       sql.exec(
         'INSERT OR REPLACE INTO sockets (id, kind, holder, session_id, expires_at) VALUES (?, ?, ?, ?, ?)',
         socketId,
