@@ -1,4 +1,5 @@
 import type * as z from 'zod'
+import type { ApiScope, Permission } from './permission.ts'
 import type { ProblemSlug } from './problem.ts'
 
 type Schema = z.ZodType
@@ -40,7 +41,13 @@ export interface Endpoint<
   readonly hasEtag?: true
   /** Needs `If-Match` with the `etag` of what it changes (RFC 9110 §13.1.1): nobody overwrites what they have not seen. */
   readonly ifMatch?: C
-  /** Needs a factor proven in the last five minutes, at sign-in or with `stepUp`. */
+  /** What the caller's roles on the platform must allow; implies `isSensitive`. */
+  readonly permission?: Permission
+  /** The scope that opens this operation to an API key; absent means that no key may call it. */
+  readonly scope?: ApiScope
+  /** Session, account and roles are read from storage for this very call, so that a revocation holds at once. */
+  readonly isSensitive?: true
+  /** Needs a factor proven in the last five minutes, at sign-in or with `stepUp`; implies `isSensitive`. */
   readonly stepUp?: true
   /** Absent where {@link limitOf} tells it from the shape. */
   readonly limit?: LimitName
@@ -68,19 +75,27 @@ export interface SocketEndpoint<P extends Schema = Schema> {
   readonly tag: string
   readonly summary: string
   readonly params: P
+  /** The scope that opens this door to an API key; absent means that no key may enter. */
+  readonly scope?: ApiScope
   readonly problems: readonly ProblemSlug[]
 }
+
+/** What an operation demands of who calls it, beyond being signed in. */
+export type Demands = Pick<Endpoint, 'permission' | 'scope' | 'isSensitive' | 'stepUp'>
 
 /** Keeps literal types while checking the shape. */
 export const socketEndpoint = <P extends Schema>(e: SocketEndpoint<P>): SocketEndpoint<P> => e
 
 /** The problems that follow from an operation's shape, so no endpoint repeats them. */
-export function commonProblems(e: Pick<Endpoint, 'access' | 'params' | 'query' | 'body' | 'ifMatch' | 'stepUp'>): readonly ProblemSlug[] {
+export function commonProblems(
+  e: Pick<Endpoint, 'access' | 'params' | 'query' | 'body' | 'ifMatch' | 'stepUp' | 'permission'>,
+): readonly ProblemSlug[] {
   return [
     ...(e.params || e.query || e.body || e.ifMatch ? (['invalid-request'] as const) : []),
     ...(e.ifMatch ? (['precondition-required', 'precondition-failed'] as const) : []),
     ...(e.body ? (['payload-too-large', 'media-type-unsupported'] as const) : []),
-    ...(e.access === 'user' ? (['unauthenticated', 'session-ended', 'origin-untrusted'] as const) : []),
+    ...(e.access === 'user' ? (['unauthenticated', 'session-ended', 'scope-missing', 'origin-untrusted'] as const) : []),
+    ...(e.permission ? (['forbidden'] as const) : []),
     ...(e.stepUp ? (['step-up-required'] as const) : []),
     'rate-limited',
     'internal',

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { endpoint } from './endpoint.ts'
 import { EntityTag, lineOf, Moment, prefixedId } from './id.ts'
+import { PlatformRole } from './permission.ts'
 import { FactorMethod } from './proof.ts'
 
 /** NIST SP 800-63B-4 minimum for a password that is the only factor. */
@@ -222,6 +223,7 @@ export const Me = z
     displayName: z.string().nullable().meta({ description: 'What the user wants to be called; null while they have not said.' }),
     locale: Locale,
     createdAt: Moment,
+    roles: z.array(PlatformRole).meta({ description: 'Roles on the platform.' }),
     etag: EntityTag,
   })
   .meta({ id: 'Me' })

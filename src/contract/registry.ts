@@ -1,4 +1,5 @@
 import { accountEndpoints } from './account.ts'
+import { adminEndpoints } from './admin.ts'
 import { auditEndpoints } from './audit.ts'
 import { emailEndpoints } from './email.ts'
 import { factorEndpoints } from './factors.ts'
@@ -30,6 +31,7 @@ export const endpoints = {
   ...emailEndpoints,
   ...factorEndpoints,
   ...passkeyEndpoints,
+  ...adminEndpoints,
   ...orgEndpoints,
   ...invitationEndpoints,
   ...auditEndpoints,

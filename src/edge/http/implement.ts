@@ -1,6 +1,6 @@
 import type { Context, Hono } from 'hono'
 import type * as z from 'zod'
-import { type Endpoint, limitOf, problemsOf, type SocketEndpoint } from '../../contract/endpoint.ts'
+import { type Demands, type Endpoint, limitOf, problemsOf, type SocketEndpoint } from '../../contract/endpoint.ts'
 import { isProblem, Problem, type ProblemSlug } from '../../contract/problem.ts'
 import type { Env } from '../env.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
@@ -146,10 +146,12 @@ export function implementSocket<P extends z.ZodType>(
   socket: SocketEndpoint<P>,
   handle: (upgrade: Upgrade<P>) => Promise<Response>,
 ): void {
+  const demands: Demands = socket.scope === undefined ? {} : { scope: socket.scope }
   app.get(socket.path, async (c) => {
     c.set('route', socket.path)
     if (c.req.header('upgrade')?.toLowerCase() !== 'websocket') throw new Problem('upgrade-required')
     const params = paramsOf(c, socket.params) as Out<P>
-    return handle({ params, scope: c.get('scope'), request: c.req.raw, authenticate: c.get('authenticate') })
+    const authenticate: Authenticate = (scope, token) => c.get('authenticate')(scope, token, demands)
+    return handle({ params, scope: c.get('scope'), request: c.req.raw, authenticate })
   })
 }

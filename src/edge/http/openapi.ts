@@ -6,6 +6,7 @@ import { PROBLEMS, ProblemBody, type ProblemSlug } from '../../contract/problem.
 
 const TAGS = {
   identity: 'Accounts, sessions and tokens.',
+  admin: 'Looking after users and their roles.',
   orgs: 'Organisations and their members.',
   audit: 'What happened, by whom, and the proof that the record of it is whole.',
   rooms: 'Shared documents and who may enter.',

@@ -1,11 +1,11 @@
-import type { Endpoint } from '../../contract/endpoint.ts'
+import type { Demands } from '../../contract/endpoint.ts'
 import { Problem } from '../../contract/problem.ts'
 import type { Config } from '../platform/config.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { readCookie } from './cookies.ts'
 
 /** Turns an access token into who it speaks for, if they may do what demands this. @throws Problem */
-export type Authenticate = (scope: Scope, accessToken: string, demands?: Pick<Endpoint, 'stepUp'>) => Promise<Actor>
+export type Authenticate = (scope: Scope, accessToken: string, demands?: Demands) => Promise<Actor>
 
 /** Name of the access cookie; the prefix makes browsers insist on Secure, Path=/ and no Domain. */
 export const ACCESS_COOKIE = '__Host-parvis-access'
@@ -13,8 +13,10 @@ export const ACCESS_COOKIE = '__Host-parvis-access'
 export const REFRESH_COOKIE = '__Host-parvis-refresh'
 
 const SAFE_METHODS = ['GET', 'HEAD']
-/** Three base64url segments: jose accepts other spellings of a valid token, and a token remembered by text must have one. */
-const BEARER = /^Bearer ([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)$/i
+/**
+ * An API key, or three base64url segments: jose accepts other spellings of a valid token, and a token remembered by text must have one.
+ */
+const BEARER = /^Bearer ([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|pvk_[a-z0-9]+)$/i
 
 /** Whether the browser vouches that this request comes from a page we trust (OWASP: Fetch Metadata, then Origin). */
 export function isTrustedOrigin(headers: Headers, config: Config): boolean {

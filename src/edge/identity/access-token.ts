@@ -1,11 +1,13 @@
 import { jwtVerify, SignJWT } from 'jose'
 import * as z from 'zod'
-import type { Endpoint } from '../../contract/endpoint.ts'
+import type { Demands } from '../../contract/endpoint.ts'
 import { SessionId, UserId } from '../../contract/identity.ts'
 import { SigningAlg } from '../../contract/keys.ts'
+import { isAllowed } from '../../contract/permission.ts'
 import { Problem } from '../../contract/problem.ts'
 import { REVOCATION_SECONDS_MAX } from '../../contract/sessions.ts'
 import { fromBase64Url } from '../platform/base64.ts'
+import { openDb } from '../platform/db.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { jitteredTtlSeconds } from './policy.ts'
 import { liveSession } from './session-store.ts'
@@ -35,6 +37,9 @@ const REMEMBERED_MAX = 5_000
 const TOKEN_CHARS_MAX = 2_048
 
 const Claims = z.object({ sub: UserId, sid: SessionId, exp: z.int(), jti: z.string() })
+
+/** Who an access token names, before storage is asked. */
+type Bearer = Omit<Actor, 'roles'> & { readonly sessionId: SessionId }
 
 interface Remembered {
   readonly actor: Actor
@@ -68,7 +73,7 @@ export async function mintAccessToken(scope: Scope, session: Omit<TokenSubject, 
   return { accessToken, expiresAt: exp * 1000 }
 }
 
-async function verify(scope: Scope, token: string): Promise<Actor> {
+async function verify(scope: Scope, token: string): Promise<Bearer> {
   const isCanonical = token.length <= TOKEN_CHARS_MAX && token.split('.').every((segment) => fromBase64Url(segment) !== undefined)
   if (!isCanonical) throw new Problem('unauthenticated')
   const keyFor = async ({ kid = '', alg = '' }: { kid?: string | undefined; alg?: string | undefined }) => {
@@ -104,22 +109,20 @@ function remember(token: string, entry: Remembered): void {
 }
 
 /**
- * Who an access token speaks for. An isolate asks storage about a session at most every 30 seconds; before what is sensitive it asks anew.
+ * Who an access token or an API key speaks for, and whether they may do what demands this. An isolate asks storage about a session or
+ * a key at most every 30 seconds; before what is sensitive it asks anew.
  *
  * @throws Problem `unauthenticated` for a token we would not have minted or that has expired, `session-ended` when its session is over,
- * `step-up-required` where a fresh proof is demanded and the session has none
+ * `scope-missing` for a key that is not allowed this, `forbidden` where no role allows it, `step-up-required` where a fresh proof is
+ * demanded and the session has none
  */
-export async function authenticate(scope: Scope, token: string, demands: Pick<Endpoint, 'stepUp'> = {}): Promise<Actor> {
-  const actor = await recognise(scope, token)
-  if (demands.stepUp) demandStepUp(scope, await standingOrForget(scope, actor))
+export async function authenticate(scope: Scope, token: string, demands: Demands = {}): Promise<Actor> {
+  const { permission, stepUp, isSensitive = Boolean(permission ?? stepUp) } = demands
+  const actor = isSensitive ? await recogniseAnew(scope, token) : await recognise(scope, token)
+  if (actor.scopes && (demands.scope === undefined || !actor.scopes.includes(demands.scope))) throw new Problem('scope-missing')
+  if (permission && !isAllowed(permission, actor.roles)) throw new Problem('forbidden')
+  if (stepUp) demandStepUp(scope, await standing(scope, actor))
   return actor
-}
-
-async function standingOrForget(scope: Scope, actor: Actor) {
-  return standing(scope, actor).catch((error: unknown) => {
-    forgetSession(actor.sessionId)
-    throw error
-  })
 }
 
 async function recognise(scope: Scope, token: string): Promise<Actor> {
@@ -130,17 +133,31 @@ async function recognise(scope: Scope, token: string): Promise<Actor> {
     throw new Problem('unauthenticated')
   }
   if (known && now - known.checkedAt < REMEMBER_MS) return known.actor
-  const actor = known?.actor ?? (await verify(scope, token))
-  const [live] = await liveSession(scope.db, actor.sessionId, now)
+  return ask(scope, token, { db: scope.db, known })
+}
+
+/** At the primary, and not at a replica that a bookmark of the caller's choice would do for. */
+const recogniseAnew = (scope: Scope, token: string): Promise<Actor> =>
+  ask(scope, token, { db: openDb(scope.env.DB, undefined).db, known: undefined })
+
+async function ask(
+  scope: Scope,
+  token: string,
+  { db, known }: { readonly db: Scope['db']; readonly known: Remembered | undefined },
+): Promise<Actor> {
+  const now = scope.now()
+  const bearer = known?.actor ?? (await verify(scope, token))
+  const [live] = await liveSession(db, bearer.sessionId, now)
   if (!live) {
-    remembered.delete(token)
+    forgetSession(bearer.sessionId)
     throw new Problem('session-ended')
   }
+  const actor = { ...bearer, roles: live.roles }
   remember(token, { actor, checkedAt: now })
   return actor
 }
 
-/** Makes this isolate ask again about a session that has just ended here. */
-export function forgetSession(sessionId: SessionId): void {
+/** Makes this isolate ask again about a session or key that has just ended here. */
+export function forgetSession(sessionId: Actor['sessionId']): void {
   for (const [token, { actor }] of remembered) if (actor.sessionId === sessionId) remembered.delete(token)
 }

@@ -2,7 +2,7 @@ import { and, eq, gt, gte, isNotNull, isNull, lt, type SQL, sql } from 'drizzle-
 import { TOTP_ENROLMENT_SECONDS } from '../../contract/factors.ts'
 import type { AuthMethod, SessionId, UserId } from '../../contract/identity.ts'
 import type { Db } from '../platform/db.ts'
-import { type Acting, isActing } from './session-store.ts'
+import { type Acting, isActing, isLive } from './session-store.ts'
 import { passkeys, recoveryCodes, sessions, totpFactors, users } from './tables.ts'
 
 export const hasPasskey = (userId: UserId): SQL => sql`EXISTS (SELECT 1 FROM passkeys AS pk WHERE pk.user_id = ${userId})`
@@ -39,15 +39,7 @@ export const standingOf = (db: Db, id: SessionId, now: number) =>
     .select({ user: users, amr: sessions.amr, authenticatedAt: sessions.authenticatedAt, enrolment })
     .from(sessions)
     .innerJoin(users, eq(users.id, sessions.userId))
-    .where(
-      and(
-        eq(sessions.id, id),
-        isNull(sessions.endedAt),
-        gt(sessions.expiresAt, now),
-        gt(sessions.idleExpiresAt, now),
-        isNull(users.disabledAt),
-      ),
-    )
+    .where(and(eq(sessions.id, id), isLive(now), isNull(users.disabledAt)))
     .limit(1)
 
 /** The methods of a session with these added. */

@@ -9,17 +9,17 @@ import { liveSession } from './session-store.ts'
 import { updateProfile, userById } from './store.ts'
 import type { users } from './tables.ts'
 
-async function toMe(user: typeof users.$inferSelect): Promise<Me> {
+async function toMe(user: typeof users.$inferSelect, { roles }: Actor): Promise<Me> {
   const { id, email, displayName, locale, createdAt } = user
   const shown = { id, email, displayName, locale, createdAt: toMoment(createdAt) }
-  return { ...shown, etag: await etagOf(shown) }
+  return { ...shown, roles: [...roles], etag: await etagOf(shown) }
 }
 
 /** The signed-in user. @throws Problem `session-ended` when the account is gone */
 export async function me(scope: Scope, actor: Actor): Promise<Me> {
   const [user] = await userById(scope.db, actor.userId)
   if (!user) throw new Problem('session-ended')
-  return toMe(user)
+  return toMe(user, actor)
 }
 
 /** Changes what the user says of themselves. @throws Problem `session-ended`, or `precondition-failed` when it is not what they have seen */
@@ -31,7 +31,7 @@ export async function updateMe(
   const { db } = scope
   const [seen] = await userById(db, actor.userId)
   if (!seen) throw new Problem('session-ended')
-  if (!isNamed(ifMatch, (await toMe(seen)).etag)) throw new Problem('precondition-failed')
+  if (!isNamed(ifMatch, (await toMe(seen, actor)).etag)) throw new Problem('precondition-failed')
   const acting = { ...actor, now: scope.now() }
   const [alive, [updated]] = await db.batch([
     liveSession(db, actor.sessionId, acting.now),
@@ -40,5 +40,5 @@ export async function updateMe(
   ])
   if (alive.length === 0) throw new Problem('session-ended')
   if (!updated) throw new Problem('precondition-failed')
-  return toMe(updated)
+  return toMe(updated, actor)
 }

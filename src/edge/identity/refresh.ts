@@ -37,9 +37,9 @@ export async function refresh(scope: Scope, { token, mode }: PresentedRefresh, d
 async function converge(scope: Scope, claim: RefreshClaim, mode: TokenMode): Promise<Tokens> {
   const [found] = await sessionById(scope.db, claim.sessionId)
   if (!found || found.session.mode !== mode) throw new Problem('unauthenticated')
-  const { session, disabledAt } = found
+  const { session, disabledAt, isBarred } = found
   const now = scope.now()
-  const isLive = session.endedAt === null && disabledAt === null && session.expiresAt > now && session.idleExpiresAt > now
+  const isLive = session.endedAt === null && disabledAt === null && isBarred === 0 && session.expiresAt > now && session.idleExpiresAt > now
   const decision = decideRefresh(claim.counter, { ...session, isLive }, { now, raceSeconds: scope.config.refreshRaceSeconds })
   if ('converge' in decision) return tokensFor(scope, session, decision.converge)
   if (decision.refuse === 'refresh-reused') await finish(scope, session, 'refresh-reused')

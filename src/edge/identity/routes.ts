@@ -9,6 +9,7 @@ import { sessionEndpoints as devices } from '../../contract/sessions.ts'
 import { type EdgeApp, implement } from '../http/implement.ts'
 import { isLoginOriginAllowed } from '../http/session.ts'
 import { placeOf } from '../platform/limiter/place.ts'
+import { mountAdmin } from './admin-routes.ts'
 import { answerIntoCookies, dropCookies, intoCookies, presentedRefresh, withTrust } from './cookies.ts'
 import { deviceOf } from './device.ts'
 import { changeEmail, confirmEmailChange } from './email-change.ts'
@@ -56,6 +57,7 @@ export function mountIdentity(app: EdgeApp): void {
   mountMagic(app)
   mountEmail(app)
   mountFactors(app)
+  mountAdmin(app)
 }
 
 function mountSessions(app: EdgeApp): void {

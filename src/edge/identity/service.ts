@@ -7,6 +7,8 @@ import { chargeFor } from '../platform/limiter/limiter.ts'
 import type { SessionIds, SessionsEnded } from '../platform/live-sockets.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { authenticate as authenticateToken } from './access-token.ts'
+import { eraseAccess } from './admin-store.ts'
+import { keysOf } from './api-key-store.ts'
 import { accountCharge } from './attempt.ts'
 import { closureOf as closure } from './closure.ts'
 import { dropCookies } from './cookies.ts'
@@ -16,6 +18,7 @@ import { erasePendings } from './pending-store.ts'
 import { erasePlaces, reopenPassword } from './place-store.ts'
 import { drawToken, pageLink, tokenHash } from './proof.ts'
 import { proofsOf } from './proof-store.ts'
+import { roleRowsOf } from './role-store.ts'
 import { everySessionEnd } from './session-end.ts'
 import { type Acting, endedSince, isActing, liveSession, sessionsOf } from './session-store.ts'
 import { eraseUser, userByEmail, userById } from './store.ts'
@@ -70,7 +73,9 @@ export const linkTokenHash = (token: string): Promise<string> => tokenHash(token
 export async function exportIdentity(scope: Scope, userId: UserId): Promise<object> {
   const [user] = await userById(scope.db, userId)
   const { db } = scope
-  const [sessions, totp, passkeys, trusts, resets, magic, changes] = await db.batch([
+  const [roles, keys, sessions, totp, passkeys, trusts, resets, magic, changes] = await db.batch([
+    roleRowsOf(db, userId),
+    keysOf(db, userId),
     sessionsOf(db, userId),
     totpOf(db, userId),
     passkeysOf(db, userId),
@@ -97,6 +102,14 @@ export async function exportIdentity(scope: Scope, userId: UserId): Promise<obje
       city: s.city,
       amr: s.amr,
       authenticatedAt: toMoment(s.authenticatedAt),
+    })),
+    roles: roles.map(({ role, grantedAt }) => ({ role, grantedAt: toMoment(grantedAt) })),
+    apiKeys: keys.map((k) => ({
+      id: k.id,
+      name: k.name,
+      scopes: k.scopes,
+      createdAt: toMoment(k.createdAt),
+      expiresAt: toMoment(k.expiresAt),
     })),
     totp: totp.map((t) => ({ createdAt: toMoment(t.createdAt), isConfirmed: t.confirmedAt !== null })),
     passkeys: passkeys.map((p) => ({ id: p.id, name: p.name, createdAt: toMoment(p.createdAt) })),
@@ -135,6 +148,7 @@ export async function eraseIdentity(scope: Scope, userId: UserId): Promise<void>
     erasePasskeys(db, userId),
     erasePendings(db, userId),
     deleteTrustsIf(db, userId, sql`true`),
+    ...eraseAccess(db, userId),
     ...eraseUser(db, userId),
     end.statement,
   ])

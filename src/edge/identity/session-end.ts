@@ -1,9 +1,9 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { BatchItem } from 'drizzle-orm/batch'
-import type { SessionId, UserId } from '../../contract/identity.ts'
+import type { UserId } from '../../contract/identity.ts'
 import { SESSION_ENDED, type SessionsEnded } from '../platform/live-sockets.ts'
 import { outboxEventIf } from '../platform/outbox/outbox.ts'
-import type { Scope } from '../platform/scope.ts'
+import type { Actor, Scope } from '../platform/scope.ts'
 import { forgetSession } from './access-token.ts'
 
 /** The end of sessions, as far as it leaves D1. */
@@ -11,7 +11,7 @@ export interface SessionEnd {
   /** Put it in the batch that ends them, after the statements that do. */
   readonly statement: BatchItem<'sqlite'>
   /** Call it after the batch with what ended: this isolate forgets at once, and every live socket closes within a second. */
-  readonly tell: (ended: readonly { readonly id: SessionId }[]) => void
+  readonly tell: (ended: readonly { readonly id: Actor['sessionId'] }[]) => void
 }
 
 /** For every verb that ends sessions of a user at `now`, however many its statements find: their sockets close with them. */
@@ -20,8 +20,12 @@ export function sessionEnd(scope: Scope, { userId, now }: { readonly userId: Use
   return endOf(scope, { userId, since: now }, hasEnded)
 }
 
-/** For the erasure of a user: no row will tell which sessions there were. */
-export const everySessionEnd = (scope: Scope, userId: UserId): Promise<SessionEnd> => endOf(scope, { userId, isAll: true }, sql`1`)
+/**
+ * For the erasure of a user, since no row will tell which sessions there were; and, where the condition holds, for whatever else ends all
+ * that acts for them: sessions and keys.
+ */
+export const everySessionEnd = (scope: Scope, userId: UserId, condition: SQL = sql`1`): Promise<SessionEnd> =>
+  endOf(scope, { userId, isAll: true }, condition)
 
 async function endOf(scope: Scope, payload: SessionsEnded, condition: SQL): Promise<SessionEnd> {
   const event = await outboxEventIf(scope, { topic: SESSION_ENDED, payload, condition })

@@ -1,7 +1,9 @@
-import { and, desc, eq, gt, gte, isNull, lt, ne, or, type SQL, sql } from 'drizzle-orm'
+import { and, desc, eq, gt, gte, isNull, lt, ne, not, or, type SQL, sql } from 'drizzle-orm'
 import type { SessionId, TokenMode, UserId } from '../../contract/identity.ts'
 import type { Db } from '../platform/db.ts'
+import type { Actor } from '../platform/scope.ts'
 import type { Device } from './device.ts'
+import { rolesOf } from './role-store.ts'
 import { sessions, users } from './tables.ts'
 
 /** A row of a new session. */
@@ -30,7 +32,15 @@ export const isUnfamiliar = (s: Pick<NewSession, 'id' | 'userId' | 'browser' | '
     AND NOT EXISTS (SELECT 1 FROM sessions WHERE user_id = ${s.userId} AND id <> ${s.id}
       AND browser IS ${s.browser} AND system IS ${s.system} AND country IS ${s.country})`
 
-const isLive = (now: number) => and(isNull(sessions.endedAt), gt(sessions.expiresAt, now), gt(sessions.idleExpiresAt, now))
+/** Whether what a user began then is over by a rule for that user or for everybody. Both hold, whichever is later. */
+export const isBarred = (userId: SQL, beganAt: SQL): SQL =>
+  sql`EXISTS (SELECT 1 FROM not_befores AS rule WHERE rule.user_id IN (${userId}, '') AND rule.at >= ${beganAt})`
+
+const isSessionBarred = isBarred(sql`sessions.user_id`, sql`sessions.created_at`)
+
+/** Whether a session is neither ended, nor expired, nor barred. */
+export const isLive = (now: number) =>
+  and(isNull(sessions.endedAt), gt(sessions.expiresAt, now), gt(sessions.idleExpiresAt, now), not(isSessionBarred))
 
 const isUserActive = sql`EXISTS (SELECT 1 FROM users WHERE users.id = ${sessions.userId} AND users.disabled_at IS NULL)`
 
@@ -44,7 +54,8 @@ export interface Acting {
 /** Whether the session that acts is still alive. */
 export const isActing = ({ sessionId, now }: Acting): SQL =>
   sql`EXISTS (SELECT 1 FROM sessions AS acting WHERE acting.id = ${sessionId} AND acting.ended_at IS NULL
-    AND acting.expires_at > ${now} AND acting.idle_expires_at > ${now})`
+    AND acting.expires_at > ${now} AND acting.idle_expires_at > ${now}
+    AND NOT ${isBarred(sql`acting.user_id`, sql`acting.created_at`)})`
 
 /** Ends what is over the limit after a session has started, the longest unseen first; never the new one. */
 export const endExcessSessions = (db: Db, s: Pick<NewSession, 'id' | 'userId'>, at: { readonly now: number; readonly max: number }) =>
@@ -124,18 +135,18 @@ export const advanceSession = (
 
 export const sessionById = (db: Db, id: SessionId) =>
   db
-    .select({ session: sessions, disabledAt: users.disabledAt })
+    .select({ session: sessions, disabledAt: users.disabledAt, isBarred: sql<number>`${isSessionBarred}` })
     .from(sessions)
     .innerJoin(users, eq(users.id, sessions.userId))
     .where(eq(sessions.id, id))
     .limit(1)
 
-/** One row when the session may act now. */
-export const liveSession = (db: Db, id: SessionId, now: number) =>
+/** One row when the session may act now, with the roles of its user. */
+export const liveSession = (db: Db, id: Actor['sessionId'], now: number) =>
   db
-    .select({ id: sessions.id })
+    .select({ id: sessions.id, roles: rolesOf(sql`sessions.user_id`) })
     .from(sessions)
-    .where(and(eq(sessions.id, id), isLive(now), isUserActive))
+    .where(and(sql`${sessions.id} = ${id}`, isLive(now), isUserActive))
     .limit(1)
 
 export const endSession = (db: Db, id: SessionId, end: { readonly now: number; readonly cause: string }) =>

@@ -12,10 +12,11 @@ import { deleteOtherTrusts, deleteTrustOfSession } from './trust-store.ts'
 
 type Row = typeof sessions.$inferSelect
 
-const actingOf = (scope: Scope, { userId, sessionId }: Actor): Acting => ({ userId, sessionId, now: scope.now() })
+/** The session that acts, now. */
+export const actingOf = (scope: Scope, { userId, sessionId }: Actor): Acting => ({ userId, sessionId, now: scope.now() })
 
 /** What the API tells of a session: never a token, never an address. */
-const toSession = (row: Row, currentId: SessionId): Session => ({
+export const toSession = (row: Row, currentId?: Actor['sessionId']): Session => ({
   id: row.id,
   name: row.name,
   browser: row.browser,

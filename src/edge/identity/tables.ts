@@ -1,8 +1,10 @@
 import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import type { ApiKeyId } from '../../contract/api-keys.ts'
 import type { TrustedDeviceId } from '../../contract/factors.ts'
 import type { Locale, PendingId, SessionId, TokenMode, UserId } from '../../contract/identity.ts'
 import type { SigningAlg } from '../../contract/keys.ts'
 import type { PasskeyId } from '../../contract/passkeys.ts'
+import type { ApiScope, PlatformRole } from '../../contract/permission.ts'
 
 export const users = sqliteTable('users', {
   id: text('id').$type<UserId>().primaryKey(),
@@ -186,4 +188,34 @@ export const passkeyChallenges = sqliteTable('passkey_challenges', {
   ceremony: text('ceremony').$type<Ceremony>().notNull(),
   binding: text('binding').notNull(),
   expiresAt: integer('expires_at').notNull(),
+})
+
+export const platformRoles = sqliteTable(
+  'platform_roles',
+  {
+    userId: text('user_id').$type<UserId>().notNull(),
+    role: text('role').$type<PlatformRole>().notNull(),
+    grantedBy: text('granted_by').notNull(),
+    grantedAt: integer('granted_at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.userId, t.role] })],
+)
+
+/** What began at or before this moment is over; the empty user id holds for everybody. */
+export const notBefores = sqliteTable('not_befores', {
+  userId: text('user_id').$type<UserId | ''>().primaryKey(),
+  at: integer('at').notNull(),
+})
+
+export const apiKeys = sqliteTable('api_keys', {
+  id: text('id').$type<ApiKeyId>().primaryKey(),
+  userId: text('user_id').$type<UserId>().notNull(),
+  tokenHash: text('token_hash').notNull(),
+  hint: text('hint').notNull(),
+  name: text('name').notNull(),
+  scopes: text('scopes', { mode: 'json' }).$type<readonly ApiScope[]>().notNull(),
+  createdAt: integer('created_at').notNull(),
+  expiresAt: integer('expires_at').notNull(),
+  lastUsedAt: integer('last_used_at'),
+  endedAt: integer('ended_at'),
 })

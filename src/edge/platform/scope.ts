@@ -1,16 +1,23 @@
+import type { ApiKeyId } from '../../contract/api-keys.ts'
 import type { SessionId, UserId } from '../../contract/identity.ts'
+import type { ApiScope, PlatformRole } from '../../contract/permission.ts'
 import type { Env } from '../env.ts'
 import type { Config } from './config.ts'
 import type { Db } from './db.ts'
 import type { Log } from './log.ts'
 import type { Trace } from './trace.ts'
 
-/** Who acts: a user on one of their signed-in devices. */
+/** Who acts: a user, on one of their signed-in devices or through a program that holds an API key of theirs. */
 export interface Actor {
   readonly userId: UserId
-  readonly sessionId: SessionId
-  /** When the presented access token expires, Unix milliseconds. */
+  /** What ends when this access is revoked: the device's session, or the key. */
+  readonly sessionId: SessionId | ApiKeyId
+  /** When the presented token expires, Unix milliseconds. */
   readonly expiresAt: number
+  /** Roles on the platform, as old as the check of the session. */
+  readonly roles: readonly PlatformRole[]
+  /** What the key may do; absent on a signed-in device, which may do all that its user may. */
+  readonly scopes?: readonly ApiScope[]
 }
 
 /** All a service may touch. Clock and ids are here so that tests can fix them. */

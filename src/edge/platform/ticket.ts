@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { ApiKeyId } from '../../contract/api-keys.ts'
 import { SessionId, TICKET_TTL_SECONDS, UserId } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
 import { fromBase64Url, toBase64Url } from './base64.ts'
@@ -11,7 +12,7 @@ const Claims = z.strictObject({
   /** What it opens, e.g. `rm_…`: a ticket of one room opens no other. */
   aud: z.string(),
   sub: UserId,
-  sid: SessionId,
+  sid: z.union([SessionId, ApiKeyId]),
   /** When the access token behind it expires, Unix milliseconds: a socket must not outlive it unrefreshed. */
   actorExp: z.number(),
   exp: z.number(),
@@ -56,5 +57,7 @@ export async function checkTicket(scope: Scope, ticket: string, audience: string
   if (!isGenuine || !payloadBytes) throw new Problem('ticket-invalid')
   const claims = Claims.parse(JSON.parse(new TextDecoder().decode(payloadBytes)))
   if (claims.aud !== audience || claims.exp <= scope.now()) throw new Problem('ticket-invalid')
-  return { actor: { userId: claims.sub, sessionId: claims.sid, expiresAt: claims.actorExp }, jti: claims.jti, expiresAt: claims.exp }
+  // What it opens is all that it allows: no role goes along.
+  const actor = { userId: claims.sub, sessionId: claims.sid, expiresAt: claims.actorExp, roles: [] }
+  return { actor, jti: claims.jti, expiresAt: claims.exp }
 }
