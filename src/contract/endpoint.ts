@@ -31,6 +31,8 @@ export interface Endpoint<
   readonly params?: P
   readonly query?: Q
   readonly body?: B
+  /** Largest body, in bytes; absent means what every other body may be. */
+  readonly bodyBytesMax?: number
   readonly success: 200 | 201 | 202 | 204
   readonly response: R
   /** Problems this operation adds to {@link commonProblems}. */

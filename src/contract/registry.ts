@@ -13,6 +13,7 @@ import { magicEndpoints } from './magic.ts'
 import { orgEndpoints } from './orgs.ts'
 import { passkeyEndpoints } from './passkeys.ts'
 import { passwordEndpoints } from './passwords.ts'
+import { roomDocumentEndpoints } from './room-document.ts'
 import { roomInviteEndpoints } from './room-invites.ts'
 import { roomMessageEndpoints } from './room-messages.ts'
 import { roomEndpoints, roomSockets } from './rooms.ts'
@@ -41,6 +42,7 @@ export const endpoints = {
   ...hostEndpoints,
   ...sshCaEndpoints,
   ...inboxEndpoints,
+  ...roomDocumentEndpoints,
   ...shellEndpoints,
   ...healthEndpoints,
 }

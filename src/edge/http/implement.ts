@@ -121,7 +121,7 @@ export function implement<
       const params = paramsOf(c, e.params)
       const ifMatch = e.ifMatch && readIfMatch(c.req.raw.headers)
       const query = check(e.query, e.query && queryOf(c.req.url), 'query')
-      const body = check(e.body, e.body && (await readJson(c.req.raw)), 'body')
+      const body = check(e.body, e.body && (await readJson(c.req.raw, e.bodyBytesMax)), 'body')
       const reply: Reply = { headers: apiHeaders(), status: e.success }
       if (isLimited) setLimitHeaders(reply.headers, await chargeCall(scope, limit, { request: c.req.raw, actor }))
       const result = await handle({ params, query, body, ifMatch, scope, actor, request: c.req.raw, reply } as Call<P, Q, B, C>)

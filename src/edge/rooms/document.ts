@@ -101,9 +101,44 @@ export function takeIn(d: RoomDocument, update: Uint8Array): boolean {
     throw new Problem('invalid-request', {}, { cause })
   }
   d.unsettled.push(...d.learnt)
-  d.unsettledBytes += d.learnt.reduce((sum, { byteLength }) => sum + byteLength, 0)
+  d.unsettledBytes += bytesOf(d.learnt)
   return dropWaiting(doc)
 }
+
+/** The document itself, for those who only read. */
+export const documentOf = (d: RoomDocument): Y.Doc => load(d)
+
+/** All of it, as one update. */
+export const stateOf = (d: RoomDocument): Uint8Array => Y.encodeStateAsUpdate(load(d))
+
+/** Whether nothing was added since a state vector was read; deletions leave none. @throws Problem `invalid-request` */
+export function isCurrent(d: RoomDocument, stateVector: Uint8Array): boolean {
+  const known = reading(() => Y.decodeStateVector(stateVector))
+  const now = Y.decodeStateVector(stateVectorOf(d))
+  return known.size === now.size && [...now].every(([client, clock]) => known.get(client) === clock)
+}
+
+/**
+ * Changes the document here, all of it or not at all.
+ *
+ * @throws Problem `payload-too-large`, or what the work throws
+ */
+export function work(d: RoomDocument, change: (doc: Y.Doc) => void): void {
+  const doc = load(d)
+  d.learnt = []
+  try {
+    doc.transact(() => change(doc))
+    makeRoom(d, { bytes: bytesOf(d.learnt), onlyDeletes: false })
+  } catch (error) {
+    // It was changed half-way, which nobody should see; the next reader gets the document anew.
+    d.doc = undefined
+    throw error
+  }
+  d.unsettled.push(...d.learnt)
+  d.unsettledBytes += bytesOf(d.learnt)
+}
+
+const bytesOf = (updates: readonly Uint8Array[]): number => updates.reduce((sum, { byteLength }) => sum + byteLength, 0)
 
 /** Stores what was taken in, as one row; compacts when it is time to. */
 export function settle(d: RoomDocument): Settlement {

@@ -6,6 +6,7 @@ import type { PresenceEntry } from './framing.ts'
 import { named } from './hocuspocus-framing.ts'
 import { type Hub, openHub, type Place } from './hub.ts'
 import type { Allowance } from './policy.ts'
+import { openVersions, type Versions } from './versions.ts'
 
 /** What waits for the end of the window, besides what the document has not stored yet. */
 export interface Gathering {
@@ -34,6 +35,10 @@ export interface LiveRoom {
   readonly roomId: string
   readonly document: RoomDocument
   readonly hub: Hub
+  readonly versions: Versions
+  /** Windows of changes since the last version, and when that was, as far as this memory knows. */
+  windows: number
+  keptAt: number | undefined
   gathering: Gathering
   /** Runs while a window is open; nothing else keeps the object from hibernating. */
   timer: ReturnType<typeof setTimeout> | undefined
@@ -58,6 +63,9 @@ export const openLive = (ctx: DurableObjectState): LiveRoom => ({
   roomId: ctx.id.name ?? ctx.id.toString(),
   document: openDocument(ctx.storage),
   hub: openHub(ctx),
+  versions: openVersions(ctx.storage),
+  windows: 0,
+  keptAt: undefined,
   gathering: newGathering(),
   timer: undefined,
   departures: openDepartures(ctx.storage.sql),

@@ -1,12 +1,14 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { UserId } from '../../contract/identity.ts'
 import { LIVE_PING, LIVE_PONG } from '../../contract/room-live.ts'
+import type { DocumentFormat, DocumentPatch } from '../../contract/room-document.ts'
 import type { Env } from '../env.ts'
 import type { SessionIds } from '../platform/live-sockets.ts'
 import { logFor } from '../platform/log.ts'
 import { seal } from '../platform/rpc.ts'
 import { newSocketTag, type Ties, tiesOf } from '../platform/ties.ts'
 import { traceFrom } from '../platform/trace.ts'
+import { diffVersion, keepVersion, patchDocument, readDocument, readVersion, restoreVersion } from './desk.ts'
 import { type Door, openDoor } from './door.ts'
 import { applySeat, expel, expelExpired, expelSessions, greetingOf, leave, receive } from './exchange.ts'
 import { closeUnseated, letWait, receiveNamed, stopWaiting, WAITING_SOCKETS_MAX } from './hocuspocus.ts'
@@ -132,6 +134,34 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
 
   async eraseAuthor(userId: UserId): Promise<void> {
     eraseAuthor(this.#parlour.talk, userId)
+  }
+
+  readDocument(format: DocumentFormat) {
+    return seal(() => readDocument(this.#room, format))
+  }
+
+  patchDocument(patch: DocumentPatch, traceparent: string) {
+    return seal(() => patchDocument(this.#room, patch, traceparent))
+  }
+
+  async listVersions() {
+    return this.#room.versions.list()
+  }
+
+  keepVersion(name: string) {
+    return seal(() => keepVersion(this.#room, name))
+  }
+
+  readVersion(id: string, format: DocumentFormat) {
+    return seal(() => readVersion(this.#room, id, format))
+  }
+
+  diffVersion(id: string) {
+    return seal(() => diffVersion(this.#room, id))
+  }
+
+  restoreVersion(id: string, traceparent: string) {
+    return seal(() => restoreVersion(this.#room, id, traceparent))
   }
 
   /** Whether objects and their storage answer. */

@@ -1,8 +1,10 @@
+import { roomDocumentEndpoints as documents } from '../../contract/room-document.ts'
 import { roomInviteEndpoints as invites } from '../../contract/room-invites.ts'
 import { roomMessageEndpoints as messages } from '../../contract/room-messages.ts'
 import { roomEndpoints as api, roomSockets } from '../../contract/rooms.ts'
 import { type EdgeApp, implement, implementSocket } from '../http/implement.ts'
 import { getRetention, listMessages, publishMessage, setRetention } from './correspondence.ts'
+import { changeDocument, createVersion, getDiff, getDocument, getVersion, listVersions, restore } from './documents.ts'
 import { acceptInvite, createInvite, listInvites, revokeInvite } from './invites.ts'
 import { joinLate, joinLive, joinRoom } from './join.ts'
 import { deleteRoom, updateRoom } from './keeping.ts'
@@ -25,6 +27,7 @@ export function mountRooms(app: EdgeApp): void {
   implementSocket(app, roomSockets.joinRoomHocuspocus, (upgrade) => joinLate(upgrade, upgrade.params.roomId))
   mountMessages(app)
   mountInvites(app)
+  mountDocument(app)
 }
 
 function mountMessages(app: EdgeApp): void {
@@ -41,4 +44,14 @@ function mountInvites(app: EdgeApp): void {
   implement(app, invites.listRoomInvites, ({ scope, actor, params, query }) => listInvites(scope, actor, { ...params, query }))
   implement(app, invites.revokeRoomInvite, ({ scope, actor, params }) => revokeInvite(scope, actor, params).then(() => undefined))
   implement(app, invites.acceptRoomInvite, ({ scope, actor, body }) => acceptInvite(scope, actor, body.token))
+}
+
+function mountDocument(app: EdgeApp): void {
+  implement(app, documents.getRoomDocument, ({ scope, actor, params, query }) => getDocument(scope, actor, { ...params, ...query }))
+  implement(app, documents.patchRoomDocument, ({ scope, actor, params, body }) => changeDocument(scope, actor, { ...params, patch: body }))
+  implement(app, documents.listRoomVersions, ({ scope, actor, params }) => listVersions(scope, actor, params.roomId))
+  implement(app, documents.createRoomVersion, ({ scope, actor, params, body }) => createVersion(scope, actor, { ...params, ...body }))
+  implement(app, documents.getRoomVersion, ({ scope, actor, params, query }) => getVersion(scope, actor, { ...params, ...query }))
+  implement(app, documents.diffRoomVersion, ({ scope, actor, params }) => getDiff(scope, actor, params))
+  implement(app, documents.restoreRoomVersion, ({ scope, actor, params }) => restore(scope, actor, params))
 }

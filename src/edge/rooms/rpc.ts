@@ -1,6 +1,7 @@
 import type { UserId } from '../../contract/identity.ts'
 import type { LiveCursor } from '../../contract/room-live.ts'
 import type { MessageAction, MessageEvent, MessagePage, MessageReceipt, MessageRetention } from '../../contract/room-messages.ts'
+import type { DocumentFormat, DocumentPatch, RoomDocument, RoomVersion, TextDiff } from '../../contract/room-document.ts'
 import type { RoomRole } from '../../contract/rooms.ts'
 import type { SocketHolder } from '../platform/live-sockets.ts'
 import type { Sealed } from '../platform/rpc.ts'
@@ -44,6 +45,15 @@ export interface RoomRpc extends Rpc.DurableObjectBranded, SocketHolder {
   messagesBy(userId: UserId): Promise<MessageEvent[]>
   /** Takes out what a user has written here, and their read marker. May come twice. */
   eraseAuthor(userId: UserId): Promise<void>
+  /** The document as it is stored now. */
+  readDocument(format: DocumentFormat): Promise<Sealed<RoomDocument>>
+  /** Changes the document, for somebody who may; stored when it answers. */
+  patchDocument(patch: DocumentPatch, traceparent: string): Promise<Sealed<RoomDocument>>
+  listVersions(): Promise<readonly RoomVersion[]>
+  keepVersion(name: string): Promise<Sealed<RoomVersion>>
+  readVersion(id: string, format: DocumentFormat): Promise<Sealed<RoomDocument>>
+  diffVersion(id: string): Promise<Sealed<TextDiff>>
+  restoreVersion(id: string, traceparent: string): Promise<Sealed<RoomDocument>>
   /** Whether objects and their storage answer. */
   ping(): Promise<boolean>
 }

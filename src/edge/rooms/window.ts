@@ -1,12 +1,14 @@
+import type * as Y from 'yjs'
 import { describeError, logFor } from '../platform/log.ts'
 import { closeWith } from '../platform/socket.ts'
 import type { Trace } from '../platform/trace.ts'
 import { entryOf, inFrames, type Presence } from './awareness.ts'
-import { forget, type Settlement, settle, takeIn } from './document.ts'
+import { forget, type Settlement, settle, stateOf, takeIn, work } from './document.ts'
 import { awarenessFrame, updateFrame } from './framing.ts'
 import { type LiveRoom, newGathering, tell } from './live.ts'
 import { isOverfed } from './outlet.ts'
 import { windowMs } from './policy.ts'
+import { VERSION_EVERY_MS, VERSION_EVERY_WINDOWS } from './versions.ts'
 
 /** A window that has gathered this much ends early: it must fit one row. */
 const WINDOW_BYTES_MAX = 524_288
@@ -21,6 +23,13 @@ export function gatherChange(room: LiveRoom, update: Uint8Array, trace: Trace): 
     room.gathering.trace ??= trace
     if (unsettledBytes > WINDOW_BYTES_MAX) endWindow(room)
   }
+}
+
+/** Gathers a change that is made here. @throws as `work` */
+export function gatherWork(room: LiveRoom, trace: Trace, change: (doc: Y.Doc) => void): void {
+  work(room.document, change)
+  room.gathering.trace ??= trace
+  if (room.document.unsettledBytes > 0) openWindow(room)
 }
 
 /** Gathers a presence; only the latest of each client is sent. */
@@ -56,11 +65,25 @@ export function endWindow(room: LiveRoom): void {
   for (const { socket, frame } of echoes) tell(room, socket, frame)
 }
 
+/** Keeps a version of its own accord when it is time to. What cannot be kept now is kept later. */
+function keepNow(room: LiveRoom, trace: Trace | undefined): void {
+  const now = Date.now()
+  room.windows++
+  room.keptAt ??= room.versions.lastAt() ?? now
+  if (now - room.keptAt < VERSION_EVERY_MS && room.windows < VERSION_EVERY_WINDOWS) return
+  room.windows = 0
+  room.keptAt = now
+  room.versions.keep(stateOf(room.document), { kind: 'automatic', now }).catch((error: unknown) => {
+    logFor(trace, { roomId: room.roomId })('room.version-failed', describeError(error))
+  })
+}
+
 /** A storage that fails ends every socket: the clients come back and bring what was not stored. */
 function store(room: LiveRoom, trace: Trace | undefined): Settlement | undefined {
   const log = logFor(trace, { roomId: room.roomId })
   try {
     const settlement = settle(room.document)
+    if (settlement.updates.length > 0) keepNow(room, trace)
     if (settlement.compaction) log('room.compacted', { ...settlement.compaction })
     if (settlement.failure) log('room.compaction-failed', describeError(settlement.failure))
     return settlement
