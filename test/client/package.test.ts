@@ -56,7 +56,7 @@ export async function visit(signal: AbortSignal, cursor: string | undefined): Pr
   try {
     await client.login({ body: { email: 'ada@example.org', password: 'x'.repeat(PASSWORD_CHARS_MIN) } }, { signal })
     const { items, nextCursor } = await client.listRooms({ query: { limit: 10, cursor } })
-    const first: 'owner' | 'editor' | 'viewer' | undefined = items[0]?.role
+    const first: 'owner' | 'editor' | 'commenter' | 'viewer' | undefined = items[0]?.role
     const room: Room = await client.rooms.join(items[0]?.id ?? '')
     room.on('status', (status: 'connecting' | 'open' | 'waiting' | 'closed') => console.log(status))
     await room.saved()

@@ -1,7 +1,7 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { UserId } from '../../contract/identity.ts'
-import { LIVE_PING, LIVE_PONG } from '../../contract/room-live.ts'
 import type { DocumentFormat, DocumentPatch } from '../../contract/room-document.ts'
+import { LIVE_PING, LIVE_PONG } from '../../contract/room-live.ts'
 import type { Env } from '../env.ts'
 import type { SessionIds } from '../platform/live-sockets.ts'
 import { logFor } from '../platform/log.ts'

@@ -1,7 +1,7 @@
 import type { UserId } from '../../contract/identity.ts'
+import type { DocumentFormat, DocumentPatch, RoomDocument, RoomVersion, TextDiff } from '../../contract/room-document.ts'
 import type { LiveCursor } from '../../contract/room-live.ts'
 import type { MessageAction, MessageEvent, MessagePage, MessageReceipt, MessageRetention } from '../../contract/room-messages.ts'
-import type { DocumentFormat, DocumentPatch, RoomDocument, RoomVersion, TextDiff } from '../../contract/room-document.ts'
 import type { RoomRole } from '../../contract/rooms.ts'
 import type { SocketHolder } from '../platform/live-sockets.ts'
 import type { Sealed } from '../platform/rpc.ts'
