@@ -10,6 +10,7 @@ import { openHost } from './host-dialog.ts'
 import { bindList, placesOf } from './list.ts'
 import { openMembers } from './members-dialog.ts'
 import { keepOpened } from './opened.ts'
+import { openOrg } from './org-dialog.ts'
 
 const ROLES = OrgRole.options.toReversed()
 
@@ -73,12 +74,15 @@ function bindOrg(org: Org, { root, slot }: Piece, me: Me & { readonly changed: (
   show(add, org.role === 'owner')
   add.onclick = () => openHost(org, reload)
   slot('members').onclick = () => openPlaces(org, me, me.changed)
+  const manage = slot('manage')
+  show(manage, org.role === 'owner')
+  manage.onclick = () => openOrg(org, me.changed)
 }
 
 /** The user's organisations and their hosts. */
 export function startOrgs(me: Me): void {
   /** Rows live through a reload, so that what is unfolded stays so and open dialogs still know their row. */
-  const rows = new Map<string, HTMLElement>()
+  const rows = new Map<string, { readonly drawn: string; readonly root: HTMLElement }>()
   const changed = () => void reload()
 
   function draw(org: Org): HTMLElement {
@@ -88,9 +92,12 @@ export function startOrgs(me: Me): void {
   }
 
   function row(org: Org): HTMLElement {
-    const key = JSON.stringify(org)
-    const root = rows.get(key) ?? draw(org)
-    rows.set(key, root)
+    const drawn = JSON.stringify(org)
+    const before = rows.get(org.id)
+    if (before?.drawn === drawn) return before.root
+    const root = draw(org)
+    root.querySelector('details')?.toggleAttribute('open', before?.root.querySelector('details')?.open ?? false)
+    rows.set(org.id, { drawn, root })
     return root
   }
 

@@ -5,6 +5,7 @@ import { TOTP_DIGITS } from '../../contract/proof.ts'
 import { Dialog, Field, Form } from '../fields.tsx'
 import { Alert, AppPage } from '../layout.tsx'
 import { List } from './list.tsx'
+import { ActivityPanel, DataPanel, ProfilePanel } from './own-data.tsx'
 
 const PasswordPanel: FC = () => (
   <section class="panel" aria-labelledby="password-title">
@@ -224,7 +225,7 @@ const NameDialog: FC = () => (
   </Dialog>
 )
 
-/** How a user signs in and where: password, second factors, passkeys and devices. */
+/** Who a user is, how they sign in and where, what happened, and the way out. */
 export const AccountPage: FC = () => (
   <AppPage title="Account" island="account" layout="wide">
     <div class="heading">
@@ -232,6 +233,7 @@ export const AccountPage: FC = () => (
     </div>
     <div class="columns">
       <div>
+        <ProfilePanel />
         <FactorPanel />
         <List id="passkeys" title="Passkeys" empty="No passkeys yet. A passkey signs you in with your device, without a password.">
           <p class="actions">
@@ -255,6 +257,8 @@ export const AccountPage: FC = () => (
           title="Trusted devices"
           empty="None. Trust one when you enter your second factor, and it is not asked there for a month."
         />
+        <ActivityPanel />
+        <DataPanel />
       </div>
     </div>
     <Rows />

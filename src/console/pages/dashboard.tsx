@@ -3,7 +3,7 @@ import { ORG_NAME_CHARS_MAX } from '../../contract/orgs.ts'
 import { ROOM_NAME_CHARS_MAX } from '../../contract/rooms.ts'
 import { Field, Form } from '../fields.tsx'
 import { AppPage } from '../layout.tsx'
-import { CommandDialog, HostDialog, MembersDialog } from './dialogs.tsx'
+import { CommandDialog, HostDialog, MembersDialog, OrgDialog } from './dialogs.tsx'
 import { List } from './list.tsx'
 
 const CreateForm: FC<{ readonly id: string; readonly label: string; readonly charsMax: number }> = ({ id, label, charsMax }) => (
@@ -65,6 +65,9 @@ const OrgRow: FC = () => (
           <button type="button" class="quiet small" data-slot="members">
             Members
           </button>
+          <button type="button" class="quiet small" data-slot="manage" hidden>
+            Invite and manage
+          </button>
         </p>
       </details>
     </li>
@@ -125,6 +128,7 @@ export const DashboardPage: FC = () => (
     <OrgRow />
     <HostRow />
     <MembersDialog />
+    <OrgDialog />
     <HostDialog />
     <CommandDialog />
   </AppPage>

@@ -1,5 +1,7 @@
 import type { FC } from 'hono/jsx'
 import { SECRET_CHARS_MAX } from '../../contract/hosts.ts'
+import { EMAIL_CHARS_MAX } from '../../contract/identity.ts'
+import { ORG_NAME_CHARS_MAX, OrgRole } from '../../contract/orgs.ts'
 import { COMMAND_CHARS_MAX, EXEC_TIMEOUT_SECONDS_MAX } from '../../contract/shell.ts'
 import { Area, Choice, Dialog, Field, Form } from '../fields.tsx'
 
@@ -29,6 +31,69 @@ export const MembersDialog: FC = () => (
         </button>
       </li>
     </template>
+  </Dialog>
+)
+
+/** What owners do with an organisation beside its members: invite, rename, hand over, delete. */
+export const OrgDialog: FC = () => (
+  <Dialog id="org" title="Organisation">
+    <h3>Invitations</h3>
+    <div class="alert" id="invitations-alert" role="alert" tabindex={-1} hidden />
+    <ul class="rows" id="invitations-list" aria-label="Invitations" />
+    <p class="empty" id="invitations-empty" hidden>
+      No open invitations.
+    </p>
+    <button type="button" class="quiet small more" id="invitations-more" hidden>
+      Show more
+    </button>
+    <template id="invitation-row">
+      <li class="row">
+        <span class="name" data-slot="email" />
+        <span class="badge" data-slot="role" />
+        <time data-slot="expires" />
+        <button type="button" class="quiet small" data-slot="resend">
+          Send again
+        </button>
+        <button type="button" class="quiet small danger" data-slot="withdraw">
+          Withdraw
+        </button>
+      </li>
+    </template>
+    <Form id="invite" label="Invite somebody">
+      <div class="pair">
+        <Field id="invite-email" label="Mail address" type="email" autocomplete="off" maxlength={EMAIL_CHARS_MAX} required />
+        <Choice id="invite-role" label="Role" options={OrgRole.options.toReversed().map((role) => [role, role] as const)} />
+      </div>
+      <button type="submit" class="button">
+        Invite
+      </button>
+    </Form>
+    <Form id="rename-org" label="Another name" class="inline">
+      <Field id="rename-org-name" label="Name" autocomplete="off" maxlength={ORG_NAME_CHARS_MAX} required />
+      <button type="submit" class="button quiet">
+        Rename
+      </button>
+    </Form>
+    <Form id="transfer-org" label="Another owner" class="inline">
+      <Field
+        id="transfer-org-userId"
+        label="Make a member owner in your place"
+        class="mono"
+        placeholder="usr_…"
+        autocomplete="off"
+        spellcheck={false}
+        required
+      />
+      <button type="submit" class="button quiet">
+        Transfer
+      </button>
+    </Form>
+    <div class="alert" id="delete-org-alert" role="alert" tabindex={-1} hidden />
+    <p class="actions">
+      <button type="button" class="quiet danger" id="delete-org">
+        Delete the organisation
+      </button>
+    </p>
   </Dialog>
 )
 
