@@ -3,7 +3,7 @@ import { env } from 'cloudflare:workers'
 import { expect, test } from 'vitest'
 import { PRESENCE_BYTES_MAX, type RoomId } from '../../src/contract/rooms.ts'
 import { liveIn, newCid } from './live-peer.ts'
-import { newRoom, rawIn, seatOf, userId } from './rooms-peer.ts'
+import { editorIn, newRoom, rawIn, seatOf, until, userId } from './rooms-peer.ts'
 
 const SECONDS_MS = 1_000
 
@@ -231,4 +231,17 @@ test('a removed member’s socket closes, a changed role is told', async () => {
   await ada.frame('ready', ({ role }) => role === 'viewer')
   await room.applySeats([{ userId: userId('ada'), role: null, version: 3 }])
   expect(await ada.closed).toEqual({ code: 4404, reason: 'not-found' })
+})
+
+test('where nobody watches presence, who leaves keeps no room awake', async () => {
+  const room = newRoom()
+  const ada = editorIn(room, 'ada')
+  await until([ada], () => ada.provider.synced)
+  const bob = await rawIn(room, seatOf('bob'))
+  await bob.settled()
+  bob.close()
+  const startedAt = Date.now()
+  await evictDurableObject(room, { webSockets: 'hibernate' })
+  expect(Date.now() - startedAt).toBeLessThan(3_000)
+  ada.stop()
 })

@@ -1,7 +1,7 @@
 import type { UserId } from '../../contract/identity.ts'
 import { type LiveMember, type LiveServerFrame, PRESENCE_MEMBERS_MAX, PRESENCE_SAMPLE } from '../../contract/room-live.ts'
 import { isNobody } from './seat.ts'
-import { broadcast, type Talk } from './talk.ts'
+import { broadcast, listeners, type Talk } from './talk.ts'
 
 /** Somebody who comes back this soon, by a reload or another network, has not been away. */
 const GRACE_MS = 6_000
@@ -67,6 +67,7 @@ export function arrive(crowd: Crowd, userId: UserId): void {
 }
 
 function depart(crowd: Crowd, userId: UserId): void {
+  if (!isWatched(crowd)) return settle(crowd, userId)
   if (!crowd.shown.has(userId)) return
   if (peopleIn(crowd.talk).has(userId)) return note(crowd, userId)
   if (crowd.leaving.has(userId)) return
@@ -77,7 +78,17 @@ function depart(crowd: Crowd, userId: UserId): void {
   crowd.leaving.set(userId, timer)
 }
 
+/** Whether anybody is told. If not, no timer may keep the room from hibernating: who subscribes gets the whole. */
+const isWatched = ({ talk }: Crowd): boolean => listeners(talk, 'presence').length > 0
+
+/** Brings what counts as told in line with who is here. */
+function settle({ talk, shown }: Crowd, userId: UserId): void {
+  if (peopleIn(talk).has(userId)) shown.add(userId)
+  else shown.delete(userId)
+}
+
 function note(crowd: Crowd, userId: UserId): void {
+  if (!isWatched(crowd)) return settle(crowd, userId)
   crowd.changed.add(userId)
   const isCrowded = crowd.shown.size > PRESENCE_MEMBERS_MAX
   crowd.timer ??= setTimeout(() => tellChanges(crowd), isCrowded ? CROWD_WINDOW_MS : WINDOW_MS)
