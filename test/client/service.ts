@@ -42,7 +42,7 @@ export const USER_ID = ID('usr', 1)
 export const ROOM_ID = ID('rm', 1)
 export const SHELL_ID = ID('shl', 1)
 const NOW = '2026-11-01T12:00:00.000Z'
-export const ME = { id: USER_ID, email: 'ada@example.org', displayName: null, locale: 'en', createdAt: NOW, etag: '"first"' }
+export const ME = { id: USER_ID, email: 'ada@example.org', displayName: null, locale: 'en', createdAt: NOW, roles: [], etag: '"first"' }
 
 class Refusal extends Error {
   readonly slug: ProblemSlug
