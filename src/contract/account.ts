@@ -59,6 +59,6 @@ export const accountEndpoints = {
     success: 204,
     response: z.undefined(),
     stepUp: true,
-    problems: ['conflict'],
+    problems: ['conflict', 'last-admin'],
   }),
 }

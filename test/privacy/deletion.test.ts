@@ -9,6 +9,7 @@ let database: ReturnType<typeof databaseOf>
 beforeAll(async () => {
   edge = await startEdge()
   database = databaseOf(edge)
+  await makeAdmin(await edge.signUp('root'))
 })
 afterAll(() => edge.stop())
 
@@ -18,6 +19,8 @@ const slugOf = (call: Promise<unknown>): Promise<string> =>
     () => 'ok',
     (error: { slug: string }) => error.slug,
   )
+const makeAdmin = ({ id }: TestUser) =>
+  edge.db.prepare("INSERT INTO platform_roles (user_id, role, granted_by, granted_at) VALUES (?, 'admin', 'operator', 0)").bind(id).run()
 const cron = () => edge.worker.scheduled({ cron: '* * * * *' })
 const userRow = (id: string) => edge.db.prepare('SELECT id, disabled_at FROM users WHERE id = ?').bind(id).first()
 const erasureOf = (id: string) => edge.db.prepare('SELECT id FROM erasures WHERE user_id = ?').bind(id).first()
@@ -108,6 +111,17 @@ test('what one alone owns must go to others first; the answer names it and nothi
   await user.client.deleteMe()
   await goneAtOnce(user)
   expect((await heir.client.listOrgMembers({ params: { orgId: org.id } })).items.map(({ userId }) => userId)).toEqual([heir.id])
+})
+
+test('the last admin who can act stays; of two, one may go', async () => {
+  const [user, other] = [await edge.signUp('admin'), await edge.signUp('admin')]
+  await edge.db.prepare('DELETE FROM platform_roles').run()
+  await makeAdmin(user)
+  expect(await slugOf(user.client.deleteMe())).toBe('last-admin')
+  expect(await userRow(user.id)).toEqual({ id: user.id, disabled_at: null })
+  await makeAdmin(other)
+  const both = await Promise.all([user, other].map(({ client }) => slugOf(client.deleteMe())))
+  expect(both.sort()).toEqual(['last-admin', 'ok'])
 })
 
 test('a session that has proven nothing for a while must do so first, for the export too', async () => {

@@ -14,19 +14,8 @@ interface Reference {
 
 /** The record outlives whom it tells of: it keeps their id, which then names nobody. */
 const RECORD = ['audit_entries', 'audit_links', 'audit_checkpoints', 'audit_chains']
-/** What a CHECK of a table lets in, where a made-up value would not do. */
-const CHOICES: Readonly<Record<string, unknown>> = {
-  mode: 'bearer',
-  role: 'viewer',
-  state: 'closed',
-  'org_members.role': 'reader',
-  'org_invitations.role': 'reader',
-  'shell_commands.state': 'done',
-  kind: 'password',
-  locale: 'en',
-  uses_max: 1,
-  keys: '[]',
-}
+/** The first of the values that a CHECK of a table lets into a column, if there is one. */
+const choiceOf = (schema: string, column: string): string | undefined => new RegExp(`\\b${column} IN \\('([^']+)'`).exec(schema)?.[1]
 
 let planted = 0
 
@@ -54,7 +43,7 @@ export function databaseOf(edge: Edge) {
       (await tables()).map(async (table) => {
         const [columns, references] = await Promise.all([columnsOf(table), referencesOf(table)])
         const toUsers = references.filter((r) => r.table === 'users').map(({ from }) => from)
-        const named = columns.map(({ name }) => name).filter((name) => name === 'user_id' || toUsers.includes(name))
+        const named = columns.map(({ name }) => name).filter((name) => name === 'user_id' || name.endsWith('_by') || toUsers.includes(name))
         return [...new Set(named)].map((column) => ({ table, column }))
       }),
     )
@@ -75,13 +64,14 @@ export function databaseOf(edge: Edge) {
     return found
   }
 
-  /** A row about a user, made up where nothing else is asked: it points at what is there. */
+  /** A row about a user, made up where nothing else is asked: it points at what is there, and its texts can be read as JSON. */
   async function plant(table: string, column: string, user: TestUser): Promise<void> {
     const n = ++planted
     const [columns, references] = await Promise.all([columnsOf(table), referencesOf(table)])
+    const [schema] = await rows<{ sql: string }>('SELECT sql FROM sqlite_master WHERE name = ?', table)
     const pointing = async ({ from, table: to }: Reference) => {
       const [first] = await rows<{ id: string }>(
-        `SELECT id FROM ${quoted(to)} WHERE ${to === 'users' ? 'id <> ?1' : '1 OR ?1'} LIMIT 1`,
+        `SELECT id FROM ${quoted(to)} WHERE ${to === 'users' ? 'id <> ?1' : '1 OR ?1'} ORDER BY id DESC LIMIT 1`,
         user.id,
       )
       return [from, first?.id ?? null] as const
@@ -90,7 +80,7 @@ export function databaseOf(edge: Edge) {
     const fillOf = ({ name, type }: Column): unknown => {
       if (name === column) return user.id
       if (name === 'email') return `planted-${n}@example.org`
-      return known[name] ?? CHOICES[`${table}.${name}`] ?? CHOICES[name] ?? (type === 'INTEGER' ? n : `planted-${n}`)
+      return known[name] ?? choiceOf(schema?.sql ?? '', name) ?? (type === 'INTEGER' ? n : `[${n}]`)
     }
     const filled = columns.filter((c) => c.name === column || (c.notnull === 1 && c.dflt_value === null))
     await edge.db

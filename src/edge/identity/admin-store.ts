@@ -97,6 +97,7 @@ export const endBarred = (db: Db, { userId, now, cause }: { readonly userId: Use
 export const eraseAccess = (db: Db, userId: UserId) =>
   [
     db.delete(platformRoles).where(eq(platformRoles.userId, userId)),
+    db.update(platformRoles).set({ grantedBy: 'erased' }).where(eq(platformRoles.grantedBy, userId)),
     db.delete(apiKeys).where(eq(apiKeys.userId, userId)),
     db.delete(notBefores).where(eq(notBefores.userId, userId)),
   ] as const

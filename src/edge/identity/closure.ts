@@ -1,17 +1,18 @@
 import { and, eq, type SQL } from 'drizzle-orm'
-import type { SessionId, UserId } from '../../contract/identity.ts'
+import type { UserId } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
 import { eventAt } from '../platform/mail/message.ts'
 import { mailEventIf } from '../platform/mail/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
-import { sessionEnd } from './session-end.ts'
+import { openKeysOf } from './api-key-store.ts'
+import { everySessionEnd } from './session-end.ts'
 import { endSessionsIf } from './session-store.ts'
 import { userById } from './store.ts'
 import { users } from './tables.ts'
 
 /**
- * The end of an account where the condition holds, as statements for one batch: its sessions end, nobody signs in any more, and its
- * address is told. The first statement answers the sessions; `tell` takes them once the batch is in.
+ * The end of an account where the condition holds, as statements for one batch: its sessions and keys end, nobody signs in any more, and
+ * its address is told. The first two statements answer the keys and the sessions; `tell` takes them once the batch is in.
  *
  * @throws Problem `session-ended` when the account is gone
  */
@@ -20,9 +21,10 @@ export async function closureOf(scope: Scope, { userId, now }: { readonly userId
   const [user] = await userById(db, userId)
   if (!user) throw new Problem('session-ended')
   const mail = { to: user.email, locale: user.locale, kind: 'account-deleted', event: eventAt(now) } as const
-  const [end, notice] = await Promise.all([sessionEnd(scope, { userId, now }), mailEventIf(scope, mail, condition)])
+  const [end, notice] = await Promise.all([everySessionEnd(scope, userId, condition), mailEventIf(scope, mail, condition)])
   return {
     statements: [
+      openKeysOf(db, userId),
       endSessionsIf(db, { userId, now, cause: 'account-deleted' }, condition),
       db
         .update(users)
@@ -31,7 +33,7 @@ export async function closureOf(scope: Scope, { userId, now }: { readonly userId
       end.statement,
       notice.statement,
     ] as const,
-    tell(ended: readonly { readonly id: SessionId }[]) {
+    tell(ended: Parameters<typeof end.tell>[0]) {
       end.tell(ended)
       scope.deliver([notice.id])
     },

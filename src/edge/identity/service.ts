@@ -18,7 +18,7 @@ import { erasePendings } from './pending-store.ts'
 import { erasePlaces, reopenPassword } from './place-store.ts'
 import { drawToken, pageLink, tokenHash } from './proof.ts'
 import { proofsOf } from './proof-store.ts'
-import { roleRowsOf } from './role-store.ts'
+import { isDispensable, roleRowsOf } from './role-store.ts'
 import { everySessionEnd } from './session-end.ts'
 import { type Acting, endedSince, isActing, liveSession, sessionsOf } from './session-store.ts'
 import { eraseUser, userByEmail, userById } from './store.ts'
@@ -56,6 +56,9 @@ export const closureOf = (scope: Scope, of: { readonly userId: UserId; readonly 
 
 /** SQL for whether the session that acts is still alive. */
 export const isActingSql = (acting: Acting): SQL => isActing(acting)
+
+/** SQL for whether the platform has an admin who can act even without this user. */
+export const isDispensableSql = (userId: UserId): SQL => isDispensable(userId)
 
 /** Takes the tokens from a browser that keeps them in cookies. */
 export const forgetCookies = (headers: Headers): void => dropCookies(headers)

@@ -195,6 +195,7 @@ export const platformRoles = sqliteTable(
   {
     userId: text('user_id').$type<UserId>().notNull(),
     role: text('role').$type<PlatformRole>().notNull(),
+    /** A user, `operator` for the one-time command, or `erased`. */
     grantedBy: text('granted_by').notNull(),
     grantedAt: integer('granted_at').notNull(),
   },

@@ -4,7 +4,7 @@ import { toMoment } from '../../contract/id.ts'
 import { Problem } from '../../contract/problem.ts'
 import { auditEntry, auditIfChanged } from '../audit/service.ts'
 import type { Feature } from '../http/feature.ts'
-import { closureOf, isActingSql } from '../identity/service.ts'
+import { closureOf, isActingSql, isDispensableSql } from '../identity/service.ts'
 import { orgsOwnedAlone, ownsAloneSql } from '../orgs/service.ts'
 import { outboxEventIf } from '../platform/outbox/outbox.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
@@ -14,7 +14,7 @@ import { insertErasureIf, isBegun } from './store.ts'
 /**
  * Deletes the account: it is closed, its sessions end and its erasure is begun together or not at all, whatever happens next.
  *
- * @throws Problem `conflict` while the user alone owns an organisation, `session-ended`
+ * @throws Problem `conflict` while the user alone owns an organisation, `last-admin`, `session-ended`
  */
 export async function deleteAccount(scope: Scope, actor: Actor): Promise<void> {
   const { db } = scope
@@ -24,21 +24,22 @@ export async function deleteAccount(scope: Scope, actor: Actor): Promise<void> {
   const row = { id, userId, requestedAt: now, nextAttemptAt: now + LAST_PASS_MS }
   const closure = await closureOf(scope, { userId, now }, isBegun(id))
   const erase = await outboxEventIf(scope, { topic: ERASE, payload: { userId }, condition: isBegun(id) })
-  const [begun, , ended] = await db.batch([
-    insertErasureIf(db, row, sql`${isActingSql({ ...actor, now })} AND NOT ${ownsAloneSql(userId)}`),
+  const [begun, , keys, ended] = await db.batch([
+    insertErasureIf(db, row, sql`${isActingSql({ ...actor, now })} AND NOT ${ownsAloneSql(userId)} AND ${isDispensableSql(userId)}`),
     auditIfChanged(scope, { action: 'account.delete', subject: userId }),
     ...closure.statements,
     erase.statement,
   ])
   if (begun.meta.changes === 0) throw await refusal(scope, actor)
-  closure.tell(ended)
+  closure.tell([...keys, ...ended])
   scope.deliver([erase.id])
 }
 
 async function refusal(scope: Scope, { userId }: Actor): Promise<Problem> {
   const names = await orgsOwnedAlone(scope, userId)
-  if (names.length === 0) return new Problem('session-ended')
-  return new Problem('conflict', { detail: `Transfer or delete first what you alone own: ${names.join(', ')}.` })
+  if (names.length > 0) return new Problem('conflict', { detail: `Transfer or delete first what you alone own: ${names.join(', ')}.` })
+  const [standing] = await scope.db.all<{ readonly isDispensable: number }>(sql`SELECT ${isDispensableSql(userId)} AS isDispensable`)
+  return new Problem(standing?.isDispensable === 0 ? 'last-admin' : 'session-ended')
 }
 
 /** Everything that every feature keeps about the user. */
