@@ -52,14 +52,15 @@ describeWith('sshd', 'a shell whose way is cut', () => {
   test('between the object and the relay loses and doubles no byte of output', async () => {
     const { view, screen, gaps } = await open()
     view.write(flood)
-    for (const mark of [200_000, 700_000, 1_200_000, 1_800_000]) {
+    const attached = () => rig.relay().events('shell-attached').length
+    for (const [cuts, mark] of [200_000, 700_000, 1_200_000, 1_800_000].entries()) {
       await until(() => screen.bytes() > mark)
       rig.network.cut()
+      await until(() => attached() > cuts)
     }
     await screen.until('END\r\n', 30_000)
     expect(sha(between(screen.text()))).toBe(sha(expected))
     expect(gaps).toEqual([])
-    expect(rig.relay().events('shell-attached').length).toBeGreaterThanOrEqual(4)
     await end(view)
   })
 
