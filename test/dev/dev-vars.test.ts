@@ -27,7 +27,7 @@ describe('.dev.vars', () => {
     expect(vars).toEqual(parseEnv(text()))
     expect(Object.keys(vars).filter((key) => !CONFIG_KEYS.includes(key))).toEqual([])
     const config = parseConfig(vars)
-    expect(config).toMatchObject({ isDev: true, publicOrigin: 'http://localhost:8787', relay: { id: 'local' } })
+    expect(config).toMatchObject({ isDev: true, publicOrigin: 'http://localhost:8787', relays: [{ id: 'local' }] })
     expect(config.relays[0]?.dialerKey.kid).toBeTruthy()
   })
 

@@ -127,11 +127,19 @@ describe('every operation', () => {
   const all = Object.values(endpoints) as unknown as Endpoint[]
   const limitsOf = (of: (e: Endpoint) => boolean) => new Set(all.filter(of).map(limitOf))
 
-  test('that only looks is free, health and the session first of all', () =>
-    expect(limitsOf((e) => e.method === 'GET')).toEqual(new Set(['none'])))
+  /** It gathers everything of every feature. */
+  const COSTLY = ['exportMe']
+  /** A mail that one person makes us send to another. */
+  const MAILING = ['inviteOrgMember', 'resendOrgInvitation']
 
-  test('by which a user changes something draws on their own budget', () => {
-    expect(limitsOf((e) => e.method !== 'GET' && e.access === 'user')).toEqual(new Set(['write']))
+  test('that only looks is free, health and the session first of all', () => {
+    expect(limitsOf((e) => e.method === 'GET' && !COSTLY.includes(e.id))).toEqual(new Set(['none']))
+    expect(limitsOf((e) => COSTLY.includes(e.id))).toEqual(new Set(['write']))
+  })
+
+  test('by which a user changes something draws on their own budget, and what mails others on that of mails', () => {
+    expect(limitsOf((e) => e.method !== 'GET' && e.access === 'user' && !MAILING.includes(e.id))).toEqual(new Set(['write']))
+    expect(limitsOf((e) => MAILING.includes(e.id))).toEqual(new Set(['register']))
   })
 
   test('that is open to strangers and does something is limited', () => {
