@@ -9,22 +9,11 @@ import { auditIfChanged } from '../audit/service.ts'
 import { afterKey, toPage } from '../platform/page.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { forgetSession } from './access-token.ts'
-import {
-  barBy,
-  disableUserBy,
-  enableUserBy,
-  endBarred,
-  isBarredAt,
-  isDisabledAt,
-  type Mandate,
-  managedUser,
-  mayAct,
-  usersBy,
-} from './admin-store.ts'
+import { barBy, disableUserBy, enableUserBy, endBarred, isDisabledAt, type Mandate, managedUser, mayAct, usersBy } from './admin-store.ts'
 import { openKeysOf } from './api-key-store.ts'
 import { enrolmentOf } from './factor-store.ts'
 import { grantRoleIf, isDispensable, revokeRoleIf } from './role-store.ts'
-import { everySessionEnd } from './session-end.ts'
+import { sessionEnd } from './session-end.ts'
 import { endSessionsIf, liveSessionsOf } from './session-store.ts'
 import { actingOf, toSession } from './sessions.ts'
 
@@ -89,7 +78,7 @@ export async function disableUser({ scope, actor, userId }: Target): Promise<voi
   const { db } = scope
   const by = mandateOf(scope, actor, 'users.manage')
   const isDone = isDisabledAt(userId, by.now)
-  const end = await everySessionEnd(scope, userId, isDone)
+  const end = await sessionEnd(scope, { userId, now: by.now })
   const [[before], keys, disabled, , ended] = await db.batch([
     managedUser(db, userId, by),
     openKeysOf(db, userId),
@@ -118,7 +107,7 @@ export async function enableUser({ scope, actor, userId }: Target): Promise<void
 export async function endUserSessions({ scope, actor, userId }: Target): Promise<void> {
   const { db } = scope
   const by = mandateOf(scope, actor, 'users.manage')
-  const end = await everySessionEnd(scope, userId, isBarredAt(userId, by.now))
+  const end = await sessionEnd(scope, { userId, now: by.now })
   const [[before], , , sessions, keys] = await db.batch([
     managedUser(db, userId, by),
     barBy(db, userId, by),
