@@ -9,9 +9,9 @@ import {
   NOTIFICATIONS_MAX,
   type NotificationId,
 } from '../../src/contract/inbox.ts'
-import { refusalOf, upgradeFor } from '../../src/edge/inbox/admission.ts'
 import { LISTENERS_MAX } from '../../src/edge/inbox/listeners.ts'
 import { SOCKETS_PER_USER_MAX } from '../../src/edge/inbox/registry.ts'
+import { refusalOf, upgradeFor } from '../../src/edge/platform/admission.ts'
 import { newId } from '../../src/edge/platform/id.ts'
 import { enter, newRoom, seatOf, userId } from './rooms-peer.ts'
 

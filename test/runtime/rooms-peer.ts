@@ -3,7 +3,8 @@ import { WebsocketProvider } from 'y-websocket'
 import * as Y from 'yjs'
 import type { SessionId, UserId } from '../../src/contract/identity.ts'
 import type { RoomId, RoomRole } from '../../src/contract/rooms.ts'
-import { type Admission, refusalOf, upgradeFor } from '../../src/edge/rooms/seat.ts'
+import { refusalOf, upgradeFor } from '../../src/edge/platform/admission.ts'
+import type { Admission } from '../../src/edge/rooms/seat.ts'
 
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 

@@ -2,7 +2,8 @@ import type { SessionId, UserId } from '../../src/contract/identity.ts'
 import type { OrgId } from '../../src/contract/orgs.ts'
 import type { ShellId } from '../../src/contract/shell.ts'
 import { decodeViewChunk, ShellFrame, type ViewerFrame } from '../../src/contract/viewer.ts'
-import { type Admission, refusalOf, upgradeFor } from '../../src/edge/shell/admission.ts'
+import { refusalOf, upgradeFor } from '../../src/edge/platform/admission.ts'
+import type { ViewerAdmission } from '../../src/edge/shell/admission.ts'
 import type { ShellRecord } from '../../src/edge/shell/record.ts'
 
 export const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
@@ -31,7 +32,7 @@ export const recordOf = (change: Partial<ShellRecord>): ShellRecord => ({
 })
 
 /** A viewer as the Worker would admit it. */
-export const admissionOf = (change: Partial<Admission> = {}): Admission => ({
+export const admissionOf = (change: Partial<ViewerAdmission> = {}): ViewerAdmission => ({
   userId: OPENER,
   sessionId: 'ses_opener' as SessionId,
   role: 'owner',
@@ -42,7 +43,7 @@ export const admissionOf = (change: Partial<Admission> = {}): Admission => ({
 })
 
 /** A viewer's end of a socket of the object. */
-export async function viewerOf(shell: { fetch(request: Request): Promise<Response> }, change: Partial<Admission> = {}) {
+export async function viewerOf(shell: { fetch(request: Request): Promise<Response> }, change: Partial<ViewerAdmission> = {}) {
   const response = await shell.fetch(upgradeFor(admissionOf(change), TRACEPARENT))
   const socket = response.webSocket
   if (!socket) return { refused: refusalOf(response) } as const

@@ -3,13 +3,9 @@ import { RoomId } from '../../contract/rooms.ts'
 import type { Env } from '../env.ts'
 import { accessTokenOf } from '../http/session.ts'
 import { authenticate } from '../identity/service.ts'
-import { readConfig } from '../platform/config.ts'
-import { openDb } from '../platform/db.ts'
-import { newId } from '../platform/id.ts'
-import { logFor } from '../platform/log.ts'
+import { objectScope } from '../platform/object-scope.ts'
 import type { Scope } from '../platform/scope.ts'
 import { checkTicket } from '../platform/ticket.ts'
-import { traceFrom } from '../platform/trace.ts'
 import type { Admission, Seat } from './seat.ts'
 import { seatAtDoor } from './seat-store.ts'
 
@@ -18,24 +14,6 @@ const TRIES_MAX = 3
 
 /** A ticket begins with the number of a secret; an access token with its header. */
 const TICKET = /^\d+\./
-
-/** What an object's own checks need. */
-export function scopeOf(env: Env, waitUntil: Scope['waitUntil']): Scope {
-  const trace = traceFrom(undefined)
-  return {
-    env,
-    config: readConfig(env),
-    db: openDb(env.DB, undefined).db,
-    actor: undefined,
-    now: Date.now,
-    newId: (prefix) => newId(prefix, Date.now()),
-    trace,
-    log: logFor(trace),
-    waitUntil,
-    // Checking causes no events.
-    deliver: () => undefined,
-  }
-}
 
 async function callerOf(scope: Scope, roomId: RoomId, token: string) {
   if (!TICKET.test(token)) {
@@ -57,7 +35,7 @@ export async function admitLate(
 ): Promise<Seat> {
   // What no header can carry is no token; the platform would throw at it.
   if (!/^[\w.-]+$/.test(by.token)) throw new Problem('unauthenticated')
-  const scope = scopeOf(env, by.waitUntil)
+  const scope = objectScope(by, env, null)
   const roomId = RoomId.parse(by.roomId)
   const { actor, ticket } = await callerOf(scope, roomId, by.token)
   if (actor.expiresAt <= scope.now()) throw new Problem('unauthenticated')

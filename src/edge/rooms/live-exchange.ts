@@ -11,12 +11,13 @@ import {
 } from '../../contract/room-live.ts'
 import { PRESENCE_BYTES_MAX } from '../../contract/rooms.ts'
 import { describeError } from '../platform/log.ts'
+import { objectScope } from '../platform/object-scope.ts'
 import { forgive, isObstinate, type Leases, take, takeFromUser } from './budgets.ts'
 import { appear, arrive, type Crowd, openCrowd, wholePresence } from './crowd.ts'
 import type { Door } from './door.ts'
 import { expel, greetingOf, receive } from './exchange.ts'
 import type { Place } from './hub.ts'
-import { admitLate, scopeOf } from './late.ts'
+import { admitLate } from './late.ts'
 import { send } from './live.ts'
 import { eventsAfter, firstServedSeq, markRead, readMarkers } from './messages.ts'
 import { isBehind, noteRead, tell } from './outlet.ts'
@@ -144,7 +145,7 @@ function obey(p: Parlour, said: Said<LiveClientFrame['type']>): void {
       return changeStreams(p, said, (streams) => streams.filter((stream) => stream !== frame.stream))
     case 'publish':
       take(socket, 'publish')
-      takeFromUser(p.leases, () => scopeOf(p.talk.env, (work) => p.talk.ctx.waitUntil(work)), place.userId)
+      takeFromUser(p.leases, () => objectScope(p.talk.ctx, p.talk.env, null), place.userId)
       return publish(p.talk, socket, frame)
     case 'read':
       return read(p, { socket, place, frame })

@@ -3,6 +3,7 @@ import type { UserId } from '../../contract/identity.ts'
 import type { DocumentFormat, DocumentPatch } from '../../contract/room-document.ts'
 import { LIVE_PING, LIVE_PONG } from '../../contract/room-live.ts'
 import type { Env } from '../env.ts'
+import { admissionOf, declined } from '../platform/admission.ts'
 import type { SessionIds } from '../platform/live-sockets.ts'
 import { logFor } from '../platform/log.ts'
 import { seal } from '../platform/rpc.ts'
@@ -18,7 +19,7 @@ import { type LiveRoom, openLive, send } from './live.ts'
 import { greet, hear, openParlour, type Parlour } from './live-exchange.ts'
 import { expiryCheckAt, JOIN_FLIGHT_MS, RENEWAL_AHEAD_MS } from './policy.ts'
 import type { AuthorOrder, MessagesOrder, RoomRpc, SeatState } from './rpc.ts'
-import { admissionOf, declined, isNobody, isUnannounced, NEW_LIVE_PLACE, type Seat } from './seat.ts'
+import { type Admission, isNobody, isUnannounced, NEW_LIVE_PLACE, type Seat } from './seat.ts'
 import { endTalkWindow } from './talk.ts'
 import { eraseAuthor, exportAuthor, nextLookAt, publishFor, readMessages, retain, retention } from './talk-service.ts'
 import { endWindow } from './window.ts'
@@ -44,7 +45,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
   /** Takes an upgrade that the Worker has admitted. */
   override async fetch(request: Request): Promise<Response> {
     if (isUnannounced(request)) return this.#wait(request)
-    const { ticket, subprotocol, framing, isIncognito, ...seat } = admissionOf(request)
+    const { ticket, subprotocol, framing, isIncognito, ...seat } = admissionOf<Admission>(request)
     const trace = traceFrom(request.headers.get('traceparent'))
     const log = logFor(trace, { roomId: this.#room.roomId, userId: seat.userId })
     await this.#watchExpiry(seat.expiresAt)

@@ -2,9 +2,10 @@ import { PROBLEMS, Problem, type ProblemSlug } from '../../contract/problem.ts'
 import type { ShellId } from '../../contract/shell.ts'
 import type { Upgrade } from '../http/implement.ts'
 import { callerOf } from '../http/upgrade.ts'
+import { refusalOf, upgradeFor } from '../platform/admission.ts'
 import { openDb } from '../platform/db.ts'
 import { traceparentOf } from '../platform/trace.ts'
-import { refusalOf, upgradeFor } from './admission.ts'
+import type { ViewerAdmission } from './admission.ts'
 import { shellAtDoor } from './store.ts'
 
 /**
@@ -22,7 +23,14 @@ export async function viewShell(upgrade: Pick<Upgrade<never>, 'scope' | 'request
   if (!row?.role) throw new Problem('not-found')
   if (!row.isSessionLive) throw new Problem('session-ended')
   const { userId, sessionId, expiresAt } = actor
-  const admission = { userId, sessionId, role: row.role, expiresAt, ticket: ticket ?? null, subprotocol: subprotocol ?? null }
+  const admission: ViewerAdmission = {
+    userId,
+    sessionId,
+    role: row.role,
+    expiresAt,
+    ticket: ticket ?? null,
+    subprotocol: subprotocol ?? null,
+  }
   const response = await scope.env.SHELLS.getByName(shellId).fetch(upgradeFor(admission, traceparentOf(scope.trace)))
   const slug = refusalOf(response)
   if (slug !== null) throw new Problem(slug in PROBLEMS ? (slug as ProblemSlug) : 'internal')

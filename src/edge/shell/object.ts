@@ -5,12 +5,13 @@ import type { OrgRole } from '../../contract/orgs.ts'
 import type { ExecResult, ShellState } from '../../contract/shell.ts'
 import { VIEW_PING, VIEW_PONG } from '../../contract/viewer.ts'
 import type { Env } from '../env.ts'
+import { admissionOf, declined } from '../platform/admission.ts'
 import type { SessionIds } from '../platform/live-sockets.ts'
 import { logFor } from '../platform/log.ts'
 import { objectScope } from '../platform/object-scope.ts'
 import { type Sealed, seal } from '../platform/rpc.ts'
 import { newSocketTag, type Ties, tiesOf } from '../platform/ties.ts'
-import { admissionOf, declined } from './admission.ts'
+import type { ViewerAdmission } from './admission.ts'
 import { endLive } from './closing.ts'
 import { reportState } from './ending.ts'
 import { applyRole, expel, expelSessions, receive, viewerGone } from './exchange.ts'
@@ -89,7 +90,7 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
   /** Takes an upgrade that the Worker has admitted. */
   override async fetch(request: Request): Promise<Response> {
     const live = this.#live
-    const { ticket, subprotocol, ...person } = admissionOf(request)
+    const { ticket, subprotocol, ...person } = admissionOf<ViewerAdmission>(request)
     if (!live) return declined('not-found')
     const sockets = live.hub.sockets()
     const own = sockets.filter((socket) => live.hub.viewerOf(socket).userId === person.userId)

@@ -12,6 +12,9 @@ export const CHECK_MS = 60_000
 /** Ends a shell whose opener may not act on hosts any more. */
 export const OPENER_LEFT: EndOrder = { reason: 'Its opener may not use this host any more.', actorId: null }
 
+/** A session is its user's: the same id under another name is another one, and dead. */
+const nameOf = ({ userId, sessionId }: Watcher): string => `${userId} ${sessionId}`
+
 /**
  * Looks up everybody who watches, and the opener: sockets of ended sessions and of strangers close. Answers whether the shell may go on.
  * When D1 is out nothing changes: tokens run out within minutes in any case.
@@ -24,8 +27,8 @@ export async function checkStanding(live: LiveShell): Promise<boolean> {
   try {
     const rows = await standingOf(openDb(live.env.DB, undefined).db, { orgId: record.orgId, now: Date.now() }, asked)
     for (const { userId, role } of rows) applyRole(live, userId, role)
-    const dead = new Set(rows.filter((row) => !row.isSessionLive).map((row) => row.sessionId))
-    for (const socket of hub.sockets()) if (dead.has(hub.viewerOf(socket).sessionId)) expel(live, socket, 'session-ended')
+    const dead = new Set(rows.filter((row) => !row.isSessionLive).map(nameOf))
+    for (const socket of hub.sockets()) if (dead.has(nameOf(hub.viewerOf(socket)))) expel(live, socket, 'session-ended')
     const opener = rows.find((row) => row.userId === record.userId)
     return isOver(live) || opener === undefined || mayOperate(opener.role)
   } catch (error) {

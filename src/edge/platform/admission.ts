@@ -1,6 +1,6 @@
-import type { Actor } from '../platform/scope.ts'
+import type { Actor } from './scope.ts'
 
-/** A device on its way to its user's inbox. */
+/** Somebody on their way to an object that holds sockets. */
 export interface Admission extends Pick<Actor, 'userId' | 'sessionId' | 'expiresAt'> {
   /** Set when a ticket opened the door: the object lets it through once. */
   readonly ticket: { readonly jti: string; readonly expiresAt: number } | null
@@ -11,15 +11,15 @@ export interface Admission extends Pick<Actor, 'userId' | 'sessionId' | 'expires
 const ADMISSION_HEADER = 'parvis-admission'
 const REFUSAL_HEADER = 'parvis-refusal'
 
-/** The upgrade as the object sees it: made afresh, so nothing a client sent comes along. */
+/** The upgrade as the object sees it: made afresh, so nothing a client sent comes along, neither a header that names a role nor an offer to compress. */
 export const upgradeFor = (admission: Admission, traceparent: string): Request =>
-  new Request('https://inbox/', { headers: { upgrade: 'websocket', traceparent, [ADMISSION_HEADER]: JSON.stringify(admission) } })
+  new Request('https://object/', { headers: { upgrade: 'websocket', traceparent, [ADMISSION_HEADER]: JSON.stringify(admission) } })
 
 /** The admission of an upgrade. Only the Worker can reach an object, so what it says is true. */
-export function admissionOf(request: Request): Admission {
+export function admissionOf<A extends Admission>(request: Request): A {
   const header = request.headers.get(ADMISSION_HEADER)
   if (header === null) throw new Error('an upgrade without admission')
-  return JSON.parse(header) as Admission
+  return JSON.parse(header) as A
 }
 
 /** How an object declines an upgrade. */
