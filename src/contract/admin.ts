@@ -96,7 +96,7 @@ export const adminEndpoints = {
     tag: 'admin',
     access: 'user',
     permission: 'users.manage',
-    summary: 'Shut a user out: their sessions end for good, their API keys rest until they are enabled again.',
+    summary: 'Shut a user out: their sessions and API keys end for good.',
     params: UserParams,
     success: 204,
     response: z.undefined(),

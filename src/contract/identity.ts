@@ -332,6 +332,7 @@ export const identityEndpoints = {
     path: '/v1/me',
     tag: 'identity',
     access: 'user',
+    scope: 'account:read',
     summary: 'The signed-in user.',
     success: 200,
     response: Me,

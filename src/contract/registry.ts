@@ -1,5 +1,6 @@
 import { accountEndpoints } from './account.ts'
 import { adminEndpoints } from './admin.ts'
+import { apiKeyEndpoints } from './api-keys.ts'
 import { auditEndpoints } from './audit.ts'
 import { emailEndpoints } from './email.ts'
 import { factorEndpoints } from './factors.ts'
@@ -32,6 +33,7 @@ export const endpoints = {
   ...emailEndpoints,
   ...factorEndpoints,
   ...passkeyEndpoints,
+  ...apiKeyEndpoints,
   ...adminEndpoints,
   ...orgEndpoints,
   ...invitationEndpoints,

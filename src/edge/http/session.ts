@@ -13,10 +13,10 @@ export const ACCESS_COOKIE = '__Host-parvis-access'
 export const REFRESH_COOKIE = '__Host-parvis-refresh'
 
 const SAFE_METHODS = ['GET', 'HEAD']
-/**
- * An API key, or three base64url segments: jose accepts other spellings of a valid token, and a token remembered by text must have one.
- */
-const BEARER = /^Bearer ([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|pvk_[a-z0-9]+)$/i
+/** Three base64url segments: jose accepts other spellings of a valid token, and a token remembered by text must have one. */
+const JWT = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/
+/** An access token, or an API key, which no cookie carries. */
+const BEARER = /^Bearer ([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+|pvk_[0-9a-z]+)$/i
 
 /** Whether the browser vouches that this request comes from a page we trust (OWASP: Fetch Metadata, then Origin). */
 export function isTrustedOrigin(headers: Headers, config: Config): boolean {
@@ -40,7 +40,7 @@ export function accessTokenOf(request: Request, config: Config): string {
     return token
   }
   const cookie = readCookie(request.headers, ACCESS_COOKIE)
-  if (!cookie || !BEARER.test(`Bearer ${cookie}`)) throw new Problem('unauthenticated')
+  if (!cookie || !JWT.test(cookie)) throw new Problem('unauthenticated')
   if (!SAFE_METHODS.includes(request.method) && !isTrustedOrigin(request.headers, config)) throw new Problem('origin-untrusted')
   return cookie
 }

@@ -1,5 +1,6 @@
 import { jwtVerify, SignJWT } from 'jose'
 import * as z from 'zod'
+import { API_KEY_USE_SECONDS, type ApiKeyId } from '../../contract/api-keys.ts'
 import type { Demands } from '../../contract/endpoint.ts'
 import { SessionId, UserId } from '../../contract/identity.ts'
 import { SigningAlg } from '../../contract/keys.ts'
@@ -8,7 +9,10 @@ import { Problem } from '../../contract/problem.ts'
 import { REVOCATION_SECONDS_MAX } from '../../contract/sessions.ts'
 import { fromBase64Url } from '../platform/base64.ts'
 import { openDb } from '../platform/db.ts'
+import { describeError } from '../platform/log.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
+import { apiKeyHash, isApiKey } from './api-key.ts'
+import { liveKey, noteKeyUse } from './api-key-store.ts'
 import { jitteredTtlSeconds } from './policy.ts'
 import { liveSession } from './session-store.ts'
 import { signingKey, verifyingKey } from './signing-keys.ts'
@@ -133,28 +137,56 @@ async function recognise(scope: Scope, token: string): Promise<Actor> {
     throw new Problem('unauthenticated')
   }
   if (known && now - known.checkedAt < REMEMBER_MS) return known.actor
-  return ask(scope, token, { db: scope.db, known })
+  return ask(scope, token, { open: () => scope.db, known })
 }
 
 /** At the primary, and not at a replica that a bookmark of the caller's choice would do for. */
 const recogniseAnew = (scope: Scope, token: string): Promise<Actor> =>
-  ask(scope, token, { db: openDb(scope.env.DB, undefined).db, known: undefined })
+  ask(scope, token, { open: () => openDb(scope.env.DB, undefined).db, known: undefined })
+
+/** Storage, opened only for a token that may be ours. */
+type Open = () => Scope['db']
 
 async function ask(
   scope: Scope,
   token: string,
-  { db, known }: { readonly db: Scope['db']; readonly known: Remembered | undefined },
+  { open, known }: { readonly open: Open; readonly known: Remembered | undefined },
 ): Promise<Actor> {
-  const now = scope.now()
-  const bearer = known?.actor ?? (await verify(scope, token))
-  const [live] = await liveSession(db, bearer.sessionId, now)
-  if (!live) {
-    forgetSession(bearer.sessionId)
-    throw new Problem('session-ended')
-  }
-  const actor = { ...bearer, roles: live.roles }
-  remember(token, { actor, checkedAt: now })
+  const actor = isApiKey(token)
+    ? await holderOfKey(scope, open, token)
+    : await holderOfToken(scope, open, known?.actor ?? (await verify(scope, token)))
+  remember(token, { actor, checkedAt: scope.now() })
   return actor
+}
+
+async function holderOfToken(scope: Scope, open: Open, bearer: Bearer | Actor): Promise<Actor> {
+  const [live] = await liveSession(open(), bearer.sessionId, scope.now())
+  if (live) return { ...bearer, roles: live.roles }
+  forgetSession(bearer.sessionId)
+  throw new Problem('session-ended')
+}
+
+/** No role goes along with a key, so none makes an admin of a program. */
+async function holderOfKey(scope: Scope, open: Open, token: string): Promise<Actor> {
+  const tokenHash = await apiKeyHash(token)
+  if (tokenHash === undefined) throw new Problem('unauthenticated')
+  const now = scope.now()
+  const [key] = await liveKey(open(), tokenHash, now)
+  if (!key) {
+    remembered.delete(token)
+    throw new Problem('unauthenticated')
+  }
+  if (key.lastUsedAt === null || key.lastUsedAt < now - API_KEY_USE_SECONDS * 1000) noteUse(scope, key.id)
+  return { userId: key.userId, sessionId: key.id, expiresAt: key.expiresAt, roles: [], scopes: key.scopes }
+}
+
+/** Nobody waits for the note, and a call does not fail for want of it. */
+function noteUse(scope: Scope, id: ApiKeyId): void {
+  const noted = noteKeyUse(scope.db, id, scope.now()).then(
+    () => undefined,
+    (error: unknown) => scope.log('api-key.unnoted', describeError(error)),
+  )
+  scope.waitUntil(noted)
 }
 
 /** Makes this isolate ask again about a session or key that has just ended here. */

@@ -76,7 +76,7 @@ export const barBy = (db: Db, userId: UserId | '', by: Mandate) =>
     .onConflictDoUpdate({ target: notBefores.userId, set: { at: sql`max(${notBefores.at}, excluded.at)` } })
 
 /** Whether all that the user began until this very moment is over. */
-export const isBarredAt = (userId: UserId, at: number): SQL =>
+const isBarredAt = (userId: UserId, at: number): SQL =>
   sql`EXISTS (SELECT 1 FROM not_befores AS rule WHERE rule.user_id = ${userId} AND rule.at = ${at})`
 
 /** Writes into the rows of a user what a rule of this very moment says. */

@@ -10,7 +10,7 @@ import { afterKey, toPage } from '../platform/page.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { forgetSession } from './access-token.ts'
 import { barBy, disableUserBy, enableUserBy, endBarred, isDisabledAt, type Mandate, managedUser, mayAct, usersBy } from './admin-store.ts'
-import { openKeysOf } from './api-key-store.ts'
+import { endKeysIf } from './api-key-store.ts'
 import { enrolmentOf } from './factor-store.ts'
 import { grantRoleIf, isDispensable, revokeRoleIf } from './role-store.ts'
 import { sessionEnd } from './session-end.ts'
@@ -79,13 +79,13 @@ export async function disableUser({ scope, actor, userId }: Target): Promise<voi
   const by = mandateOf(scope, actor, 'users.manage')
   const isDone = isDisabledAt(userId, by.now)
   const end = await sessionEnd(scope, { userId, now: by.now })
-  const [[before], keys, disabled, , ended] = await db.batch([
+  const [[before], disabled, , ended, , keys] = await db.batch([
     managedUser(db, userId, by),
-    openKeysOf(db, userId),
     disableUserBy(db, userId, by),
     auditIfChanged(scope, { action: 'user.disable', subject: userId }),
     endSessionsIf(db, { userId, now: by.now, cause: 'disabled' }, isDone),
     auditIfChanged(scope, { action: 'session.end-all', subject: userId, cause: 'disabled' }),
+    endKeysIf(db, { userId, now: by.now }, isDone),
     end.statement,
   ])
   if (disabled.meta.changes === 0) return demandChangeable(before, before?.disabledAt === null)

@@ -4,8 +4,8 @@ import { Problem } from '../../contract/problem.ts'
 import { eventAt } from '../platform/mail/message.ts'
 import { mailEventIf } from '../platform/mail/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
-import { openKeysOf } from './api-key-store.ts'
-import { everySessionEnd } from './session-end.ts'
+import { endKeysIf } from './api-key-store.ts'
+import { sessionEnd } from './session-end.ts'
 import { endSessionsIf } from './session-store.ts'
 import { userById } from './store.ts'
 import { users } from './tables.ts'
@@ -21,10 +21,10 @@ export async function closureOf(scope: Scope, { userId, now }: { readonly userId
   const [user] = await userById(db, userId)
   if (!user) throw new Problem('session-ended')
   const mail = { to: user.email, locale: user.locale, kind: 'account-deleted', event: eventAt(now) } as const
-  const [end, notice] = await Promise.all([everySessionEnd(scope, userId, condition), mailEventIf(scope, mail, condition)])
+  const [end, notice] = await Promise.all([sessionEnd(scope, { userId, now }), mailEventIf(scope, mail, condition)])
   return {
     statements: [
-      openKeysOf(db, userId),
+      endKeysIf(db, { userId, now }, condition),
       endSessionsIf(db, { userId, now, cause: 'account-deleted' }, condition),
       db
         .update(users)

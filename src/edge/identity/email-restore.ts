@@ -4,6 +4,7 @@ import { auditIfChanged } from '../audit/service.ts'
 import { eventAt } from '../platform/mail/message.ts'
 import { mailEventIf } from '../platform/mail/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
+import { endKeysIf } from './api-key-store.ts'
 import { changeBehind, claimWayBack, closeLaterWaysBackIf, hasRestored, restoreEmailIf } from './email-store.ts'
 import { deleteFactorsSinceIf } from './factor-store.ts'
 import { hashPassword } from './password.ts'
@@ -47,6 +48,7 @@ export async function restoreEmail(scope: Scope, { token }: RestoreEmail): Promi
     ...deleteOpenProofsIf(db, user.id, isDone),
     ...deleteFactorsSinceIf(db, user.id, { since: change.changedAt ?? now, condition: isDone }),
     deleteTrustsIf(db, user.id, isDone),
+    endKeysIf(db, { userId: user.id, now, since: change.changedAt ?? now }, isDone),
     closeLaterWaysBackIf(db, { id: change.id, userId: user.id, changedAt: change.changedAt ?? now }, isDone),
     ...notices.map(({ statement }) => statement),
     end.statement,

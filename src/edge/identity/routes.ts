@@ -10,6 +10,7 @@ import { type EdgeApp, implement } from '../http/implement.ts'
 import { isLoginOriginAllowed } from '../http/session.ts'
 import { placeOf } from '../platform/limiter/place.ts'
 import { mountAdmin } from './admin-routes.ts'
+import { mountApiKeys } from './api-key-routes.ts'
 import { answerIntoCookies, dropCookies, intoCookies, presentedRefresh, withTrust } from './cookies.ts'
 import { deviceOf } from './device.ts'
 import { changeEmail, confirmEmailChange } from './email-change.ts'
@@ -58,6 +59,7 @@ export function mountIdentity(app: EdgeApp): void {
   mountEmail(app)
   mountFactors(app)
   mountAdmin(app)
+  mountApiKeys(app)
 }
 
 function mountSessions(app: EdgeApp): void {

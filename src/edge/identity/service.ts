@@ -20,7 +20,7 @@ import { drawToken, pageLink, tokenHash } from './proof.ts'
 import { proofsOf } from './proof-store.ts'
 import { isDispensable, roleRowsOf } from './role-store.ts'
 import { everySessionEnd } from './session-end.ts'
-import { type Acting, endedSince, isActing, liveSession, sessionsOf } from './session-store.ts'
+import { type Acting, endedSince, isAccessLive, isActing, liveSession, sessionsOf } from './session-store.ts'
 import { eraseUser, userByEmail, userById } from './store.ts'
 import { deleteTrustsIf, trustsOf } from './trust-store.ts'
 
@@ -59,6 +59,9 @@ export const isActingSql = (acting: Acting): SQL => isActing(acting)
 
 /** SQL for whether the platform has an admin who can act even without this user. */
 export const isDispensableSql = (userId: UserId): SQL => isDispensable(userId)
+
+/** SQL for whether a session or an API key of a user may still act. */
+export const isAccessLiveSql = (of: Parameters<typeof isAccessLive>[0]): SQL => isAccessLive(of)
 
 /** Takes the tokens from a browser that keeps them in cookies. */
 export const forgetCookies = (headers: Headers): void => dropCookies(headers)

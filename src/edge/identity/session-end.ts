@@ -14,18 +14,15 @@ export interface SessionEnd {
   readonly tell: (ended: readonly { readonly id: Actor['sessionId'] }[]) => void
 }
 
-/** For every verb that ends sessions of a user at `now`, however many its statements find: their sockets close with them. */
+/** For every verb that ends sessions or API keys of a user at `now`, however many its statements find: their sockets close with them. */
 export function sessionEnd(scope: Scope, { userId, now }: { readonly userId: UserId; readonly now: number }): Promise<SessionEnd> {
-  const hasEnded = sql`EXISTS (SELECT 1 FROM sessions WHERE user_id = ${userId} AND ended_at = ${now})`
+  const hasEnded = sql`(EXISTS (SELECT 1 FROM sessions WHERE user_id = ${userId} AND ended_at = ${now})
+    OR EXISTS (SELECT 1 FROM api_keys WHERE user_id = ${userId} AND ended_at = ${now}))`
   return endOf(scope, { userId, since: now }, hasEnded)
 }
 
-/**
- * For the erasure of a user, since no row will tell which sessions there were; and, where the condition holds, for whatever else ends all
- * that acts for them: sessions and keys.
- */
-export const everySessionEnd = (scope: Scope, userId: UserId, condition: SQL = sql`1`): Promise<SessionEnd> =>
-  endOf(scope, { userId, isAll: true }, condition)
+/** For the erasure of a user: no row will tell which sessions there were, and none will ever be again. */
+export const everySessionEnd = (scope: Scope, userId: UserId): Promise<SessionEnd> => endOf(scope, { userId, isAll: true }, sql`1`)
 
 async function endOf(scope: Scope, payload: SessionsEnded, condition: SQL): Promise<SessionEnd> {
   const event = await outboxEventIf(scope, { topic: SESSION_ENDED, payload, condition })

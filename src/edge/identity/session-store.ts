@@ -1,4 +1,4 @@
-import { and, desc, eq, gt, gte, isNull, lt, ne, not, or, type SQL, sql } from 'drizzle-orm'
+import { and, desc, eq, gt, isNull, lt, ne, not, or, type SQL, sql } from 'drizzle-orm'
 import type { SessionId, TokenMode, UserId } from '../../contract/identity.ts'
 import type { Db } from '../platform/db.ts'
 import type { Actor } from '../platform/scope.ts'
@@ -183,9 +183,17 @@ export const endSessionsIf = (
 
 /** The user's sessions that have ended since a moment. */
 export const endedSince = (db: Db, userId: UserId, since: number) =>
-  db
-    .select({ id: sessions.id })
-    .from(sessions)
-    .where(and(eq(sessions.userId, userId), gte(sessions.endedAt, since)))
+  db.all<{ readonly id: string }>(
+    sql`SELECT id FROM sessions WHERE user_id = ${userId} AND ended_at >= ${since}
+      UNION ALL SELECT id FROM api_keys WHERE user_id = ${userId} AND ended_at >= ${since}`,
+  )
 
 export const sessionsOf = (db: Db, userId: UserId) => db.select().from(sessions).where(eq(sessions.userId, userId))
+
+/** Whether what sockets and tickets are tied to may still act, a session or an API key; ids may come from other columns. */
+export const isAccessLive = (of: { readonly id: string | SQL; readonly userId: string | SQL; readonly now: number }): SQL =>
+  sql`(EXISTS (SELECT 1 FROM users AS holder WHERE holder.id = ${of.userId} AND holder.disabled_at IS NULL) AND (
+    EXISTS (SELECT 1 FROM sessions AS held WHERE held.id = ${of.id} AND held.user_id = ${of.userId} AND held.ended_at IS NULL
+      AND min(held.expires_at, held.idle_expires_at) > ${of.now} AND NOT ${isBarred(sql`held.user_id`, sql`held.created_at`)})
+    OR EXISTS (SELECT 1 FROM api_keys AS held WHERE held.id = ${of.id} AND held.user_id = ${of.userId} AND held.ended_at IS NULL
+      AND held.expires_at > ${of.now} AND NOT ${isBarred(sql`held.user_id`, sql`held.created_at`)})))`

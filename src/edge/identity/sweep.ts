@@ -1,4 +1,5 @@
 import type { Scope } from '../platform/scope.ts'
+import { deleteKeys } from './api-key-store.ts'
 import { deleteStaleTotpFactors } from './factor-store.ts'
 import { deleteStaleChallenges } from './passkey-store.ts'
 import { deleteStalePendings } from './pending-store.ts'
@@ -14,7 +15,7 @@ const KEEP_SESSIONS_MS = 90 * DAY_MS
 
 /**
  * Forgets what is over: registrations, mailed proofs, sign-ins and enrolments that expired a day ago, challenges and trusts, and sessions
- * that ended and places that were last signed in from a season ago.
+ * and keys that ended and places that were last signed in from a season ago.
  */
 export async function sweepIdentity(scope: Scope): Promise<number> {
   const now = scope.now()
@@ -27,6 +28,7 @@ export async function sweepIdentity(scope: Scope): Promise<number> {
     deleteStaleTotpFactors(scope.db, now - DAY_MS),
     deleteStaleChallenges(scope.db, now),
     deleteStaleTrusts(scope.db, now),
+    deleteKeys(scope.db, now - KEEP_SESSIONS_MS),
   ])
   return forgotten.reduce((sum, { meta }) => sum + meta.changes, 0)
 }

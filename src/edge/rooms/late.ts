@@ -19,7 +19,9 @@ async function callerOf(scope: Scope, roomId: RoomId, token: string) {
   if (!TICKET.test(token)) {
     const headers = { authorization: `Bearer ${token}` }
     return {
-      actor: await authenticate(scope, accessTokenOf(new Request(scope.config.publicOrigin, { headers }), scope.config)),
+      actor: await authenticate(scope, accessTokenOf(new Request(scope.config.publicOrigin, { headers }), scope.config), {
+        scope: 'rooms:write',
+      }),
       ticket: null,
     }
   }
@@ -27,7 +29,7 @@ async function callerOf(scope: Scope, roomId: RoomId, token: string) {
   return { actor, ticket: { jti, expiresAt } }
 }
 
-/** Finds the seat for a token, or a ticket, that came in a frame. @throws Problem `unauthenticated`, `session-ended`, `ticket-invalid`, `not-found` or `limit-reached` */
+/** Finds the seat for a token, or a ticket, that came in a frame. @throws Problem `unauthenticated`, `session-ended`, `scope-missing`, `ticket-invalid`, `not-found` or `limit-reached` */
 export async function admitLate(
   env: Env,
   by: { readonly roomId: string; readonly token: string; readonly waitUntil: Scope['waitUntil'] },

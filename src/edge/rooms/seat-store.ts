@@ -2,6 +2,7 @@ import { and, asc, eq, gt, type SQL, sql } from 'drizzle-orm'
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgId } from '../../contract/orgs.ts'
 import { ROOM_MEMBERS_MAX, ROOMS_PER_OWNER_MAX, type RoomId, type RoomRole } from '../../contract/rooms.ts'
+import { isAccessLiveSql } from '../identity/service.ts'
 import { orgRoleSql } from '../orgs/service.ts'
 import type { Db } from '../platform/db.ts'
 import type { SeatState } from './rpc.ts'
@@ -88,8 +89,7 @@ export const seatAtDoor = (db: Db, roomId: RoomId, caller: { readonly userId: Us
     .select({
       version: rooms.seatsVersion,
       role: liveRoleOf(caller.userId),
-      isSessionLive: sql<number>`EXISTS (SELECT 1 FROM sessions WHERE sessions.id = ${caller.sessionId} AND sessions.user_id = ${caller.userId}
-        AND sessions.ended_at IS NULL AND min(sessions.expires_at, sessions.idle_expires_at) > ${caller.now})`,
+      isSessionLive: sql<number>`${isAccessLiveSql({ ...caller, id: caller.sessionId })}`,
     })
     .from(rooms)
     .where(eq(rooms.id, roomId))

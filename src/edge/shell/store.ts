@@ -3,6 +3,7 @@ import type { HostId } from '../../contract/hosts.ts'
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgId, OrgRole } from '../../contract/orgs.ts'
 import { SHELLS_PER_USER_MAX, type ShellId, type ShellState } from '../../contract/shell.ts'
+import { isAccessLiveSql } from '../identity/service.ts'
 import { orgRoleSql } from '../orgs/service.ts'
 import type { Db } from '../platform/db.ts'
 import { type CommandState, shellCommands as c, shells as s } from './tables.ts'
@@ -98,8 +99,7 @@ export const shellAtDoor = (db: Db, ask: Ask<ShellId> & { readonly sessionId: st
     .limit(1)
 
 const isSessionLive = (of: { readonly sessionId: string; readonly callerId: UserId; readonly now: number }) =>
-  sql<number>`EXISTS (SELECT 1 FROM sessions WHERE sessions.id = ${of.sessionId} AND sessions.user_id = ${of.callerId}
-    AND sessions.ended_at IS NULL AND min(sessions.expires_at, sessions.idle_expires_at) > ${of.now})`
+  sql<number>`${isAccessLiveSql({ id: of.sessionId, userId: of.callerId, now: of.now })}`
 
 /** A user with one of their sessions. */
 export interface Watcher {
@@ -112,8 +112,7 @@ export const standingOf = (db: Db, at: { readonly orgId: OrgId; readonly now: nu
   db.all<{ readonly userId: UserId; readonly sessionId: string; readonly role: OrgRole | null; readonly isSessionLive: number }>(
     sql`SELECT asked.value ->> 'userId' AS userId, asked.value ->> 'sessionId' AS sessionId,
         (SELECT held.role FROM org_members AS held WHERE held.org_id = ${at.orgId} AND held.user_id = asked.value ->> 'userId') AS role,
-        EXISTS (SELECT 1 FROM sessions WHERE sessions.id = asked.value ->> 'sessionId' AND sessions.user_id = asked.value ->> 'userId'
-          AND sessions.ended_at IS NULL AND min(sessions.expires_at, sessions.idle_expires_at) > ${at.now}) AS isSessionLive
+        ${isAccessLiveSql({ id: sql`asked.value ->> 'sessionId'`, userId: sql`asked.value ->> 'userId'`, now: at.now })} AS isSessionLive
       FROM json_each(${JSON.stringify(people)}) AS asked`,
   )
 
