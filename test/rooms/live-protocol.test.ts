@@ -1,0 +1,81 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import * as z from 'zod'
+import { LiveClientFrame, LiveServerFrame } from '../../src/contract/room-live.ts'
+
+const PAGE = 'docs/live-protocol.md'
+
+interface Shape {
+  readonly type?: string
+  readonly const?: string
+  readonly enum?: readonly string[]
+  readonly anyOf?: readonly Shape[]
+  readonly oneOf?: readonly Shape[]
+  readonly items?: Shape
+  readonly description?: string
+  readonly properties?: Readonly<Record<string, Shape>>
+  readonly required?: readonly string[]
+  readonly $ref?: string
+}
+
+type Defs = Readonly<Record<string, Shape>>
+
+const fieldsOf = ({ properties = {}, required = [] }: Shape, defs: Defs): string =>
+  Object.entries(properties)
+    .map(([name, field]) => `${name}${required.includes(name) ? '' : '?'}: ${typeOf(field, defs)}`)
+    .join(', ')
+
+function typeOf(shape: Shape, defs: Defs): string {
+  const { type, const: one, enum: some, items, properties, $ref } = shape
+  // What has no name of its own is there because it holds itself: any JSON.
+  if ($ref) return $ref.includes('/__') ? 'any JSON' : typeOf(defs[$ref.split('/').at(-1) ?? ''] ?? {}, defs)
+  if (one !== undefined) return JSON.stringify(one)
+  if (some) return some.length > 12 ? 'slug' : some.map((value) => JSON.stringify(value)).join(' \\| ')
+  const either = shape.anyOf ?? shape.oneOf
+  if (either) return [...new Set(either.map((option) => typeOf(option, defs)))].join(' \\| ')
+  if (type === 'array') return `list of ${items ? typeOf(items, defs) : 'anything'}`
+  return type === 'object' && properties ? `{ ${fieldsOf(shape, defs)} }` : (type ?? 'any JSON')
+}
+
+function sectionOf({ properties = {}, required = [], description = '' }: Shape, defs: Defs): string {
+  const fields = Object.entries(properties).filter(([name]) => name !== 'type')
+  const rows = fields.map(
+    ([name, field]) =>
+      `| \`${name}\`${required.includes(name) ? '' : ' (optional)'} | ${typeOf(field, defs)} | ${field.description ?? ''} |`,
+  )
+  const table = rows.length === 0 ? '' : `\n\n| field | type | what |\n| --- | --- | --- |\n${rows.join('\n')}`
+  return `### \`${properties['type']?.const ?? ''}\`\n\n${description}${table}`
+}
+
+function framesOf(union: z.ZodType): string {
+  const { oneOf, anyOf, $defs } = z.toJSONSchema(union, { io: 'input', unrepresentable: 'any' }) as Shape & { readonly $defs?: Defs }
+  return (oneOf ?? anyOf ?? []).map((frame) => sectionOf(frame, $defs ?? {})).join('\n\n')
+}
+
+const page = () => `# The live protocol of a room
+
+\`GET /v1/rooms/:roomId/live\` upgrades to a WebSocket. The credential comes with the upgrade (an \`Authorization\` header, a \`bearer.<token>\` or
+\`ticket.<ticket>\` subprotocol beside \`parvis\`, or the access cookie of a trusted origin), or in a first frame \`authenticate\`. Text messages are JSON
+frames, each below; binary messages are the document in y-websocket framing once the stream \`document\` is subscribed. The text \`ping\` is
+answered with \`pong\` and wakes nothing. A socket closes with 4000 + the HTTP status of a problem, and its slug as the reason. With
+\`?incognito=1\` nobody is told that the socket is there.
+
+## What a client sends
+
+${framesOf(LiveClientFrame)}
+
+## What a room sends
+
+${framesOf(LiveServerFrame)}
+`
+
+test('the page of the live protocol says what the contract says; UPDATE_GOLDEN=1 renews it', () => {
+  if (process.env['UPDATE_GOLDEN'] === '1' || !existsSync(PAGE)) writeFileSync(PAGE, page())
+  expect(page()).toBe(readFileSync(PAGE, 'utf8'))
+})
+
+test('every frame is described', () => {
+  for (const union of [LiveClientFrame, LiveServerFrame]) {
+    for (const option of union.options) expect(option.meta()?.['description'] ?? option.description).toBeTruthy()
+  }
+})
