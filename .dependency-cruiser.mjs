@@ -83,7 +83,7 @@ const ENTRIES = [
   '^src/client/client\\.ts$',
   '^src/relay/(main|[a-z]+-thread)\\.ts$',
   '^src/console/islands/[^/]+$',
-  '^src/dev/(start|check|test|deploy|assets)\\.ts$|^src/dev/run\\.mjs$',
+  '^src/dev/(start|check|test|deploy|assets|admin)\\.ts$|^src/dev/run\\.mjs$',
 ]
 
 /** @type {import('dependency-cruiser').IConfiguration} */
