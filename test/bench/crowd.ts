@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
-import { EMAIL, HOME, PASSWORD, type Stack, type Tokens } from './stack.ts'
+import { GUEST, HOME, PASSWORD, type Stack, type Tokens } from './stack.ts'
 import { said } from './table.ts'
 
 const LOGINS_QUEUED = 50
@@ -14,7 +14,7 @@ const loginOnce = (parvis: string) =>
   fetch(`${parvis}/v1/auth/login`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...HOME },
-    body: JSON.stringify({ email: EMAIL, password: PASSWORD }),
+    body: JSON.stringify({ email: GUEST, password: PASSWORD }),
   })
 
 const sorted = (values: readonly number[]) => [...values].sort((a, b) => a - b)

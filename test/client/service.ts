@@ -61,7 +61,12 @@ export async function startService({ tokenSeconds = 900 }: { readonly tokenSecon
   const arrivals: Arrival[] = []
   const upgrades: ((request: IncomingMessage, socket: Duplex, head: Buffer) => void)[] = []
   const tickets = new Set<string>()
-  const state = { tokenSeconds, seats: true, bookmark: 0, trouble: (_: Arrival): Trouble | undefined => undefined }
+  const state = {
+    tokenSeconds,
+    seats: true,
+    bookmark: 0,
+    trouble: (_: Arrival): Trouble | undefined | Promise<Trouble | undefined> => undefined,
+  }
   let names = 0
 
   const tokensOf = (session: Session, cause?: string) => ({
@@ -179,7 +184,7 @@ export async function startService({ tokenSeconds = 900 }: { readonly tokenSecon
     const { method = '', url: path = '', headers } = request
     const arrival = { method, path, headers, body: text ? (JSON.parse(text) as unknown) : undefined }
     arrivals.push(arrival)
-    const trouble = state.trouble(arrival)
+    const trouble = await state.trouble(arrival)
     if (trouble === 'hang') return
     if (trouble === 'cut-before') return void request.socket.destroy()
     if (typeof trouble === 'object') return void response.writeHead(trouble.status, trouble.headers).end(trouble.body)

@@ -9,7 +9,7 @@ import { formatPhc, isCurrent, PASSWORD_COST, type Phc, parsePhc } from './phc.t
 const HASHES_WAITING_MAX = 32
 const RETRY_SECONDS = 2
 /** Enough for what arrived during a hash to be read and answered. */
-const REST_MS = 10
+const REST_MS = 20
 const HASH_BYTES = 32
 const SALT_BYTES = 16
 const PURPOSE = 'password-pepper'
