@@ -79,6 +79,8 @@ export interface SocketEndpoint<P extends Schema = Schema> {
   readonly params: P
   /** The scope that opens this door to an API key; absent means that no key may enter. */
   readonly scope?: ApiScope
+  /** The credential comes in a frame, and none at the door. */
+  readonly isOpen?: true
   readonly problems: readonly ProblemSlug[]
 }
 

@@ -174,6 +174,16 @@ export const shellEndpoints = {
 
 /** The WebSocket doors of shells. */
 export const shellSockets = {
+  liveShells: socketEndpoint({
+    id: 'liveShells',
+    path: '/v1/live/shells',
+    tag: 'shells',
+    summary: 'Connect first, then say by frames who you are (`authenticate`) and which shell you watch (`subscribe_session`).',
+    params: z.strictObject({}),
+    scope: 'shells:write',
+    isOpen: true,
+    problems: ['origin-untrusted', 'upgrade-required'],
+  }),
   viewShell: socketEndpoint({
     id: 'viewShell',
     path: '/v1/shells/:shellId/view',

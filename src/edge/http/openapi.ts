@@ -92,15 +92,17 @@ const TicketQuery = z.object({
   ticket: z.string().optional().meta({ description: 'A single-use ticket, where no header or subprotocol can be sent.' }),
 })
 
+const AT_THE_DOOR =
+  'Offer the subprotocols `parvis` and `bearer.<access token>`, or `parvis` and `ticket.<ticket>`; or send the Authorization header.'
+
 function socketOperationOf(s: SocketEndpoint): ZodOpenApiOperationObject {
   return {
     operationId: s.id,
     summary: s.summary,
-    description:
-      'A WebSocket upgrade. Offer the subprotocols `parvis` and `bearer.<access token>`, or `parvis` and `ticket.<ticket>`; or send the Authorization header.',
+    description: `A WebSocket upgrade. ${s.isOpen ? 'The credential comes in the first frame.' : AT_THE_DOOR}`,
     tags: [s.tag],
-    security: SECURITY,
-    requestParams: { path: s.params as unknown as z.ZodObject, query: TicketQuery },
+    security: s.isOpen ? [] : SECURITY,
+    ...(s.isOpen ? {} : { requestParams: { path: s.params as unknown as z.ZodObject, query: TicketQuery } }),
     responses: {
       101: { description: 'The socket is open.' },
       ...problemResponses([...s.problems, 'internal', 'unavailable']),

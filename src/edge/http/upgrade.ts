@@ -41,7 +41,8 @@ export async function callerOf(
   return { actor, ticket: undefined, subprotocol }
 }
 
-const checkedBearer = (scope: Scope, token: string): string =>
+/** A token that came in a message, held to the shape that a header has. @throws Problem `unauthenticated` */
+export const checkedBearer = (scope: Scope, token: string): string =>
   accessTokenOf(new Request(scope.config.publicOrigin, { headers: { authorization: `Bearer ${token}` } }), scope.config)
 
 /** An upgrade is a GET that acts: a cookie alone needs a trusted origin (cross-site WebSocket hijacking). */

@@ -1,9 +1,10 @@
 import { PROBLEMS, Problem, type ProblemSlug } from '../../contract/problem.ts'
 import type { ShellId } from '../../contract/shell.ts'
 import type { Upgrade } from '../http/implement.ts'
-import { callerOf } from '../http/upgrade.ts'
+import { callerOf, type SocketCaller } from '../http/upgrade.ts'
 import { refusalOf, upgradeFor } from '../platform/admission.ts'
 import { openDb } from '../platform/db.ts'
+import type { Scope } from '../platform/scope.ts'
 import { traceparentOf } from '../platform/trace.ts'
 import type { ViewerAdmission } from './admission.ts'
 import { shellAtDoor } from './store.ts'
@@ -14,8 +15,11 @@ import { shellAtDoor } from './store.ts'
  * @throws Problem `unauthenticated`, `session-ended`, `ticket-invalid`, `origin-untrusted`, `not-found` or `limit-reached`
  */
 export async function viewShell(upgrade: Pick<Upgrade<never>, 'scope' | 'request' | 'authenticate'>, shellId: ShellId): Promise<Response> {
-  const { scope } = upgrade
-  const { actor, ticket, subprotocol } = await callerOf(upgrade, shellId)
+  return admitViewer(upgrade.scope, await callerOf(upgrade, shellId), shellId)
+}
+
+/** Lets a caller in who may look. @throws Problem `unauthenticated`, `session-ended`, `ticket-invalid`, `not-found` or `limit-reached` */
+export async function admitViewer(scope: Scope, { actor, ticket, subprotocol }: SocketCaller, shellId: ShellId): Promise<Response> {
   if (actor.expiresAt <= scope.now()) throw new Problem('unauthenticated')
   // At the primary: a client names its own bookmark, and an old replica would let a removed member in.
   const { db } = openDb(scope.env.DB, undefined)

@@ -5,6 +5,7 @@ import { type EdgeApp, implement, implementSocket } from '../http/implement.ts'
 import { execCommand } from './exec.ts'
 import { createHost, deleteHost, getHost, listHosts, scanHost, updateHost } from './hosts.ts'
 import { viewShell } from './join.ts'
+import { liveShells } from './live-door.ts'
 import { closeShell, createShellTicket, getShell, listShells, openShell } from './service.ts'
 import { createSshCaKey, deleteSshCaKey, getSshCa } from './ssh-ca.ts'
 
@@ -25,5 +26,6 @@ export function mountShell(app: EdgeApp): void {
   implement(app, api.getShell, ({ scope, actor, params }) => getShell(scope, actor, params.shellId))
   implement(app, api.closeShell, ({ scope, actor, params }) => closeShell(scope, actor, params.shellId).then(() => undefined))
   implement(app, api.createShellTicket, ({ scope, actor, params }) => createShellTicket(scope, actor, params.shellId))
+  implementSocket(app, shellSockets.liveShells, liveShells)
   implementSocket(app, shellSockets.viewShell, (upgrade) => viewShell(upgrade, upgrade.params.shellId))
 }
