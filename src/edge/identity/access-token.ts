@@ -189,6 +189,9 @@ function noteUse(scope: Scope, id: ApiKeyId): void {
   scope.waitUntil(noted)
 }
 
+/** Makes this isolate ask again about every session and key. */
+export const forgetEverySession = (): void => remembered.clear()
+
 /** Makes this isolate ask again about a session or key that has just ended here. */
 export function forgetSession(sessionId: Actor['sessionId']): void {
   for (const [token, { actor }] of remembered) if (actor.sessionId === sessionId) remembered.delete(token)

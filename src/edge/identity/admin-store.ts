@@ -4,7 +4,7 @@ import type { UserId } from '../../contract/identity.ts'
 import type { Permission } from '../../contract/permission.ts'
 import type { Db } from '../platform/db.ts'
 import { hasPermission, isDispensable, rolesOf } from './role-store.ts'
-import { type Acting, isActing } from './session-store.ts'
+import { type Acting, isActing, isBarredAt } from './session-store.ts'
 import { apiKeys, notBefores, platformRoles, sessions, users } from './tables.ts'
 
 /** Drizzle leaves the table out where only one is selected from. */
@@ -74,10 +74,6 @@ export const barBy = (db: Db, userId: UserId | '', by: Mandate) =>
     .insert(notBefores)
     .select(sql`SELECT ${userId} AS user_id, ${by.now} AS at WHERE ${mayAct(by)}`)
     .onConflictDoUpdate({ target: notBefores.userId, set: { at: sql`max(${notBefores.at}, excluded.at)` } })
-
-/** Whether all that the user began until this very moment is over. */
-const isBarredAt = (userId: UserId, at: number): SQL =>
-  sql`EXISTS (SELECT 1 FROM not_befores AS rule WHERE rule.user_id = ${userId} AND rule.at = ${at})`
 
 /** Writes into the rows of a user what a rule of this very moment says. */
 export const endBarred = (db: Db, { userId, now, cause }: { readonly userId: UserId; readonly now: number; readonly cause: string }) =>

@@ -8,12 +8,12 @@ import { SESSIONS_PER_USER_MAX } from '../../contract/sessions.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import { afterKey, toPage } from '../platform/page.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
-import { forgetSession } from './access-token.ts'
+import { forgetEverySession } from './access-token.ts'
 import { barBy, disableUserBy, enableUserBy, endBarred, isDisabledAt, type Mandate, managedUser, mayAct, usersBy } from './admin-store.ts'
 import { endKeysIf } from './api-key-store.ts'
 import { enrolmentOf } from './factor-store.ts'
 import { grantRoleIf, isDispensable, revokeRoleIf } from './role-store.ts'
-import { sessionEnd } from './session-end.ts'
+import { everybodysEnd, sessionEnd } from './session-end.ts'
 import { endSessionsIf, liveSessionsOf } from './session-store.ts'
 import { actingOf, toSession } from './sessions.ts'
 
@@ -121,12 +121,16 @@ export async function endUserSessions({ scope, actor, userId }: Target): Promise
 
 /** Ends all that anybody has begun until now. @throws Problem `forbidden` */
 export async function endAllSessions(scope: Scope, actor: Actor): Promise<void> {
+  const by = mandateOf(scope, actor, 'users.manage')
+  const end = await everybodysEnd(scope, by.now)
   const [barred] = await scope.db.batch([
-    barBy(scope.db, '', mandateOf(scope, actor, 'users.manage')),
+    barBy(scope.db, '', by),
     auditIfChanged(scope, { action: 'session.end-all', subject: 'everybody', cause: 'admin' }),
+    end.statement,
   ])
   if (barred.meta.changes === 0) throw new Problem('forbidden')
-  forgetSession(actor.sessionId)
+  forgetEverySession()
+  scope.deliver([end.id])
 }
 
 /** Gives a user these roles and no others: all of the change or nothing. @throws Problem `not-found`, `forbidden` or `last-admin` */

@@ -39,22 +39,22 @@ export async function restoreEmail(scope: Scope, { token }: RestoreEmail): Promi
     ),
   )
   const end = await sessionEnd(scope, { userId: user.id, now })
-  const [won, , , ended] = await db.batch([
+  const [won, , , ended, , keys] = await db.batch([
     claimWayBack(db, { restoreHash, oldEmail, now, claim }),
     restoreEmailIf(db, user.id, { email: oldEmail, passwordHash, condition: isDone }),
     auditIfChanged(scope, { action: 'email.restore', subject: user.id, actorId: user.id }),
     endSessionsIf(db, { userId: user.id, now, cause: CAUSE }, isDone),
     auditIfChanged(scope, { action: 'session.end-all', subject: user.id, cause: CAUSE, actorId: user.id }),
+    endKeysIf(db, { userId: user.id, now, since: change.changedAt ?? now }, isDone),
     ...deleteOpenProofsIf(db, user.id, isDone),
     ...deleteFactorsSinceIf(db, user.id, { since: change.changedAt ?? now, condition: isDone }),
     deleteTrustsIf(db, user.id, isDone),
-    endKeysIf(db, { userId: user.id, now, since: change.changedAt ?? now }, isDone),
     closeLaterWaysBackIf(db, { id: change.id, userId: user.id, changedAt: change.changedAt ?? now }, isDone),
     ...notices.map(({ statement }) => statement),
     end.statement,
   ])
   if (won.meta.changes === 0) throw await refusal(scope, restoreHash)
-  end.tell(ended)
+  end.tell([...ended, ...keys])
   scope.deliver(notices.map(({ id }) => id))
 }
 

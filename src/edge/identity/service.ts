@@ -4,7 +4,7 @@ import type { Locale, SessionInfo, UserId } from '../../contract/identity.ts'
 import type { Authenticate } from '../http/session.ts'
 import { openDb } from '../platform/db.ts'
 import { chargeFor } from '../platform/limiter/limiter.ts'
-import type { SessionIds, SessionsEnded } from '../platform/live-sockets.ts'
+import type { EverythingEnded, SessionIds, SessionsEnded } from '../platform/live-sockets.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { authenticate as authenticateToken } from './access-token.ts'
 import { eraseAccess } from './admin-store.ts'
@@ -12,6 +12,7 @@ import { keysOf } from './api-key-store.ts'
 import { accountCharge } from './attempt.ts'
 import { closureOf as closure } from './closure.ts'
 import { dropCookies } from './cookies.ts'
+import { type EndedUsers, endNextUsers } from './everybody.ts'
 import { eraseFactors, totpOf } from './factor-store.ts'
 import { erasePasskeys, passkeysOf } from './passkey-store.ts'
 import { erasePendings } from './pending-store.ts'
@@ -46,6 +47,9 @@ export async function endedSessions(scope: Scope, ended: SessionsEnded): Promise
   const rows = await endedSince(openDb(scope.env.DB, undefined).db, userId, ended.since)
   return { userId, ids: rows.map(({ id }) => id) }
 }
+
+/** Ends what some users more began until a moment, once it is over for everybody; asking again answers the same. */
+export const endUsersAfter = (scope: Scope, from: EverythingEnded): Promise<EndedUsers> => endNextUsers(scope, from)
 
 /** What the presented token says, without asking any storage. */
 export const sessionInfo = ({ userId, sessionId, expiresAt }: Actor): SessionInfo => ({ userId, sessionId, expiresAt: toMoment(expiresAt) })

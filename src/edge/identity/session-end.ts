@@ -1,10 +1,11 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { BatchItem } from 'drizzle-orm/batch'
 import type { UserId } from '../../contract/identity.ts'
-import { SESSION_ENDED, type SessionsEnded } from '../platform/live-sockets.ts'
-import { outboxEventIf } from '../platform/outbox/outbox.ts'
+import { EVERYTHING_ENDED, SESSION_ENDED, type SessionsEnded } from '../platform/live-sockets.ts'
+import { type OutboxEvent, outboxEventIf } from '../platform/outbox/outbox.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { forgetSession } from './access-token.ts'
+import { isBarredAt } from './session-store.ts'
 
 /** The end of sessions, as far as it leaves D1. */
 export interface SessionEnd {
@@ -23,6 +24,10 @@ export function sessionEnd(scope: Scope, { userId, now }: { readonly userId: Use
 
 /** For the erasure of a user: no row will tell which sessions there were, and none will ever be again. */
 export const everySessionEnd = (scope: Scope, userId: UserId): Promise<SessionEnd> => endOf(scope, { userId, isAll: true }, sql`1`)
+
+/** For the rule that ends all that anybody began until `at`, in the batch that makes it. */
+export const everybodysEnd = (scope: Scope, at: number): Promise<OutboxEvent> =>
+  outboxEventIf(scope, { topic: EVERYTHING_ENDED, payload: { at }, condition: isBarredAt('', at) })
 
 async function endOf(scope: Scope, payload: SessionsEnded, condition: SQL): Promise<SessionEnd> {
   const event = await outboxEventIf(scope, { topic: SESSION_ENDED, payload, condition })

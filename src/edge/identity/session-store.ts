@@ -36,6 +36,10 @@ export const isUnfamiliar = (s: Pick<NewSession, 'id' | 'userId' | 'browser' | '
 export const isBarred = (userId: SQL, beganAt: SQL): SQL =>
   sql`EXISTS (SELECT 1 FROM not_befores AS rule WHERE rule.user_id IN (${userId}, '') AND rule.at >= ${beganAt})`
 
+/** Whether all that a user, or (where empty) anybody, began until this very moment is over. */
+export const isBarredAt = (userId: UserId | '', at: number): SQL =>
+  sql`EXISTS (SELECT 1 FROM not_befores AS rule WHERE rule.user_id = ${userId} AND rule.at = ${at})`
+
 const isSessionBarred = isBarred(sql`sessions.user_id`, sql`sessions.created_at`)
 
 /** Whether a session is neither ended, nor expired, nor barred. */

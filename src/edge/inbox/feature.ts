@@ -1,8 +1,8 @@
 import type { Feature } from '../http/feature.ts'
-import { SESSION_ENDED } from '../platform/live-sockets.ts'
+import { EVERYTHING_ENDED, SESSION_ENDED } from '../platform/live-sockets.ts'
 import { NOTIFY } from '../platform/notify.ts'
 import { deliverNotification } from './notifying.ts'
-import { closeSocketsOf } from './revocation.ts'
+import { closeSocketsOf, closeSocketsOfAll } from './revocation.ts'
 import { mountInbox } from './routes.ts'
 import { eraseInbox, exportInbox } from './service.ts'
 
@@ -10,5 +10,5 @@ export const inbox: Feature = {
   name: 'inbox',
   mount: mountInbox,
   personalData: { export: exportInbox, erase: eraseInbox },
-  consumers: { [SESSION_ENDED]: closeSocketsOf, [NOTIFY]: deliverNotification },
+  consumers: { [SESSION_ENDED]: closeSocketsOf, [EVERYTHING_ENDED]: closeSocketsOfAll, [NOTIFY]: deliverNotification },
 }

@@ -13,6 +13,14 @@ export const SessionsEnded = z.union([
 /** Which sessions have ended. */
 export type SessionsEnded = z.input<typeof SessionsEnded>
 
+/** Topic of the events that say that all that anybody began until a moment is over. */
+export const EVERYTHING_ENDED = 'session.everything-ended'
+
+/** Since when, and after which user it is still to be told. */
+export const EverythingEnded = z.strictObject({ at: z.int(), after: UserId.optional() })
+/** Since when, and after which user it is still to be told. */
+export type EverythingEnded = z.output<typeof EverythingEnded>
+
 /** Ids of sessions, or every one of a user's. */
 export type SessionIds = readonly string[] | 'all'
 
