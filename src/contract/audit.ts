@@ -332,6 +332,7 @@ export const auditEndpoints = {
     path: '/v1/orgs/:orgId/audit/exports',
     tag: 'audit',
     access: 'user',
+    isSensitive: true,
     scope: 'orgs:read',
     summary: 'Get a path that streams the record once, within 30 seconds, as CSV or JSON Lines. Owners only; the download is on record.',
     params: OrgPath,

@@ -55,6 +55,7 @@ export const emailEndpoints = {
     path: '/v1/me/email/confirm',
     tag: 'identity',
     access: 'user',
+    isSensitive: true,
     summary: 'Prove the new address with the mailed code or link. The old one is mailed a way back that works for 7 days.',
     body: ConfirmEmailChange,
     success: 204,

@@ -183,6 +183,7 @@ export const factorEndpoints = {
     method: 'POST',
     path: '/v1/auth/totp/confirm',
     access: 'user',
+    isSensitive: true,
     summary: 'Confirm the authenticator app with a code of it. Sessions that proved less are ended; this one counts as proven.',
     body: z.strictObject({ code: TotpCode }).meta({ id: 'ConfirmTotp' }),
     success: 200,

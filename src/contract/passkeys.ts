@@ -96,6 +96,7 @@ export const passkeyEndpoints = {
     method: 'POST',
     path: '/v1/auth/passkeys',
     access: 'user',
+    isSensitive: true,
     summary: 'Add the passkey that was made. Sessions that proved less are ended; this one counts as proven.',
     body: CreatePasskey,
     success: 201,

@@ -64,6 +64,7 @@ export const roomInviteEndpoints = {
     path: '/v1/rooms/:roomId/invites',
     tag: 'rooms',
     access: 'user',
+    isSensitive: true,
     scope: 'rooms:write',
     summary: 'Make a link that gives seats. Owners only.',
     params: RoomPath,

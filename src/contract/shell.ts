@@ -96,6 +96,7 @@ export const shellEndpoints = {
     path: '/v1/hosts/:hostId/exec',
     tag: 'shells',
     access: 'user',
+    isSensitive: true,
     scope: 'shells:write',
     summary: 'Run one command and wait for its end. Owners and operators.',
     params: HostPath,
@@ -110,6 +111,7 @@ export const shellEndpoints = {
     path: '/v1/shells',
     tag: 'shells',
     access: 'user',
+    isSensitive: true,
     scope: 'shells:write',
     summary:
       'Open an interactive shell with a PTY. It is still `connecting` when the host asks something: watch it and answer. Owners and operators.',

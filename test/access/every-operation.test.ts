@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Endpoint } from '../../src/contract/endpoint.ts'
+import { endpoints, sockets } from '../../src/contract/registry.ts'
+import { type Edge, startEdge } from '../harness.ts'
+import { type Answer, read } from '../identity/raw.ts'
+import { knock } from '../rooms/person.ts'
+import { RULES, type Rule } from './rules.ts'
+import { keyOf, makeWorld, SCOPES, type Sent, send, type World } from './world.ts'
+
+let edge: Edge
+let world: World
+beforeAll(async () => {
+  edge = await startEdge({ vars: { LIMITS: 'register=100000/60 code=100000/60 login-place=100000/60 write=100000/60' } })
+  world = await makeWorld(edge)
+})
+afterAll(() => edge.stop())
+
+type Operation = readonly [id: string, endpoint: Endpoint, rule: Rule]
+const OPERATIONS: readonly Operation[] = (Object.values(endpoints) as Endpoint[]).map((e) => [e.id, e, RULES[e.id as keyof typeof RULES]])
+const CLOSED = OPERATIONS.filter(([, e]) => e.access === 'user')
+const NAMED = CLOSED.filter(([, , rule]) => rule.stranger !== undefined)
+const isAtOnce = ({ isSensitive, permission, stepUp }: Endpoint) => Boolean(isSensitive ?? permission ?? stepUp)
+
+const sentTo = ({ method, path }: Endpoint, { body, headers }: Rule): Sent => ({
+  method,
+  path: path.replace(/:(\w+)/g, (_, name: string) => world.paths[name] ?? `no-${name}`),
+  ...(body === undefined ? {} : { body }),
+  headers,
+})
+const call = (token: string | undefined, [, e, rule]: Operation) => send(edge, token, sentTo(e, rule))
+const verdictOf = ({ slug }: Answer) => slug ?? 'served'
+
+/** What each operation of a list answers, one after the other, by its id. */
+async function verdicts(operations: readonly Operation[], ask: (operation: Operation) => Promise<Answer>): Promise<Record<string, string>> {
+  const found: Record<string, string> = {}
+  for (const operation of operations) found[operation[0]] = verdictOf(await ask(operation))
+  return found
+}
+const alike = (operations: readonly Operation[], slug: string) => Object.fromEntries(operations.map(([id]) => [id, slug]))
+
+describe('the table of rules', () => {
+  test('says of each operation that names something whose it is, and leaves open what the contract leaves open', () => {
+    const unnamed = CLOSED.filter(([, { path }, rule]) => path.includes('/:') && rule.stranger === undefined).map(([id]) => id)
+    expect(unnamed).toEqual([])
+    expect(OPERATIONS.filter(([, e, rule]) => e.access === 'public' && rule.stranger !== undefined)).toEqual([])
+  })
+
+  test('has what gives or takes access, or reaches a host, ask storage at the very call', () => {
+    expect(CLOSED.filter(([, e, rule]) => rule.isPower && !isAtOnce(e)).map(([id]) => id)).toEqual([])
+  })
+})
+
+describe.each(NAMED)('%s', (...operation) => {
+  const [, , rule] = operation
+  test(`is ${rule.stranger} to strangers and to who owns the like elsewhere, ${rule.reader} to a reader, and nothing without a token`, async () => {
+    const { steve, otto, rita } = world
+    expect(verdictOf(await call(undefined, operation))).toBe('unauthenticated')
+    expect(verdictOf(await call(steve.accessToken, operation))).toBe(rule.stranger)
+    expect(verdictOf(await call(otto.accessToken, operation))).toBe(rule.stranger)
+    expect(verdictOf(await call(rita.accessToken, operation))).toBe(rule.reader)
+  })
+})
+
+describe('every operation', () => {
+  test('that is about its caller alone is nothing without a token', async () => {
+    const own = CLOSED.filter(([, , rule]) => rule.stranger === undefined)
+    expect(await verdicts(own, (o) => call(undefined, o))).toEqual(alike(own, 'unauthenticated'))
+  })
+
+  test('is closed to a key that has every scope but its own', async () => {
+    const { otto } = world
+    const keys = new Map<string, string>()
+    for (const missing of [...SCOPES, undefined]) {
+      keys.set(
+        String(missing),
+        await keyOf(
+          edge,
+          otto,
+          SCOPES.filter((s) => s !== missing),
+        ),
+      )
+    }
+    expect(await verdicts(CLOSED, (o) => call(keys.get(String(o[1].scope)), o))).toEqual(alike(CLOSED, 'scope-missing'))
+  })
+
+  test('spelled another way is not there, not so, or asks for a token all the same', async () => {
+    const encoded = (text: string) => [...text].map((c) => `%${c.charCodeAt(0).toString(16)}`).join('')
+    const spellings = (path: string, nth: number) => {
+      const at = 4 + (nth % (path.length - 4))
+      return [
+        `${path.slice(0, at)}${encoded(path.slice(at, at + 1))}${path.slice(at + 1)}`,
+        path.replace(/[a-z]+/g, encoded),
+        [`${path}/`, path.replace('/v1/', '//v1/'), path.replace('/v1/', '/v1//')][nth % 3] ?? '',
+        [path.replace('/v1/', '/V1/'), `/v1/x/..;${path.slice(3)}`, `/v1/x/../..${path}`][nth % 3] ?? '',
+        `/v1/${path.slice(4).replaceAll('/', '%2f')}%00`,
+      ]
+    }
+    for (const [nth, [id, e, rule]] of CLOSED.entries()) {
+      const { method, path } = sentTo(e, rule)
+      const answers = await Promise.all(
+        spellings(path, nth).map(async (p) => [p, (await read(await fetch(`${edge.origin}${p}`, { method }))).status] as const),
+      )
+      expect(
+        answers.filter(([, status]) => ![401, 404, 405].includes(status)),
+        id,
+      ).toEqual([])
+    }
+  })
+
+  test('by which access is given or taken refuses a session that ended elsewhere at once, though the isolate remembers it', async () => {
+    const device = await world.signIn(world.dora)
+    const set = (endedAt: number | null) =>
+      edge.db.prepare('UPDATE sessions SET ended_at = ? WHERE id = ?').bind(endedAt, device.sessionId).run()
+    const look = () => send(edge, device.accessToken, { method: 'GET', path: '/v1/auth/session' })
+    const atOnce = CLOSED.filter(([, e]) => isAtOnce(e))
+    const found = await verdicts(atOnce, async (operation) => {
+      await set(null)
+      await look()
+      await set(1)
+      expect((await look()).status, 'the isolate remembers').toBe(200)
+      return call(device.accessToken, operation)
+    })
+    expect(found).toEqual(alike(atOnce, 'session-ended'))
+  })
+
+  test('is over with its session', async () => {
+    const device = await world.signIn(world.dora)
+    expect((await send(edge, device.accessToken, { method: 'DELETE', path: `/v1/auth/sessions/${device.sessionId}` })).status).toBe(204)
+    expect(await verdicts(CLOSED, (o) => call(device.accessToken, o))).toEqual(alike(CLOSED, 'session-ended'))
+  })
+
+  test('is over for a disabled owner and for every key of theirs', async () => {
+    const { ada, dora } = world
+    const key = await keyOf(edge, await world.signIn(dora), SCOPES)
+    await edge.db.prepare("INSERT INTO platform_roles VALUES (?, 'admin', 'operator', 1)").bind(ada.userId).run()
+    const disabled = await send(edge, ada.accessToken, { method: 'POST', path: `/v1/admin/users/${dora.userId}/disable` })
+    expect(disabled.status).toBe(204)
+    expect(await verdicts(CLOSED, (o) => call(dora.accessToken, o))).toEqual(alike(CLOSED, 'session-ended'))
+    expect(await verdicts(CLOSED, (o) => call(key, o))).toEqual(alike(CLOSED, 'unauthenticated'))
+  })
+})
+
+// The Hocuspocus door hears its token in a frame; test/rooms/hocuspocus.test.ts has what it answers.
+const DOORS = Object.entries(sockets).filter(([id, { path }]) => path.includes('/:') && id !== 'joinRoomHocuspocus')
+describe.each(DOORS)('the door %s', (_, { path }) => {
+  test('opens to nobody without a token, and is not there for strangers and other owners', async () => {
+    const at = path.replace(/:(\w+)/g, (_name, name: string) => world.paths[name] ?? 'none')
+    const slugOf = async (token: string | undefined) =>
+      (await knock(edge, at, { protocols: token === undefined ? [] : ['parvis', `bearer.${token}`] })).slug
+    expect(await slugOf('a.b.c')).toBe('unauthenticated')
+    expect(await slugOf(world.steve.accessToken)).toBe('not-found')
+    expect(await slugOf(world.otto.accessToken)).toBe('not-found')
+  })
+})
