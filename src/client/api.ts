@@ -49,6 +49,13 @@ type Endpoints = typeof endpoints
  */
 export type Api = { readonly [Id in keyof Endpoints]: Method<Endpoints[Id]> }
 
+type Scoped = {
+  [Id in keyof Endpoints]: Endpoints[Id] extends { readonly scope?: infer K } ? ([K] extends [undefined] ? never : Id) : never
+}[keyof Endpoints]
+
+/** As {@link Api}, of the operations that an API key may carry out, each within its scope: others reject with `scope-missing`. */
+export type KeyApi = Pick<Api, Scoped>
+
 /** The input of any operation, as the code sees it. */
 export interface AnyInput {
   readonly params?: Readonly<Record<string, string>> | undefined

@@ -4,8 +4,7 @@ import type { AnyInput, CallOptions } from './api.ts'
 import { backoffMs, pause, RETRY, unlessAborted } from './backoff.ts'
 import { type Exchange, randomHex } from './exchange.ts'
 import { NetworkError } from './failure.ts'
-import type { SessionKeeper } from './session.ts'
-import type { StoredTokens } from './tokens.ts'
+import type { Credential, Credentials } from './session.ts'
 
 /** Tries of one read. */
 const READ_TRIES = 4
@@ -29,12 +28,12 @@ const isTransient = (error: unknown): boolean => error instanceof NetworkError |
 const has = (error: unknown, slug: ProblemSlug): boolean => isProblem(error) && error.slug === slug
 
 /** Makes the function behind every method: reads are repeated through an outage, and a refused access token is replaced once. */
-export function createCaller(exchange: Exchange, session: SessionKeeper): Caller {
+export function createCaller(exchange: Exchange, session: Credentials): Caller {
   return async (endpoint, input, { signal, tries = READ_TRIES } = {}) => {
     const traceId = randomHex(16)
-    const sendOnce = (tokens: StoredTokens | undefined, timeoutMs?: number) =>
+    const sendOnce = (tokens: Credential | undefined, timeoutMs?: number) =>
       exchange({ endpoint, input, accessToken: tokens?.accessToken, traceId, timeoutMs, signal })
-    const send = (tokens: StoredTokens | undefined) =>
+    const send = (tokens: Credential | undefined) =>
       endpoint.method === 'GET' ? persist(() => sendOnce(tokens, READ_TIMEOUT_MS), { tries, signal }) : sendOnce(tokens)
     signal?.throwIfAborted()
     return endpoint.access === 'public' ? send(undefined) : unlessAborted(sendAsUser(session, send, signal), signal)
@@ -54,9 +53,9 @@ async function persist<T>(read: () => Promise<T>, { tries, signal }: CallerOptio
   }
 }
 
-type Send = (tokens: StoredTokens | undefined) => Promise<unknown>
+type Send = (tokens: Credential | undefined) => Promise<unknown>
 
-async function sendAsUser(session: SessionKeeper, send: Send, signal: AbortSignal | undefined): Promise<unknown> {
+async function sendAsUser(session: Credentials, send: Send, signal: AbortSignal | undefined): Promise<unknown> {
   const tokens = await session.current()
   signal?.throwIfAborted()
   try {
@@ -70,8 +69,8 @@ async function sendAsUser(session: SessionKeeper, send: Send, signal: AbortSigna
 
 /** The service refuses a token before it does anything, so the call may be repeated whatever it is. */
 async function sendRenewed(
-  session: SessionKeeper,
-  { tokens, send, refusal }: { readonly tokens: StoredTokens | undefined; readonly send: Send; readonly refusal: unknown },
+  session: Credentials,
+  { tokens, send, refusal }: { readonly tokens: Credential | undefined; readonly send: Send; readonly refusal: unknown },
 ): Promise<unknown> {
   const renewed = await session.renew(tokens)
   if (!renewed) throw refusal

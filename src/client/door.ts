@@ -1,8 +1,7 @@
 import type { Ticket } from '../contract/identity.ts'
 import type { SocketConstructor } from './connection.ts'
 import { fillPath } from './exchange.ts'
-import type { SessionKeeper } from './session.ts'
-import type { StoredTokens } from './tokens.ts'
+import type { Credential, Credentials } from './session.ts'
 
 /** The name our sockets speak; browsers insist that the service picks one of the subprotocols they offered. */
 const SUBPROTOCOL = 'parvis'
@@ -24,7 +23,7 @@ export interface Door {
 /** What doors need of their client. */
 export interface DoorParts {
   readonly origin: string
-  readonly session: SessionKeeper
+  readonly session: Credentials
   readonly Socket: SocketConstructor
   readonly onSignedOut: Door['onSignedOut']
 }
@@ -44,7 +43,7 @@ export function createDoor({ origin, session, Socket, onSignedOut }: DoorParts, 
   const { path, params, takeTicket, explain } = target
   const url = new URL(fillPath(path, params), origin)
   url.protocol = url.protocol === 'http:' ? 'ws:' : 'wss:'
-  let used: StoredTokens | undefined
+  let used: Credential | undefined
   return {
     Socket,
     url: url.href,

@@ -33,16 +33,23 @@ export interface SessionParts {
   readonly sendLogout: (refreshToken: string | undefined) => Promise<void>
 }
 
-/** Keeps the tokens of one device fresh. */
-export interface SessionKeeper {
-  /** The tokens to send now, replaced first when they are about to expire. */
-  readonly current: () => Promise<StoredTokens | undefined>
-  /** The tokens after those that the service refused; nothing when there is no way to others. */
-  readonly renew: (refused: StoredTokens | undefined) => Promise<StoredTokens | undefined>
-  readonly adopt: (tokens: Tokens) => Promise<StoredTokens>
-  readonly logout: () => Promise<void>
+/** What calls and sockets show of whoever they are made for. */
+export type Credential = Partial<Pick<StoredTokens, 'sessionId' | 'accessToken' | 'expiresAt'>>
+
+/** Where calls and sockets have their credential from. */
+export interface Credentials<C extends Credential = Credential> {
+  /** What to send now, replaced first when it is about to expire. */
+  readonly current: () => Promise<C | undefined>
+  /** What comes after what the service refused; nothing when there is no way to another. */
+  readonly renew: (refused: Credential | undefined) => Promise<C | undefined>
   /** Forgets a session that the service says is over; another one that has begun meanwhile stays. */
   readonly drop: (sessionId: SessionId | undefined, cause: SignOutCause) => Promise<void>
+}
+
+/** Keeps the tokens of one device fresh. */
+export interface SessionKeeper extends Credentials<StoredTokens> {
+  readonly adopt: (tokens: Tokens) => Promise<StoredTokens>
+  readonly logout: () => Promise<void>
   readonly stop: () => void
 }
 
@@ -84,7 +91,7 @@ export function keepSession(parts: SessionParts): SessionKeeper {
   }
 }
 
-const isSame = (a: StoredTokens | undefined, b: StoredTokens | undefined): boolean =>
+const isSame = (a: Credential | undefined, b: Credential | undefined): boolean =>
   a?.sessionId === b?.sessionId && a?.expiresAt === b?.expiresAt && a?.accessToken === b?.accessToken
 
 const msLeft = (tokens: StoredTokens): number => Date.parse(tokens.expiresAt) - Date.now()
@@ -100,13 +107,13 @@ async function current(k: State): Promise<StoredTokens | undefined> {
   }
 }
 
-async function renew(k: State, refused: StoredTokens | undefined): Promise<StoredTokens | undefined> {
+async function renew(k: State, refused: Credential | undefined): Promise<StoredTokens | undefined> {
   const renewed = await shareRefresh(k, refused)
   // A refresh that was under way for older tokens may end at the very ones that were refused.
   return renewed && isSame(renewed, refused) ? shareRefresh(k, refused) : renewed
 }
 
-function shareRefresh(k: State, began: StoredTokens | undefined): Promise<StoredTokens | undefined> {
+function shareRefresh(k: State, began: Credential | undefined): Promise<StoredTokens | undefined> {
   k.refreshing ??= k
     .lock(() => refresh(k, began))
     .finally(() => {
@@ -116,7 +123,7 @@ function shareRefresh(k: State, began: StoredTokens | undefined): Promise<Stored
 }
 
 /** One refresh, under the lock. Before each try the store is read again: a token two generations old would end the session. */
-async function refresh(k: State, began: StoredTokens | undefined): Promise<StoredTokens | undefined> {
+async function refresh(k: State, began: Credential | undefined): Promise<StoredTokens | undefined> {
   for (let failures = 1; ; failures++) {
     const stored = await k.store.read()
     if (!isSame(stored, began)) return stored
@@ -142,7 +149,7 @@ const isWorthRepeating = (error: unknown): boolean =>
   error instanceof NetworkError || (isProblem(error) && (error.slug === 'unavailable' || error.slug === 'internal'))
 
 /** Keeps the next tokens, unless their session was left or replaced while they were under way. */
-const settle = (k: State, began: StoredTokens | undefined, tokens: Tokens): Promise<StoredTokens | undefined> =>
+const settle = (k: State, began: Credential | undefined, tokens: Tokens): Promise<StoredTokens | undefined> =>
   k.inTurn(async () => {
     const stored = await k.store.read()
     if (stored?.sessionId !== began?.sessionId) return stored

@@ -20,6 +20,7 @@ export interface Endpoint<
   B extends Schema = Schema,
   R extends Schema = Schema,
   C extends true | undefined = true | undefined,
+  K extends ApiScope | undefined = ApiScope | undefined,
 > {
   readonly id: string
   readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
@@ -46,7 +47,7 @@ export interface Endpoint<
   /** What the caller's roles on the platform must allow; implies `isSensitive`. */
   readonly permission?: Permission
   /** The scope that opens this operation to an API key; absent means that no key may call it. */
-  readonly scope?: ApiScope
+  readonly scope?: K
   /** Session, account and roles are read from storage for this very call, so that a revocation holds at once. */
   readonly isSensitive?: true
   /** Needs a factor proven in the last five minutes, at sign-in or with `stepUp`; implies `isSensitive`. */
@@ -66,7 +67,8 @@ export function endpoint<
   B extends Schema = z.ZodUndefined,
   R extends Schema = Schema,
   C extends true | undefined = undefined,
->(e: Endpoint<P, Q, B, R, C>): Endpoint<P, Q, B, R, C> {
+  K extends ApiScope | undefined = undefined,
+>(e: Endpoint<P, Q, B, R, C, K>): Endpoint<P, Q, B, R, C, K> {
   return e
 }
 
