@@ -12,8 +12,12 @@ import { ClosedError, ContractError, NetworkError } from './failure.ts'
 import type { Inbox, InboxEvents, InboxOptions } from './inbox.ts'
 import { keyCredentials } from './key.ts'
 import { createInboxes, createRooms, createShells, type Inboxes, type Rooms, type Shells } from './live.ts'
+import type { Message, Reaction } from './message-list.ts'
+import type { Messages, MessagesState } from './messages.ts'
+import type { Pending, Sent } from './outbox.ts'
 import type { Finished, Passkeys } from './passkeys.ts'
-import type { JoinOptions, Room, RoomEvents } from './room.ts'
+import type { PresenceState, ShownState } from './people.ts'
+import type { JoinOptions, Room, RoomEvents, RoomPresence, Signal } from './room.ts'
 import { keepSession, type SessionEvents, type SessionKeeper, type SignOutCause } from './session.ts'
 import type { AttachOptions, ShellEnd, ShellEvents, ShellView } from './shell.ts'
 import type { TakeOutput } from './shell-output.ts'
@@ -35,16 +39,26 @@ export type {
   JoinOptions,
   KeyApi,
   Listener,
+  Message,
+  Messages,
+  MessagesState,
   Passkeys,
+  Pending,
+  PresenceState,
   ProblemSlug,
+  Reaction,
   Room,
   RoomEvents,
+  RoomPresence,
   Rooms,
+  Sent,
   SessionEvents,
   ShellEnd,
   ShellEvents,
   Shells,
   ShellView,
+  ShownState,
+  Signal,
   SignInResult,
   SignIns,
   SignOutCause,

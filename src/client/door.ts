@@ -1,4 +1,5 @@
 import type { Ticket } from '../contract/identity.ts'
+import { Problem } from '../contract/problem.ts'
 import type { SocketConstructor } from './connection.ts'
 import { fillPath } from './exchange.ts'
 import type { Credential, Credentials } from './session.ts'
@@ -12,6 +13,8 @@ export interface Door {
   readonly url: string
   /** Subprotocols with a fresh credential. `isRefused` says that the one before was. */
   readonly offer: (isRefused: boolean) => Promise<string[]>
+  /** A fresh credential for a socket that is open; nothing where none can be had. */
+  readonly credential: () => Promise<string | undefined>
   /** Asks by HTTP why an upgrade failed, since a browser hides its status: rejects with the problem if there is one. */
   readonly explain: () => Promise<unknown>
   /** The service said that the session behind the credential is over. */
@@ -33,6 +36,7 @@ export interface DoorTarget {
   /** Path template of the socket, as in the contract. */
   readonly path: string
   readonly params: Readonly<Record<string, string>>
+  readonly query?: Readonly<Record<string, string>> | undefined
   /** Gets a ticket where no bearer token is to be shown. */
   readonly takeTicket: (() => Promise<Ticket>) | undefined
   readonly explain: Door['explain']
@@ -40,8 +44,9 @@ export interface DoorTarget {
 
 /** A door, with the credentials of a client. */
 export function createDoor({ origin, session, Socket, onSignedOut }: DoorParts, target: DoorTarget): Door {
-  const { path, params, takeTicket, explain } = target
+  const { path, params, query, takeTicket, explain } = target
   const url = new URL(fillPath(path, params), origin)
+  url.search = new URLSearchParams(query).toString()
   url.protocol = url.protocol === 'http:' ? 'ws:' : 'wss:'
   let used: Credential | undefined
   return {
@@ -52,7 +57,13 @@ export function createDoor({ origin, session, Socket, onSignedOut }: DoorParts, 
     async offer(isRefused) {
       used = isRefused && !takeTicket ? await session.renew(used) : await session.current()
       if (takeTicket) return [SUBPROTOCOL, `ticket.${(await takeTicket()).ticket}`]
-      return used?.accessToken === undefined ? [SUBPROTOCOL] : [SUBPROTOCOL, `bearer.${used.accessToken}`]
+      if (used?.accessToken === undefined) throw new Problem('unauthenticated')
+      return [SUBPROTOCOL, `bearer.${used.accessToken}`]
+    },
+    async credential() {
+      if (takeTicket) return (await takeTicket()).ticket
+      used = await session.current()
+      return used?.accessToken
     },
     noteSessionEnd: () => void session.drop(used?.sessionId, 'session-ended').catch(() => undefined),
   }

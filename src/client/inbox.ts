@@ -10,6 +10,7 @@ import {
 import type { Door } from './door.ts'
 import { createEmitter, type Emitter, type Listener } from './emitter.ts'
 import { ClosedError, ContractError } from './failure.ts'
+import { createRenewal, type Renewal } from './renewal.ts'
 import { type KeptSocket, keepSocket, type SocketStatus } from './socket.ts'
 
 /** How to connect to the inbox. */
@@ -67,16 +68,11 @@ interface State {
   status: SocketStatus
   unread: number | undefined
   cursor: InboxCursor | undefined
-  renewal: ReturnType<typeof setTimeout> | undefined
+  readonly renewal: Renewal
 }
 
 /** Without traffic the inbox is asked for a sign of life this often. */
 const PROBE_MS = 30_000
-/** A token is renewed this long before its end: the client draws a new one from half a minute before. */
-const RENEW_MS = 25_000
-/** The longest delay that timers know. */
-const TIMER_MS_MAX = 2_147_483_647
-
 /** Connects to the inbox; the connection is made and kept in the background. */
 export function connectInbox(parts: InboxParts): Inbox {
   let socket: KeptSocket | undefined
@@ -88,7 +84,7 @@ export function connectInbox(parts: InboxParts): Inbox {
     status: 'connecting',
     unread: undefined,
     cursor: parts.since,
-    renewal: undefined,
+    renewal: createRenewal({ credential: parts.accessToken, show: (token) => tell({ type: 'refresh', token }) }),
   }
   socket = keepSocket({
     door: parts.door,
@@ -99,9 +95,9 @@ export function connectInbox(parts: InboxParts): Inbox {
     },
     onOpen: () => tell({ type: 'subscribe', ...(s.cursor ? { since: s.cursor } : {}) }),
     onMessage: (data) => receive(s, data, socket),
-    onLost: () => clearTimeout(s.renewal),
+    onLost: s.renewal.stop,
     onEnd(cause = new ClosedError('The service closed the inbox.')) {
-      clearTimeout(s.renewal)
+      s.renewal.stop()
       if (!(cause instanceof ClosedError)) s.events.emit('problem', cause)
     },
   })
@@ -143,7 +139,7 @@ function frameOf(data: string | ArrayBuffer): InboxServerFrame | 'unknown' | und
 
 function obey(s: State, frame: InboxServerFrame, socket: KeptSocket | undefined): void {
   if (frame.type === 'error') return
-  if (frame.type === 'ready') return planRenewal(s, frame.expiresAt)
+  if (frame.type === 'ready') return s.renewal.plan(frame.expiresAt)
   if (frame.type === 'subscribed') {
     socket?.thrive()
     if (frame.recovered === false) s.events.emit('missed', undefined)
@@ -157,15 +153,4 @@ function obey(s: State, frame: InboxServerFrame, socket: KeptSocket | undefined)
   if (frame.unread === s.unread) return
   s.unread = frame.unread
   s.events.emit('unread', frame.unread)
-}
-
-/** The socket outlives its token by showing the next one. Who has none to show comes back by a new ticket. */
-function planRenewal(s: State, expiresAt: number): void {
-  clearTimeout(s.renewal)
-  s.renewal = setTimeout(() => void renew(s), Math.min(Math.max(expiresAt - RENEW_MS - Date.now(), 1_000), TIMER_MS_MAX))
-}
-
-async function renew(s: State): Promise<void> {
-  const token = await s.parts.accessToken().catch(() => undefined)
-  if (token !== undefined && s.status === 'open') s.tell({ type: 'refresh', token })
 }

@@ -79,8 +79,9 @@ export function createRooms(parts: LiveParts): Rooms {
       const params = { roomId: id }
       const hasTicket = options.ticket ?? parts.mode === 'cookie'
       const door = doorOf(parts, {
-        path: sockets.joinRoomY.path,
+        path: sockets.joinRoomLive.path,
         params,
+        query: options.incognito ? { incognito: '1' } : undefined,
         takeTicket: hasTicket ? () => ask(endpoints.createRoomTicket, params) as ReturnType<Api['createRoomTicket']> : undefined,
         explain: () => ask(parts.hasScopes ? endpoints.createRoomTicket : endpoints.getRoom, params),
       })

@@ -1,237 +1,274 @@
-import { Awareness } from 'y-protocols/awareness'
+import type { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
+import type { UserId } from '../contract/identity.ts'
 import { Problem } from '../contract/problem.ts'
-import type { SocketData } from './connection.ts'
+import { type LiveClientFrame, type LiveCursor, type LiveServerFrame, LiveStream } from '../contract/room-live.ts'
+import type { MessageEvent } from '../contract/room-messages.ts'
+import type { RoomRole } from '../contract/rooms.ts'
 import type { Door } from './door.ts'
 import { createEmitter, type Emitter, type Listener } from './emitter.ts'
-import { ClosedError, ContractError } from './failure.ts'
-import { createGate, type Gate } from './gate.ts'
-import { followPresence, type Presence } from './presence.ts'
-import { awarenessFrame, echoFrame, type RoomMessage, readRoomFrame, step1Frame, step2Frame, updateFrame } from './room-frame.ts'
-import { followSaving, type Saving } from './saving.ts'
-import { type KeptSocket, keepSocket, type SocketStatus } from './socket.ts'
+import { ClosedError } from './failure.ts'
+import { type Correspondence, followMessages, type Messages, type MessagesState } from './messages.ts'
+import { createPeople, type People, type PresenceState, type ShownState } from './people.ts'
+import { openRoomSocket, type RoomSocket, type Told } from './room-socket.ts'
+import { type SharedDocument, shareDocument } from './shared-document.ts'
+import type { SocketStatus } from './socket.ts'
 
 /** How to join a room. */
 export interface JoinOptions {
+  /** What to take part in; everything if left out. */
+  readonly streams?: readonly LiveStream[] | undefined
   /** The document to share; a new one if left out. What is in it already is merged into the room's. */
   readonly doc?: Y.Doc | undefined
-  /** Who is here and where; a new one if left out. An empty state is not shown to others. */
+  /** Who edits the document and where; a new one if left out. An empty state is not shown to others. */
   readonly awareness?: Awareness | undefined
+  /** How many messages to begin with: 50 if left out, 500 at most. */
+  readonly history?: number | undefined
+  /** Where an earlier visit ended, as {@link Messages.cursor} told: the messages begin after it. */
+  readonly since?: LiveCursor | undefined
+  /** Take part without being seen: no presence, no typing, no read marker. */
+  readonly incognito?: boolean | undefined
   /** Open the socket by a single-use ticket instead of the bearer token; always so in cookie mode. */
   readonly ticket?: boolean | undefined
+}
+
+/** Something that was only good at its moment. */
+export interface Signal {
+  readonly userId: UserId
+  readonly data: unknown
 }
 
 /** What a room tells. */
 export interface RoomEvents {
   readonly status: SocketStatus
+  /** What this seat may do: told when the room lets it in, and when that changes. */
+  readonly role: RoomRole
   /** The document holds all that the room's does. Told after each reconnect too. */
   readonly synced: undefined
   /** All changes made here are stored. Told once per burst of changes. */
   readonly saved: undefined
+  /** The messages changed. */
+  readonly messages: MessagesState
+  /** One event of the messages as it came: a post, or a change of one. */
+  readonly message: MessageEvent
+  /** Events were missed that the room keeps no more: the list of messages starts anew. */
+  readonly gap: undefined
+  /** Who is here changed. */
+  readonly presence: PresenceState
+  readonly signal: Signal
   /**
    * `Problem forbidden`: this seat may only read, so changes made here stay here. Any error once the status is `closed`: the
-   * room is over for this client. Else an update or an observer of the document failed.
+   * room is over for this client. Else a frame was refused, or an update or an observer of the document failed.
    */
   readonly problem: Error
 }
 
-/** One's place in a room: a shared document that survives every disconnect, and who else is here. */
+/** Who is here, by person. */
+export interface RoomPresence {
+  /** The same object until something changes. */
+  readonly state: PresenceState
+  /** Shows something of oneself to everybody here, at most 4 KiB of JSON; call it as often as it changes. */
+  readonly show: (state: ShownState) => void
+}
+
+/** One's place in a room: a shared document, its messages and who else is here, on one socket that survives every disconnect. */
 export interface Room {
   readonly id: string
-  readonly doc: Y.Doc
-  readonly awareness: Awareness
   readonly status: SocketStatus
+  /** Who one is there; nothing before the room has let this client in. */
+  readonly userId: UserId | undefined
+  /** What one may do there. */
+  readonly role: RoomRole | undefined
+  readonly doc: Y.Doc
+  /** Who edits the document and where, as editors show it. */
+  readonly awareness: Awareness
   readonly isSynced: boolean
-  /** Whether changes made here are not known to be stored. */
+  /** Whether changes of the document made here are not known to be stored. */
   readonly hasUnsaved: boolean
+  readonly messages: Messages
+  readonly presence: RoomPresence
+  /** Sends something that is only good now, to everybody or to one user; answers whether there was a connection. */
+  readonly signal: (data: unknown, to?: string) => boolean
   /** Listens until the returned function is called. */
   readonly on: <K extends keyof RoomEvents>(name: K, listener: Listener<RoomEvents[K]>) => () => void
   /**
    * Resolves once the document holds all that the room's does.
    *
    * @throws Problem `unauthenticated`, `session-ended`, `not-found`, `payload-too-large` or `invalid-request` when the room is over for this client
-   * @throws ClosedError after {@link Room.close}
+   * @throws ClosedError after {@link Room.close}, or in a room joined without its document
    */
   readonly whenSynced: () => Promise<void>
   /**
    * Resolves once everything changed here so far is on the service's disk; waits through disconnects.
    *
    * @throws Problem `forbidden` when this seat may only read; those of {@link Room.whenSynced}
-   * @throws ClosedError after {@link Room.close}
+   * @throws ClosedError as {@link Room.whenSynced}
    */
   readonly saved: () => Promise<void>
-  /** Leaves. Changes that were not saved stay in the document only. */
+  /** Leaves. Changes that were not saved stay in the document only; messages that were not stored are given up. */
   readonly close: () => void
 }
 
 interface State {
   readonly id: string
-  readonly doc: Y.Doc
-  readonly awareness: Awareness
   readonly events: Emitter<RoomEvents>
-  readonly saving: Saving
-  readonly presence: Presence
-  readonly synced: Gate
-  readonly send: (frame: SocketData) => boolean
+  readonly streams: readonly LiveStream[]
+  readonly shared: SharedDocument
+  readonly correspondence: Correspondence
+  readonly people: People
   status: SocketStatus
-  /** Whether the room has said what it knows and was sent the rest; changes before that are in the answer. */
-  isAnswered: boolean
-  /** Whether it ever did. */
-  wasAnswered: boolean
+  userId: UserId | undefined
+  role: RoomRole | undefined
 }
 
-/** In silence, a room is asked for an echo this often. Presence, which is told every 15 seconds, breaks the silence. */
-const PROBE_MS = 30_000
-/** No structs, no deletions. */
-const EMPTY_UPDATE_BYTES = 2
-/** A counter that no question about changes uses. */
-const PROBE_COUNTER = 0
+const HISTORY = 50
 
 /** Joins a room; the connection is made and kept in the background. */
-export function joinRoom(id: string, door: Door, { doc = new Y.Doc(), awareness: given }: JoinOptions = {}): Room {
-  const awareness = given ?? new Awareness(doc)
+export function joinRoom(id: string, door: Door, options: JoinOptions = {}): Room {
+  const { doc = new Y.Doc(), awareness, history = HISTORY, since, streams = LiveStream.options } = options
   const events = createEmitter<RoomEvents>()
-  let socket: KeptSocket | undefined
-  const send = (frame: SocketData) => socket?.send(frame) ?? false
+  let live: RoomSocket | undefined
+  const send = (frame: LiveClientFrame) => live?.send(frame) ?? false
   const s: State = {
     id,
-    doc,
-    awareness,
     events,
-    send,
-    saving: followSaving({ ask: (counter) => send(echoFrame(counter)), onSaved: () => events.emit('saved', undefined) }),
-    presence: followPresence({ awareness, send: (update) => void send(awarenessFrame(update)) }),
-    synced: createGate(),
+    streams,
+    shared: shareDocument({
+      doc,
+      awareness,
+      send: (frame) => live?.sendBytes(frame) ?? false,
+      onSynced: () => events.emit('synced', undefined),
+      onSaved: () => events.emit('saved', undefined),
+      onProblem: (error) => events.emit('problem', error),
+      giveUp: () => live?.giveUp(),
+    }),
+    correspondence: followMessages({
+      send,
+      history,
+      since,
+      onEvent: (event) => events.emit('message', event),
+      onChange: (state) => events.emit('messages', state),
+      onGap: () => events.emit('gap', undefined),
+    }),
+    people: createPeople({ send, changed: () => events.emit('presence', s.people.state()) }),
     status: 'connecting',
-    isAnswered: false,
-    wasAnswered: false,
+    userId: undefined,
+    role: undefined,
   }
-  const tell = (update: Uint8Array, origin: unknown) => tellChange(s, update, origin)
-  doc.on('update', tell)
-  socket = keepSocket({
+  if (!streams.includes('document')) s.shared.end(new ClosedError('The room was joined without its document.'))
+  live = openRoomSocket({
     door,
-    probe: { data: () => echoFrame(PROBE_COUNTER), everyMs: PROBE_MS, isSteady: false },
+    streams,
+    subscription: (stream) => (stream === 'messages' ? s.correspondence.subscription() : { type: 'subscribe', stream, last: history }),
     onStatus(status) {
       s.status = status
       events.emit('status', status)
     },
-    onOpen: () => greet(s),
-    onMessage: (data) => receive(s, data, () => socket?.giveUp()),
+    onIn: ({ userId }) => enter(s, userId),
+    onFrame: (frame) => hear(s, frame),
+    onBytes: s.shared.receive,
+    onNonsense: (error) => events.emit('problem', error),
     onLost: (isBrief) => lose(s, isBrief),
-    onEnd(cause = new ClosedError('The service closed the room.')) {
-      doc.off('update', tell)
-      leave(s, cause)
-      if (!given) awareness.destroy()
-    },
+    onEnd: (cause = new ClosedError('The service closed the room.')) => leave(s, cause),
   })
-  events.on('synced', socket.thrive)
-  return faceOf(s, socket.close)
+  return faceOf(s, { send, close: live.close })
 }
 
-function faceOf(s: State, close: () => void): Room {
-  const { id, doc, awareness } = s
+function faceOf(s: State, { send, close }: { readonly send: (frame: LiveClientFrame) => boolean; readonly close: () => void }): Room {
+  const { id, shared, correspondence, people } = s
   return {
     id,
-    doc,
-    awareness,
     get status() {
       return s.status
     },
+    get userId() {
+      return s.userId
+    },
+    get role() {
+      return s.role
+    },
+    doc: shared.doc,
+    awareness: shared.awareness,
     get isSynced() {
-      return s.synced.isOpen()
+      return shared.synced.isOpen()
     },
     get hasUnsaved() {
-      return s.saving.hasUnsaved()
+      return shared.saving.hasUnsaved()
     },
+    messages: correspondence.face,
+    presence: {
+      get state() {
+        return people.state()
+      },
+      show: people.show,
+    },
+    signal: (data, to) => send({ type: 'signal', data: data as never, ...(to === undefined ? {} : { to: to as UserId }) }),
     on: s.events.on,
-    whenSynced: s.synced.wait,
-    saved: s.saving.saved,
+    whenSynced: shared.synced.wait,
+    saved: shared.saving.saved,
     close,
   }
 }
 
-function greet(s: State): void {
-  s.send(step1Frame(Y.encodeStateVector(s.doc)))
-  s.presence.open()
+function enter(s: State, userId: UserId): void {
+  s.userId = userId
+  if (s.streams.includes('document')) s.shared.open()
+  s.people.open()
+  s.correspondence.open(userId)
 }
 
 function lose(s: State, isBrief: boolean): void {
-  s.synced.shut()
-  s.isAnswered = false
-  s.saving.lose()
-  if (!isBrief) s.presence.forgetOthers()
+  s.shared.lose(isBrief)
+  s.correspondence.lose()
+  if (!isBrief) s.people.forget()
 }
 
 function leave(s: State, cause: Error): void {
-  s.isAnswered = false
-  s.synced.end(cause)
-  s.saving.end(cause)
-  s.presence.stop()
-  s.presence.forgetOthers()
+  s.shared.end(cause)
+  s.correspondence.end(cause)
+  s.people.stop()
+  s.people.forget()
   if (!(cause instanceof ClosedError)) s.events.emit('problem', cause)
 }
 
-function tellChange(s: State, update: Uint8Array, origin: unknown): void {
-  if (origin === s) return
-  s.saving.noteChange()
-  if (s.isAnswered) s.send(updateFrame(update))
-}
-
-function receive(s: State, data: string | ArrayBuffer, giveUp: () => void): void {
-  try {
-    if (typeof data === 'string') throw new RangeError('a room says nothing in text')
-    for (const message of readRoomFrame(data)) obey(s, message)
-  } catch (cause) {
-    s.events.emit('problem', new ContractError('The room sent what is not y-websocket framing.', { cause }))
-    giveUp()
+function hear(s: State, frame: Told): void {
+  const { correspondence, events, people } = s
+  switch (frame.type) {
+    case 'ready':
+      return noteRole(s, frame.role)
+    case 'subscribed':
+      return frame.stream === 'messages' ? correspondence.begin(frame) : undefined
+    case 'messages':
+      return correspondence.take(frame.events)
+    case 'ack':
+      return correspondence.outbox.acknowledge(frame)
+    case 'presence':
+      return people.hear(frame)
+    case 'read':
+      return correspondence.noteRead(frame)
+    case 'typing':
+      return correspondence.noteTypist(frame.userId)
+    case 'signal':
+      return events.emit('signal', { userId: frame.userId, data: frame.data })
+    case 'error':
+      return hearError(s, frame)
   }
 }
 
-function obey(s: State, message: RoomMessage): void {
-  switch (message.kind) {
-    case 'step1':
-      return answer(s, message.stateVector)
-    case 'update':
-      return takeIn(s, message)
-    case 'awareness':
-      return careful(s, () => s.presence.hear(message.update))
-    case 'query-awareness':
-      return s.presence.show()
-    case 'denied':
-      return deny(s)
-    case 'echo':
-      return s.saving.hear(message.counter)
-  }
+function noteRole(s: State, role: RoomRole): void {
+  if (role === s.role) return
+  s.role = role
+  s.events.emit('role', role)
 }
 
-/** Sends all that the room lacks. From here on an echo vouches for everything changed before it. */
-function answer(s: State, stateVector: Uint8Array): void {
-  const update = Y.encodeStateAsUpdate(s.doc, stateVector)
-  s.send(step2Frame(update))
-  if (!s.wasAnswered && update.byteLength > EMPTY_UPDATE_BYTES) s.saving.noteChange()
-  s.isAnswered = true
-  s.wasAnswered = true
-  s.saving.open()
-}
+type Refusal = Extract<LiveServerFrame, { readonly type: 'error' }>
 
-function takeIn(s: State, { update, isAnswer }: { readonly update: Uint8Array; readonly isAnswer: boolean }): void {
-  careful(s, () => Y.applyUpdate(s.doc, update, s))
-  if (!isAnswer || s.synced.isOpen()) return
-  s.synced.open()
-  s.events.emit('synced', undefined)
-}
-
-function deny(s: State): void {
-  const problem = new Problem('forbidden')
-  s.saving.deny(problem)
+/** What is refused for now is sent again where it can be; what only told of oneself is not worth it. */
+function hearError(s: State, { code, title, temporary, retryAfterMs = 1_000, about, cid }: Refusal): void {
+  const { outbox } = s.correspondence
+  const problem = new Problem(code, { detail: title, retryAfterSeconds: temporary ? retryAfterMs / 1000 : undefined })
+  if (cid !== undefined) return temporary ? outbox.retry(cid, retryAfterMs) : outbox.refuse(cid, problem)
+  if (temporary && about === 'presence') return s.people.retry(retryAfterMs)
+  if (temporary && (about === 'typing' || about === 'read')) return
   s.events.emit('problem', problem)
-}
-
-/** What observers of the document throw comes out where it is changed; it must not end the connection. */
-function careful(s: State, work: () => void): void {
-  try {
-    work()
-  } catch (error) {
-    s.events.emit('problem', error instanceof Error ? error : new Error(String(error)))
-  }
 }

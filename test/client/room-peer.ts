@@ -4,7 +4,9 @@ import { type WebSocket, WebSocketServer } from 'ws'
 import { Awareness, applyAwarenessUpdate, encodeAwarenessUpdate, removeAwarenessStates } from 'y-protocols/awareness'
 import { readSyncMessage, writeSyncStep1, writeUpdate } from 'y-protocols/sync'
 import * as Y from 'yjs'
-import type { Service } from './service.ts'
+import type { UserId } from '../../src/contract/identity.ts'
+import type { LiveClientFrame, LiveServerFrame } from '../../src/contract/room-live.ts'
+import { type Service, USER_ID } from './service.ts'
 
 /** One frame a client sent: its message type and size. */
 export interface Heard {
@@ -12,7 +14,7 @@ export interface Heard {
   readonly bytes: number
 }
 
-/** A tiny y-websocket server on the service, built with y-protocols: one document, awareness, echoes, and doors to shut. */
+/** A tiny room on the service: one document in y-websocket framing built with y-protocols, awareness, echoes, streams that are empty, and doors to shut. */
 export function startRoom(service: Service) {
   const doc = new Y.Doc()
   const awareness = new Awareness(doc)
@@ -30,8 +32,14 @@ export function startRoom(service: Service) {
     /** Frames are read and forgotten, as by a peer that is gone. */
     isDead: false,
     holdsEchoes: false,
+    /** How long tokens last, as `ready` says. */
+    tokenMs: 900_000,
+    /** Where the stream of messages stands; its events are for tests to send. */
+    stream: { epoch: '0'.repeat(16), seq: 0, firstSeq: 1 } as Partial<Extract<LiveServerFrame, { type: 'subscribed' }>>,
   }
   const heldEchoes: (() => void)[] = []
+  /** Text that clients sent. */
+  const said: string[] = []
 
   const framed = (type: number, write: (encoder: ReturnType<typeof createEncoder>) => void) =>
     encode((e) => {
@@ -74,6 +82,27 @@ export function startRoom(service: Service) {
     }
   }
 
+  function hear(socket: WebSocket, text: string): void {
+    said.push(text)
+    if (state.isDead) return
+    if (text === 'ping') return socket.send('pong')
+    const frame = JSON.parse(text) as LiveClientFrame
+    if (frame.type === 'refresh') return tell(socket, ready())
+    if (frame.type !== 'subscribe') return
+    const { stream } = frame
+    tell(socket, { type: 'subscribed', stream, ...(stream === 'messages' && state.stream) })
+    if (stream === 'document') greet(socket)
+  }
+
+  const tell = (socket: WebSocket, frame: LiveServerFrame) => socket.send(JSON.stringify(frame))
+  const ready = (): LiveServerFrame => ({ type: 'ready', userId: USER_ID as UserId, role: 'editor', expiresAt: Date.now() + state.tokenMs })
+
+  function greet(socket: WebSocket): void {
+    socket.send(framed(0, (e) => writeSyncStep1(e, doc)))
+    const ids = [...awareness.getStates().keys()]
+    if (ids.length > 0) socket.send(framed(1, (e) => writeVarUint8Array(e, encodeAwarenessUpdate(awareness, ids))))
+  }
+
   function takeSync(socket: WebSocket, frame: Uint8Array): void {
     const decoder = createDecoder(frame.subarray(1))
     const isStep1 = frame[1] === 0
@@ -104,14 +133,15 @@ export function startRoom(service: Service) {
       const owned = new Set<number>()
       sockets.add(socket)
       socket.binaryType = 'arraybuffer'
-      socket.on('message', (data) => take(socket, owned, new Uint8Array(data as ArrayBuffer)))
+      socket.on('message', (data, isBinary) => {
+        if (isBinary) take(socket, owned, new Uint8Array(data as ArrayBuffer))
+        else hear(socket, new TextDecoder().decode(data as ArrayBuffer))
+      })
       socket.on('close', () => {
         sockets.delete(socket)
         removeAwarenessStates(awareness, [...owned], 'left')
       })
-      socket.send(framed(0, (e) => writeSyncStep1(e, doc)))
-      if (awareness.getStates().size > 0)
-        socket.send(framed(1, (e) => writeVarUint8Array(e, encodeAwarenessUpdate(awareness, [...awareness.getStates().keys()]))))
+      tell(socket, ready())
     })
   })
 
@@ -120,6 +150,7 @@ export function startRoom(service: Service) {
     awareness,
     sockets,
     heard,
+    said,
     offers,
     state,
     releaseEchoes() {

@@ -1,22 +1,14 @@
-import { execFileSync } from 'node:child_process'
 import { expect, test } from 'vitest'
 import { type Edge, PASSWORD, startEdge } from '../harness.ts'
 import { post } from '../identity/raw.ts'
 import { startMailbox } from '../mailbox.ts'
 import { until } from '../until.ts'
+import { workerdPids } from '../workerd.ts'
 
 const ask = (edge: Edge, email: string) => post(edge, '/v1/auth/register', { email, password: PASSWORD })
 const events = async (edge: Edge) => (await edge.db.prepare('SELECT * FROM outbox_events').all()).results
 const makeDue = (edge: Edge) => edge.db.prepare('UPDATE outbox_events SET next_attempt_at = 0').run()
 const cron = (edge: Edge) => edge.worker.scheduled({ cron: '* * * * *' })
-
-/** The processes that run the Worker: the last started is the user Worker, the first the proxy in front of it. */
-function workerdPids(): number[] {
-  const list = execFileSync('ps', ['-o', 'pid=,ppid=,args=', '-e'], { encoding: 'utf8' })
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-  return list.filter(([, ppid, command]) => Number(ppid) === process.pid && command?.includes('workerd')).map(([pid]) => Number(pid))
-}
 
 test('while mail is down registrations are accepted, and each mail arrives once it is back', async () => {
   const edge = await startEdge()

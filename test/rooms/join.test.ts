@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { WebSocket } from 'ws'
 import * as Y from 'yjs'
@@ -10,6 +9,7 @@ import { mintTicket } from '../../src/edge/platform/ticket.ts'
 import { updateFrame } from '../../src/edge/rooms/framing.ts'
 import { SOCKETS_PER_USER_MAX } from '../../src/edge/rooms/policy.ts'
 import { type Edge, ORIGIN, startEdge } from '../harness.ts'
+import { workerdPids } from '../workerd.ts'
 import { bearer, closeOf, type Editor, editorOf, frameOf, knock, meet, type Person, until } from './person.ts'
 
 let edge: Edge
@@ -281,14 +281,6 @@ test('lines of the log tell joins and leaves with the trace of their upgrade, an
   const all = JSON.stringify(edge.logs())
   for (const secret of [ticket, ada.accessToken, ada.refreshToken]) expect(all).not.toContain(secret)
 })
-
-/** The processes that run the Worker; the last started is the user Worker. */
-function workerdPids(): number[] {
-  const list = execFileSync('ps', ['-o', 'pid=,ppid=,args=', '-e'], { encoding: 'utf8' })
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-  return list.filter(([, ppid, command]) => Number(ppid) === process.pid && command?.includes('workerd')).map(([pid]) => Number(pid))
-}
 
 test('what was acknowledged survives a kill of the runtime, and editors come back by themselves', async () => {
   const own = await startEdge()

@@ -1,17 +1,9 @@
-import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ShellView } from '../../src/client/client.ts'
 import { describeWith } from '../requires.ts'
+import { workerdPids } from '../workerd.ts'
 import { problemOf, type Rig, screenOf, startRig, until } from './rig.ts'
-
-/** The processes that run the Worker: the last started is the user Worker, the first the proxy in front of it. */
-function workerdPids(): number[] {
-  const list = execFileSync('ps', ['-o', 'pid=,ppid=,args=', '-e'], { encoding: 'utf8' })
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-  return list.filter(([, ppid, command]) => Number(ppid) === process.pid && command?.includes('workerd')).map(([pid]) => Number(pid))
-}
 
 /** Numbered lines between two marks: enough that no buffer on the way holds them all. */
 const ROWS = 400_000
