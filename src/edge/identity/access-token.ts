@@ -14,20 +14,9 @@ import type { Actor, Scope } from '../platform/scope.ts'
 import { apiKeyHash, isApiKey } from './api-key.ts'
 import { liveKey, noteKeyUse } from './api-key-store.ts'
 import { jitteredTtlSeconds } from './policy.ts'
-import { liveSession } from './session-store.ts'
+import { liveSession, type TokenSubject } from './session-store.ts'
 import { signingKey, verifyingKey } from './signing-keys.ts'
 import { demandStepUp, standing } from './standing.ts'
-
-/** A session as its tokens need it. */
-export interface TokenSubject {
-  readonly id: SessionId
-  readonly userId: UserId
-  readonly counter: number
-  readonly expiresAt: number
-  /** RFC 8176 values, apart by spaces. */
-  readonly amr: string
-  readonly authenticatedAt: number
-}
 
 /** RFC 9068 §2.1: what tells an access token from every other token of ours. */
 const TYP = 'at+jwt'

@@ -15,7 +15,7 @@ import type { users } from './tables.ts'
 type User = typeof users.$inferSelect
 
 interface Door {
-  readonly user: User | undefined
+  readonly known: Awaited<ReturnType<typeof userAtDoor>>[number] | undefined
   readonly attempt: Attempt
   readonly place: Place
   readonly device: Device
@@ -32,10 +32,10 @@ export async function login(
   { place, device }: { readonly place: Place; readonly device: Device },
 ): Promise<LoginAnswer> {
   const here = await placeHash(scope, place)
-  const [known] = await userAtDoor(scope.db, input.email, here)
+  const [known] = await userAtDoor(scope.db, input.email, { place: here, device })
   const attempt = await admitAttempt(scope, { email: input.email, place, lastSignInAt: known?.lastSignInAt ?? null })
   try {
-    const answer = await enter(scope, input, { user: known?.user, attempt, place, device })
+    const answer = await enter(scope, input, { known, attempt, place, device })
     if ('factorRequired' in answer) attempt.giveBack()
     return answer
   } catch (error) {
@@ -44,16 +44,17 @@ export async function login(
   }
 }
 
-async function enter(scope: Scope, input: Login, { user, attempt, place, device }: Door): Promise<LoginAnswer> {
+async function enter(scope: Scope, input: Login, { known, attempt, place, device }: Door): Promise<LoginAnswer> {
   const { keyring } = scope.config
-  const verdict = await verifyPassword(keyring, input.password, user?.passwordHash)
-  if (!user || verdict === 'wrong' || user.disabledAt !== null || attempt.isClosed) throw await refuse(scope, user, attempt)
+  const verdict = await verifyPassword(keyring, input.password, known?.user.passwordHash)
+  if (!known || verdict === 'wrong' || known.user.disabledAt !== null || attempt.isClosed) throw await refuse(scope, known?.user, attempt)
+  const { user, isFamiliar } = known
   const along =
     verdict === 'stale'
       ? [setPasswordHash(scope.db, user.id, { from: user.passwordHash, to: await hashPassword(keyring, input.password) })]
       : []
   const { mode, deviceName, trustToken } = input
-  const answer = await signIn(scope, user, { methods: ['pwd'], mode, place, device, deviceName, trustToken, along })
+  const answer = await signIn(scope, user, { methods: ['pwd'], mode, place, device, deviceName, trustToken, along, isFamiliar })
   if (!answer) throw await refuse(scope, user, attempt)
   return answer
 }

@@ -14,24 +14,39 @@ const HASH_BYTES = 32
 const SALT_BYTES = 16
 const PURPOSE = 'password-pepper'
 
+/** A request that is cancelled while it waits says nothing: whoever came this long ago is gone. */
+const GONE_MS = 10_000
+
 let argon2: Argon2 | undefined
-let waiting = 0
-let restsUntil = 0
+let hashed = 0
+const waiting = new Set<{ readonly since: number }>()
+
+function join(): { readonly since: number } {
+  const now = Date.now()
+  for (const place of waiting) if (now - place.since > GONE_MS) waiting.delete(place)
+  if (waiting.size >= HASHES_WAITING_MAX) throw new Problem('unavailable', { retryAfterSeconds: RETRY_SECONDS })
+  const place = { since: now }
+  waiting.add(place)
+  return place
+}
 
 /**
  * A hash blocks the isolate. Those of a crowd would run one after the other as soon as their turns come, and everybody else behind all of
- * them: so after each, the rest of the crowd lets the world in for a moment. A flag that is held over an await would stay up for good
- * when its request is cancelled; a moment passes by itself.
+ * them: so each of a crowd waits until a moment has passed in which nobody hashed, and the world is let in. Turns are counted and not
+ * timed: on the edge the clock stands still while a hash runs.
  */
 async function takeTurn(): Promise<void> {
-  await scheduler.wait(0)
-  while (waiting > 1 && Date.now() < restsUntil) await scheduler.wait(REST_MS)
+  let before: number
+  do {
+    before = hashed
+    await scheduler.wait(waiting.size > 1 ? REST_MS : 0)
+  } while (before !== hashed && waiting.size > 1)
+  hashed++
 }
 
 /** One hash at a time with air between; a crowd is turned away. @throws Problem `unavailable` */
 async function derive(password: string, { cost, salt }: Pick<Phc, 'cost' | 'salt'>): Promise<Uint8Array> {
-  if (waiting >= HASHES_WAITING_MAX) throw new Problem('unavailable', { retryAfterSeconds: RETRY_SECONDS })
-  waiting++
+  const place = join()
   try {
     await takeTurn()
     argon2 ??= new Argon2(new WebAssembly.Instance(argon2Wasm))
@@ -46,8 +61,7 @@ async function derive(password: string, { cost, salt }: Pick<Phc, 'cost' | 'salt
     })
     return hash
   } finally {
-    restsUntil = Date.now() + REST_MS
-    waiting--
+    waiting.delete(place)
   }
 }
 

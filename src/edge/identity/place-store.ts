@@ -2,12 +2,21 @@ import { and, eq, lt, sql } from 'drizzle-orm'
 import type { SessionId, UserId } from '../../contract/identity.ts'
 import type { Db } from '../platform/db.ts'
 import { limits } from '../platform/limiter/tables.ts'
+import type { Device } from './device.ts'
 import { signInPlaces, users } from './tables.ts'
 
-/** A user, and when they last signed in from a place: `null` when they never did, or when nobody knows the place. */
-export const userAtDoor = (db: Db, email: string, place: string | null) =>
+/**
+ * A user, when they last signed in from a place (`null` when they never did, or when nobody knows the place), and
+ * whether one of their sessions is on such a device.
+ */
+export const userAtDoor = (db: Db, email: string, { place, device }: { readonly place: string | null; readonly device: Device }) =>
   db
-    .select({ user: users, lastSignInAt: signInPlaces.signedInAt })
+    .select({
+      user: users,
+      lastSignInAt: signInPlaces.signedInAt,
+      isFamiliar: sql`EXISTS (SELECT 1 FROM sessions WHERE user_id = users.id
+        AND browser IS ${device.browser} AND system IS ${device.system} AND country IS ${device.country})`.mapWith(Boolean),
+    })
     .from(users)
     .leftJoin(signInPlaces, and(eq(signInPlaces.userId, users.id), eq(signInPlaces.place, place ?? '')))
     .where(eq(users.email, email))

@@ -112,30 +112,22 @@ export const endOtherSessions = (db: Db, acting: Acting, cause: string) =>
     .where(and(eq(sessions.userId, acting.userId), ne(sessions.id, acting.sessionId), isLive(acting.now), isActing(acting)))
     .returning({ id: sessions.id })
 
+/** A session as its tokens need it. */
+export type TokenSubject = Pick<typeof sessions.$inferSelect, 'id' | 'userId' | 'counter' | 'expiresAt' | 'amr' | 'authenticatedAt'>
+
 /** The one conditional write of a refresh: only the current generation of a live session of an active user moves on. */
 export const advanceSession = (
   db: Db,
   presented: { readonly id: SessionId; readonly counter: number; readonly mode: TokenMode },
   at: { readonly now: number; readonly idleExpiresAt: number; readonly device: Device },
 ) =>
-  db
-    .update(sessions)
-    .set({
-      counter: sql`${sessions.counter} + 1`,
-      refreshedAt: at.now,
-      idleExpiresAt: sql`min(${at.idleExpiresAt}, ${sessions.expiresAt})`,
-      ...(at.device.country === null ? {} : { country: at.device.country, city: at.device.city }),
-    })
-    .where(
-      and(
-        eq(sessions.id, presented.id),
-        eq(sessions.counter, presented.counter),
-        eq(sessions.mode, presented.mode),
-        isLive(at.now),
-        isUserActive,
-      ),
-    )
-    .returning()
+  db.all<TokenSubject>(
+    sql`UPDATE sessions SET counter = counter + 1, refreshed_at = ${at.now}, idle_expires_at = min(${at.idleExpiresAt}, expires_at),
+        country = coalesce(${at.device.country}, country), city = iif(${at.device.country} IS NULL, city, ${at.device.city})
+      WHERE id = ${presented.id} AND counter = ${presented.counter} AND mode = ${presented.mode} AND ended_at IS NULL
+        AND min(expires_at, idle_expires_at) > ${at.now} AND NOT ${isSessionBarred} AND ${isUserActive}
+      RETURNING id, user_id AS userId, counter, expires_at AS expiresAt, amr, authenticated_at AS authenticatedAt`,
+  )
 
 export const sessionById = (db: Db, id: SessionId) =>
   db

@@ -36,6 +36,8 @@ export interface SignIn {
   readonly trustToken?: string | undefined
   /** What is committed with the session, or with the wait for a second factor. */
   readonly along?: readonly BatchItem<'sqlite'>[]
+  /** The caller has just seen a session of this user on such a device: their owner need not hear of one more. */
+  readonly isFamiliar?: boolean | undefined
 }
 
 /**
@@ -45,7 +47,7 @@ export interface SignIn {
  */
 export async function signIn(scope: Scope, user: User, how: SignIn): Promise<LoginAnswer | undefined> {
   const { db } = scope
-  const { methods, along = [], trustToken, ...as } = how
+  const { methods, along = [], trustToken, isFamiliar, ...as } = how
   const session = newSession(scope, user, { ...as, amr: methods.join(' ') })
   const place = await placeHash(scope, how.place)
   const trust = trustToken === undefined ? undefined : await trustHash(trustToken)
@@ -56,6 +58,7 @@ export async function signIn(scope: Scope, user: User, how: SignIn): Promise<Log
     place,
     condition: isWhole ? sql`true` : sql`(NOT ${hasSecondFactor(user.id)} OR ${isExempt})`,
     along: [...along, ...(trust === undefined ? [] : [useTrust(db, session, trust)])],
+    isFamiliar,
   })
   if (isStarted) return tokensFor(scope, session)
   const asked = isWhole || !enrolment ? [] : factorMethodsOf(enrolment)
@@ -91,38 +94,73 @@ interface Start {
   readonly place: string | null
   readonly condition: SQL
   readonly along: readonly BatchItem<'sqlite'>[]
+  readonly isFamiliar?: boolean | undefined
+}
+
+/** Statements of a batch, and what is to be done with their results. */
+interface Step {
+  readonly statements: readonly BatchItem<'sqlite'>[]
+  readonly done: (results: readonly unknown[]) => void
 }
 
 /** Puts the session in where the condition holds, makes room for it, learns its place and tells its owner when it looks foreign. */
 export async function startSession(
   scope: Scope,
   user: Pick<User, 'id' | 'email' | 'locale' | 'passwordVersion'>,
-  { session, place, condition, along }: Start,
+  { session, place, condition, along, isFamiliar }: Start,
 ): Promise<{ readonly isStarted: boolean; readonly enrolment: Enrolment | undefined }> {
-  const { db, config } = scope
-  const { id, createdAt: now, browser, system, country, city } = session
-  const mail = { to: user.email, locale: user.locale, kind: 'new-device', event: { at: now, browser, system, country, city } } as const
-  const notice = await mailEventIf(scope, mail, isUnfamiliar(session))
-  const content = { kind: 'new-device', sessionId: id, browser, system, country } as const
-  const told = await notifyIf(scope, { userId: user.id }, { content, condition: isUnfamiliar(session) })
+  const { db } = scope
+  const { id } = session
   const account = await accountCharge(scope, user.email)
-  const end = await sessionEnd(scope, { userId: user.id, now })
-  const [started, , excess, , noticed, , [enrolment]] = await db.batch([
+  const room = await makeRoom(scope, session)
+  const notice = isFamiliar ? undefined : await tellOwner(scope, user, session)
+  const [started, , [enrolment], ...results] = await db.batch([
     insertSession(db, session, { passwordVersion: user.passwordVersion, condition }),
     auditIfChanged(scope, { action: 'session.start', subject: id, actorId: user.id }),
-    endExcessSessions(db, session, { now, max: config.sessionsPerUserMax }),
-    auditIfChanged(scope, { action: 'session.end-others', subject: user.id, cause: 'limit', actorId: user.id }),
-    notice.statement,
-    told.statement,
     enrolmentOf(db, user.id),
-    end.statement,
+    ...room.statements,
+    ...(notice?.statements ?? []),
     resetFailures(db, account.key, id),
     ...(place === null ? [] : [noteSignIn(db, id, place)]),
     ...along,
   ])
-  end.tell(excess)
-  if ((noticed as D1Result).meta.changes > 0) scope.deliver([told.id, notice.id])
+  room.done(results)
+  notice?.done(results.slice(room.statements.length))
   return { isStarted: started.length > 0, enrolment }
+}
+
+/** Ends the sessions over the limit. */
+async function makeRoom(scope: Scope, session: NewSession): Promise<Step> {
+  const { db, config } = scope
+  const { userId, createdAt: now } = session
+  const end = await sessionEnd(scope, { userId, now })
+  return {
+    statements: [
+      endExcessSessions(db, session, { now, max: config.sessionsPerUserMax }),
+      auditIfChanged(scope, { action: 'session.end-others', subject: userId, cause: 'limit', actorId: userId }),
+      end.statement,
+    ],
+    done: ([ended]) => end.tell(ended as { readonly id: SessionId }[]),
+  }
+}
+
+/** A mail and a notification, should the session look foreign among the user's. */
+async function tellOwner(scope: Scope, user: Pick<User, 'id' | 'email' | 'locale'>, session: NewSession): Promise<Step> {
+  const { id, createdAt: at, browser, system, country, city } = session
+  const condition = isUnfamiliar(session)
+  const mail = await mailEventIf(
+    scope,
+    { to: user.email, locale: user.locale, kind: 'new-device', event: { at, browser, system, country, city } },
+    condition,
+  )
+  const content = { kind: 'new-device', sessionId: id, browser, system, country } as const
+  const told = await notifyIf(scope, { userId: user.id }, { content, condition })
+  return {
+    statements: [mail.statement, told.statement],
+    done([sent]) {
+      if ((sent as D1Result).meta.changes > 0) scope.deliver([told.id, mail.id])
+    },
+  }
 }
 
 interface Wait {
