@@ -1,5 +1,5 @@
 /** Mounting order and import order at once; `src/edge/features.ts` follows it. */
-export const FEATURES = 'audit identity orgs rooms inbox shell people moderation analytics risk privacy ops'.split(' ')
+export const FEATURES = 'audit identity orgs webhooks rooms inbox shell people moderation analytics risk privacy ops'.split(' ')
 
 const featurePath = (names) => `^src/edge/(${names.join('|')})/`
 const npmPath = (names) => `node_modules/(${names.join('|')})/`

@@ -10,6 +10,7 @@ import { InvitationId } from './invitations.ts'
 import { OrgId, OrgRole } from './orgs.ts'
 import { PROBLEMS } from './problem.ts'
 import { RoomId, RoomRole } from './rooms.ts'
+import { WebhookId } from './webhooks.ts'
 
 /** Notifications that are kept of one user; beyond that the oldest go. */
 export const NOTIFICATIONS_MAX = 500
@@ -39,6 +40,7 @@ export const NotificationContent = z
     about('org-invited', { orgId: OrgId, invitationId: InvitationId, role: OrgRole }),
     about('org-member', { orgId: OrgId, role: OrgRole.nullable().meta({ description: 'Null when you were removed.' }) }),
     about('room-member', { roomId: RoomId, role: RoomRole.nullable().meta({ description: 'Null when your seat was taken away.' }) }),
+    about('webhook-stopped', { webhookId: WebhookId, orgId: OrgId.nullable(), reason: z.enum(['failures', 'gone']) }),
     about('new-device', {
       sessionId: SessionId,
       browser: z.string().nullable(),

@@ -21,6 +21,7 @@ import { roomEndpoints, roomSockets } from './rooms.ts'
 import { sessionEndpoints } from './sessions.ts'
 import { shellEndpoints, shellSockets } from './shell.ts'
 import { sshCaEndpoints } from './ssh-ca.ts'
+import { webhookEndpoints } from './webhooks.ts'
 
 /** Every HTTP operation of the product. The only place that lists them all. */
 export const endpoints = {
@@ -38,6 +39,7 @@ export const endpoints = {
   ...orgEndpoints,
   ...invitationEndpoints,
   ...auditEndpoints,
+  ...webhookEndpoints,
   ...roomEndpoints,
   ...roomMessageEndpoints,
   ...roomInviteEndpoints,

@@ -7,9 +7,10 @@ import { orgs } from './orgs/feature.ts'
 import { privacyOver } from './privacy/feature.ts'
 import { rooms } from './rooms/feature.ts'
 import { shell } from './shell/feature.ts'
+import { webhooks } from './webhooks/feature.ts'
 
 /** Mounting order and import order: a feature may import only features above it. */
-const OF_USERS: readonly Feature[] = [audit, identity, orgs, rooms, inbox, shell]
+const OF_USERS: readonly Feature[] = [audit, identity, orgs, webhooks, rooms, inbox, shell]
 
 const BELOW_OPS: readonly Feature[] = [...OF_USERS, privacyOver(OF_USERS)]
 

@@ -7,6 +7,7 @@ import { traceFrom } from '../../src/edge/platform/trace.ts'
 import { rooms } from '../../src/edge/rooms/feature.ts'
 import { step1Frame } from '../../src/edge/rooms/framing.ts'
 import { type Edge, startEdge } from '../harness.ts'
+import { until } from '../until.ts'
 import { bearer, closeOf, frameOf, knock, meet } from './person.ts'
 
 let edge: Edge
@@ -26,6 +27,7 @@ async function scopeOf(): Promise<Scope> {
     now: Date.now,
     newId: (prefix: string) => `${prefix}_0${String(++ids).padStart(25, '0')}`,
     trace: traceFrom(undefined),
+    waitUntil: () => undefined,
     deliver: () => undefined,
   } as unknown as Scope
 }
@@ -79,3 +81,45 @@ test('export tells every room, erase takes every seat, closes its sockets and le
   expect((await owner.send('GET', `/v1/rooms/${own}`)).status).toBe(200)
   await personalData?.erase(await scopeOf(), guest.userId as UserId)
 }, 60_000)
+
+test('what somebody wrote in a room they have left is exported, and erased with them', async () => {
+  const [owner, guest] = [await meet(edge, 'owner'), await meet(edge, 'guest')]
+  const shared = await owner.openRoom()
+  await owner.seat(shared, guest, 'editor')
+  await guest.send('POST', `/v1/rooms/${shared}/messages`, { cid: 'before-leaving', action: { kind: 'post', text: 'still here' } })
+  const authors = () => edge.db.prepare('SELECT count(*) AS n FROM room_authors WHERE user_id = ?').bind(guest.userId).first<number>('n')
+  await until(async () => (await authors()) === 1)
+  await owner.unseat(shared, guest)
+  const { personalData } = rooms
+  const told = (await personalData?.export(await scopeOf(), guest.userId as UserId)) as { roomMessages: { roomId: string }[] }
+  expect(told.roomMessages.map(({ roomId }) => roomId)).toEqual([shared])
+  await personalData?.erase(await scopeOf(), guest.userId as UserId)
+  await edge.worker.scheduled({ cron: '* * * * *' })
+  await until(async () => ((await owner.send('GET', `/v1/rooms/${shared}/messages`)).body['items'] as { text: string }[])[0]?.text === '')
+  expect(await authors()).toBe(0)
+})
+
+test('a room whose only owner is erased passes to its strongest member, of equals the one there longest; with nobody left it is gone', async () => {
+  const [owner, viewer, late, early] = [
+    await meet(edge, 'owner'),
+    await meet(edge, 'viewer'),
+    await meet(edge, 'late'),
+    await meet(edge, 'early'),
+  ]
+  const roomId = await owner.openRoom()
+  const alone = await owner.openRoom()
+  await owner.seat(roomId, viewer, 'viewer')
+  await owner.seat(roomId, early, 'editor')
+  await owner.seat(roomId, late, 'editor')
+  await rooms.personalData?.erase(await scopeOf(), owner.userId as UserId)
+  await edge.worker.scheduled({ cron: '* * * * *' })
+  const roles = (await early.send('GET', `/v1/rooms/${roomId}/members`)).body['items'] as { userId: string; role: string }[]
+  expect(Object.fromEntries(roles.map(({ userId, role }) => [userId, role]))).toEqual({
+    [viewer.userId]: 'viewer',
+    [early.userId]: 'owner',
+    [late.userId]: 'editor',
+  })
+  const inbox = async () => (await early.send('GET', '/v1/inbox')).body['items'] as { content: object }[]
+  await until(async () => JSON.stringify((await inbox())[0]?.content) === JSON.stringify({ kind: 'room-member', roomId, role: 'owner' }))
+  expect(await edge.db.prepare('SELECT count(*) AS n FROM rooms WHERE id = ?').bind(alone).first('n')).toBe(0)
+})

@@ -19,6 +19,7 @@ import {
   orgOf,
   orgsOf,
   ownedAlone,
+  ownersIn,
   ownsAlone,
   renameRow,
   roleIn,
@@ -108,6 +109,10 @@ export async function requireOrgRole(scope: Scope, actor: Actor, at: { readonly 
 
 /** SQL for the role of a user in the organisation that a column or value names: NULL for strangers. The condition of other features' statements. */
 export const orgRoleSql = (orgId: SQL | OrgId, userId: SQL | UserId): SQL<OrgRole | null> => roleIn(orgId, userId)
+
+/** Who owns an organisation. */
+export const ownersOfOrg = async (scope: Scope, orgId: OrgId): Promise<UserId[]> =>
+  (await ownersIn(scope.db, orgId)).map(({ userId }) => userId)
 
 /** SQL for the ids of a user's organisations, as the right side of `IN`. */
 export const orgIdsSql = (userId: UserId): SQL => orgIdsOf(userId)

@@ -35,6 +35,12 @@ export const orgIdsOf = (userId: UserId) => sql`(SELECT held.org_id FROM org_mem
 const isAlone = (userId: UserId): SQL => sql`held.user_id = ${userId} AND held.role = 'owner'
   AND NOT EXISTS (SELECT 1 FROM org_members AS peer WHERE peer.org_id = held.org_id AND peer.role = 'owner' AND peer.user_id <> held.user_id)`
 
+export const ownersIn = (db: Db, orgId: OrgId) =>
+  db
+    .select({ userId: m.userId })
+    .from(m)
+    .where(and(eq(m.orgId, orgId), eq(m.role, 'owner')))
+
 /** Whether a user is the only owner of some organisation. */
 export const ownsAlone = (userId: UserId): SQL => sql`EXISTS (SELECT 1 FROM org_members AS held WHERE ${isAlone(userId)})`
 

@@ -77,6 +77,8 @@ const Vars = z.object({
     .default('fcm.googleapis.com updates.push.services.mozilla.com *.push.apple.com *.notify.windows.com')
     .transform((s) => s.split(/\s+/).filter(Boolean))
     .refine((names) => names.every(isServiceName), 'DNS names, apart by spaces'),
+  /** DNS over HTTPS, by which the names of webhooks are looked up before they are called; blank in dev asks nobody. */
+  WEBHOOK_DNS_URL: z.url().optional(),
   PRODUCT_NAME: lineOf(60).default('Parvis'),
   ...MAIL_VARS,
   RELAY_TRANSPORT: z.enum(['tcp', 'container']).default('tcp'),
@@ -125,6 +127,8 @@ export interface Config {
   readonly limits: Limits
   /** Who may be pushed through; everybody else is never called. */
   readonly pushServices: readonly string[]
+  /** Who is asked for the addresses of webhooks; blank asks nobody. */
+  readonly webhookDnsUrl: string
   readonly mail: { readonly from: string; readonly fromName: string; readonly ways: readonly MailWay[] }
   /** Empty when no relay is configured: shells then answer `unavailable`. */
   readonly relays: readonly RelayConfig[]
@@ -151,6 +155,7 @@ function weakKeys(v: Parsed): string[] {
     ...(v.CORS_ORIGINS.every((o) => o.startsWith('https://')) ? [] : ['CORS_ORIGINS']),
     ...weakMailKeys(v),
     ...(v.BREACH_RANGE_URL.startsWith('https://') ? [] : ['BREACH_RANGE_URL']),
+    ...(v.WEBHOOK_DNS_URL?.startsWith('https://') === false ? ['WEBHOOK_DNS_URL'] : []),
   ]
 }
 
@@ -190,6 +195,7 @@ export function parseConfig(env: object): Config {
     breach: { check: v.BREACH_CHECK ?? (v.ENVIRONMENT === 'dev' ? 'off' : 'open'), rangeUrl: v.BREACH_RANGE_URL },
     limits: v.LIMITS,
     pushServices: v.PUSH_SERVICES,
+    webhookDnsUrl: v.WEBHOOK_DNS_URL ?? (v.ENVIRONMENT === 'dev' ? '' : 'https://cloudflare-dns.com/dns-query'),
     mail: { from: v.MAIL_FROM, fromName: v.PRODUCT_NAME, ways: mailWaysOf(v) },
     relays: relaysOf(v),
   }

@@ -6,6 +6,7 @@ import { commit } from '../platform/outbox/outbox.ts'
 import { open } from '../platform/rpc.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { traceparentOf } from '../platform/trace.ts'
+import { announceRoom } from './news.ts'
 import { mayWrite } from './policy.ts'
 import { seatIn } from './service.ts'
 
@@ -55,7 +56,9 @@ export async function createVersion(
   at: { readonly roomId: RoomId; readonly name: string },
 ): Promise<RoomVersion> {
   const version = await open((await writable(scope, actor, at.roomId)).keepVersion(at.name))
-  await commit(scope, [auditEntry(scope, { action: 'room.version-keep', subject: at.roomId, cause: version.id })])
+  const news = await announceRoom(scope, { kind: 'room.version.named', roomId: at.roomId, data: { versionId: version.id } })
+  await commit(scope, [auditEntry(scope, { action: 'room.version-keep', subject: at.roomId, cause: version.id }), ...news.statements])
+  scope.deliver([news.id])
   return version
 }
 

@@ -2,8 +2,9 @@ import type { Feature } from '../http/feature.ts'
 import { MEMBER_CHANGED, ORG_DELETED } from '../orgs/service.ts'
 import { AUTHOR_ERASED, eraseAuthor } from './correspondence.ts'
 import { applyRoom, emptyRoom, ROOM_CHANGED, ROOM_DELETED } from './keeping.ts'
-import { applySeat, eraseMemberships, exportMemberships, MEMBERS_CHANGED } from './members.ts'
+import { applySeat, MEMBERS_CHANGED } from './members.ts'
 import { applyOrgEnd, applyOrgMember, applyOrgSeats, ORG_SEATS } from './org-seats.ts'
+import { eraseMemberships, exportMemberships } from './personal-data.ts'
 import { mountRooms } from './routes.ts'
 
 export const rooms: Feature = {

@@ -18,6 +18,7 @@ import {
   invitesOf,
   spendInvite,
 } from './invite-store.ts'
+import { announceRoom } from './news.ts'
 import { getRoom, requireOwner } from './service.ts'
 
 /** 256 bits: found by its hash, never by trying. */
@@ -91,12 +92,15 @@ export async function acceptInvite(scope: Scope, actor: Actor, token: string): P
   if (!found) throw new Problem('code-invalid')
   const { roomId, id, role } = found.invite
   if (found.role === null) {
+    const news = await announceRoom(scope, { kind: 'room.member.added', roomId, userId: actor.userId, data: { role } })
     await commit(scope, [
       spendInvite(scope.db, acceptance),
       insertInvited(scope.db, acceptance),
       auditIfChanged(scope, { action: 'room.member-add', subject: roomId, cause: `${actor.userId} as ${role} by ${id}` }),
+      ...news.statements,
       bumpInvited(scope.db, acceptance.tokenHash),
     ])
+    scope.deliver([news.id])
     const [later] = await inviteFor(scope.db, acceptance)
     if (!later || later.role === null) throw new Problem(later && later.members >= ROOM_MEMBERS_MAX ? 'limit-reached' : 'code-invalid')
   }

@@ -7,6 +7,7 @@ import { auditIfChanged } from '../audit/service.ts'
 import { openDb } from '../platform/db.ts'
 import { type Consumer, commit, outboxEvent } from '../platform/outbox/outbox.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
+import { announceRoom } from './news.ts'
 import { seatsNow } from './seat-store.ts'
 import { getRoom, requireOwner } from './service.ts'
 import { changeRoom, deleteMarked, markDeleted, roomExists } from './store.ts'
@@ -27,31 +28,37 @@ export async function updateRoom(scope: Scope, actor: Actor, at: { readonly room
   const isMoved = change.archived !== undefined && change.archived !== (room.archivedAt !== null)
   const archivedAt = change.archived ? scope.now() : null
   const action = !isMoved ? 'room.rename' : change.archived ? 'room.archive' : 'room.restore'
+  const kind = !isMoved ? 'room.renamed' : change.archived ? 'room.archived' : 'room.restored'
+  const news = await announceRoom(scope, { kind, roomId, data: { name: change.name ?? room.name, orgId: room.orgId } })
   const results = (await commit(
     scope,
     [
       changeRoom(scope.db, { roomId, callerId: actor.userId }, { name: change.name, ...(isMoved ? { archivedAt } : {}) }),
       auditIfChanged(scope, { action, subject: roomId, ...ofOrg(room.orgId) }),
+      ...news.statements,
     ],
     isMoved ? [await outboxEvent(scope, ROOM_CHANGED, { roomId })] : [],
   )) as readonly D1Result[]
   if (results[0]?.meta.changes !== 1) await requireOwner(scope, actor, roomId)
+  scope.deliver([news.id])
   return getRoom(scope, actor, roomId)
 }
 
 /** Deletes a room for good: its rows now, its object within moments. @throws Problem `not-found` or `forbidden` */
 export async function deleteRoom(scope: Scope, actor: Actor, roomId: RoomId): Promise<void> {
   const room = await requireOwner(scope, actor, roomId)
+  const news = await announceRoom(scope, { kind: 'room.deleted', roomId, data: { orgId: room.orgId } })
   const results = (await commit(
     scope,
     [
       markDeleted(scope.db, { roomId, callerId: actor.userId }),
       auditIfChanged(scope, { action: 'room.delete', subject: roomId, ...ofOrg(room.orgId) }),
+      ...news.statements,
       ...deleteMarked(scope.db, roomId),
     ],
     [await outboxEvent(scope, ROOM_DELETED, { roomId })],
   )) as readonly D1Result[]
-  if (results[0]?.meta.changes === 1) return
+  if (results[0]?.meta.changes === 1) return scope.deliver([news.id])
   await requireOwner(scope, actor, roomId)
   throw new Problem('not-found')
 }

@@ -7,24 +7,18 @@ import { RoomId, type RoomMember, type RoomRole } from '../../contract/rooms.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import { openDb } from '../platform/db.ts'
 import { notifyIf, ofChange } from '../platform/notify.ts'
-import { type Consumer, commit, outboxEvent, outboxEventIf } from '../platform/outbox/outbox.ts'
+import { type Consumer, commit, outboxEvent } from '../platform/outbox/outbox.ts'
 import { afterKey, toPage } from '../platform/page.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
-import { AUTHOR_ERASED, exportMessages } from './correspondence.ts'
-import { forgetInviter, invitesBy } from './invite-store.ts'
-import { toInvite } from './invites.ts'
-import { ROOM_DELETED } from './keeping.ts'
+import { announceRoom } from './news.ts'
 import { refusalOfPut, refusalOfRemoval } from './policy.ts'
-import { bumpSeats, deleteSeat, eraseSeat, membersIn, putSeat, type SeatChange, type SeatFacts, seatFacts, seatNow } from './seat-store.ts'
-import { exportRooms, seatIn } from './service.ts'
-import { deleteMarked, forgetCreator, isDeleted, markDeserted, seatsOwnedBy } from './store.ts'
+import { bumpSeats, deleteSeat, membersIn, putSeat, type SeatChange, type SeatFacts, seatFacts, seatNow } from './seat-store.ts'
+import { seatIn } from './service.ts'
 
 /** Topic of the events that bring open sockets in line with changed seats. */
 export const MEMBERS_CHANGED = 'rooms.members-changed'
 
 const MembersChanged = z.strictObject({ roomId: RoomId, userId: UserId })
-
-const ERASE_ROOMS_PER_BATCH = 20
 
 /** Who has a seat, for those who have one. @throws Problem `not-found` */
 export async function listMembers(scope: Scope, actor: Actor, at: { readonly roomId: RoomId; readonly query: PageQuery }) {
@@ -77,40 +71,6 @@ export async function removeMember(scope: Scope, actor: Actor, at: { readonly ro
   throw new Problem('conflict')
 }
 
-/** Forgets a user's seats and who opened what. Rooms stay with their other members; those that nobody is left in are deleted. */
-export async function eraseMemberships(scope: Scope, userId: UserId): Promise<void> {
-  const { db } = scope
-  await db.batch([forgetCreator(db, userId), forgetInviter(db, userId)])
-  for (;;) {
-    const seats = await seatsOwnedBy(db, userId, ERASE_ROOMS_PER_BATCH)
-    if (seats.length === 0) return
-    const events = await Promise.all(
-      seats.flatMap(({ roomId }) => [
-        outboxEvent(scope, MEMBERS_CHANGED, { roomId, userId }),
-        outboxEvent(scope, AUTHOR_ERASED, { roomId, userId }),
-        outboxEventIf(scope, { topic: ROOM_DELETED, payload: { roomId }, condition: isDeleted(roomId) }),
-      ]),
-    )
-    await commit(
-      scope,
-      seats.flatMap(({ roomId }) => [
-        eraseSeat(db, roomId, userId),
-        bumpSeats(db, roomId),
-        markDeserted(db, roomId),
-        ...deleteMarked(db, roomId),
-      ]),
-      events,
-    )
-  }
-}
-
-/** Everything rooms keep about a user; what they wrote in a shared document belongs to the room. */
-export async function exportMemberships(scope: Scope, userId: UserId): Promise<object> {
-  const invites = await invitesBy(scope.db, userId)
-  const rooms = await exportRooms(scope, userId)
-  return { rooms, roomInvites: invites.map(toInvite), roomMessages: await exportMessages(scope, userId, rooms) }
-}
-
 /** Tells the room's object how a seat stands now, so the event may come late, twice or out of order. */
 export const applySeat: Consumer = async (scope, { payload }) => {
   const { roomId, userId } = MembersChanged.parse(payload)
@@ -118,15 +78,23 @@ export const applySeat: Consumer = async (scope, { payload }) => {
   if (seat) await scope.env.ROOMS.getByName(roomId).applySeats([{ userId, role: seat.role, version: seat.version }])
 }
 
+/** What webhooks are told of a change that is on record. */
+const NEWS = {
+  'room.member-add': 'room.member.added',
+  'room.member-role': 'room.member.role_changed',
+  'room.member-remove': 'room.member.removed',
+} as const
+
 /** One transaction: the seat, its audit entry, the version that tells joins apart, and the event. Answers whether the seat changed. */
 async function changeSeat(
   scope: Scope,
   change: SeatChange,
-  by: { readonly statement: BatchItem<'sqlite'>; readonly action: `room.${string}`; readonly role?: RoomRole },
+  by: { readonly statement: BatchItem<'sqlite'>; readonly action: keyof typeof NEWS; readonly role?: RoomRole },
 ): Promise<boolean> {
   const { roomId, userId } = change
   const cause = by.role === undefined ? userId : `${userId} as ${by.role}`
   const content = { kind: 'room-member', roomId, role: by.role ?? null } as const
+  const news = await announceRoom(scope, { kind: NEWS[by.action], roomId, userId, data: { role: by.role ?? null } })
   const told = change.callerId === userId ? undefined : await notifyIf(scope, { userId }, { content, condition: ofChange })
   const results = (await commit(
     scope,
@@ -134,12 +102,13 @@ async function changeSeat(
       by.statement,
       auditIfChanged(scope, { action: by.action, subject: roomId, cause }),
       ...(told ? [told.statement] : []),
+      ...news.statements,
       bumpSeats(scope.db, roomId),
     ],
     [await outboxEvent(scope, MEMBERS_CHANGED, { roomId, userId })],
   )) as readonly D1Result[]
   const isDone = results[0]?.meta.changes === 1
-  if (isDone && told) scope.deliver([told.id])
+  if (isDone) scope.deliver([...(told ? [told.id] : []), news.id])
   return isDone
 }
 

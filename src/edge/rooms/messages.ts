@@ -55,6 +55,10 @@ export function openMessages(storage: DurableObjectStorage): MessageLog {
   return { storage, state, nextSeq: Math.max(last + 1, state.firstSeq), known: undefined }
 }
 
+/** The newest event on disk. */
+export const storedSeq = ({ storage: { sql }, state }: MessageLog): number =>
+  sql.exec<{ seq: number }>('SELECT coalesce(max(last_seq), ?) AS seq FROM message_segments', state.firstSeq - 1).one().seq
+
 const EPOCH_ALPHABET = '0123456789abcdefghjkmnpqrstvwxyz'
 
 const newEpoch = (): string => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => EPOCH_ALPHABET[byte & 31]).join('')

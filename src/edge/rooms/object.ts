@@ -11,6 +11,7 @@ import { newSocketTag, type Ties, tiesOf } from '../platform/ties.ts'
 import { traceFrom } from '../platform/trace.ts'
 import { diffVersion, keepVersion, patchDocument, readDocument, readVersion, restoreVersion } from './desk.ts'
 import { type Door, openDoor } from './door.ts'
+import { runErrands } from './errands.ts'
 import { applySeat, expel, expelExpired, expelSessions, greetingOf, leave, receive } from './exchange.ts'
 import { closeUnseated, letWait, receiveNamed, stopWaiting, WAITING_SOCKETS_MAX } from './hocuspocus.ts'
 import { LATE, tagsOf } from './hub.ts'
@@ -202,6 +203,8 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     this.#room.departures.prune(now)
     const next = nextLookAt(this.#parlour.talk, expelExpired(this.#room, now), now)
     if (next !== undefined) await this.ctx.storage.setAlarm(expiryCheckAt(next))
+    const again = await runErrands(this.#parlour.talk)
+    if (again !== undefined) await this.#lookAt(again)
   }
 
   async #tie(socket: WebSocket, seat: Seat): Promise<void> {
@@ -243,8 +246,11 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
   }
 
   /** Sees to it that somebody looks when this moment has passed. */
-  async #watchExpiry(expiresAt: number): Promise<void> {
-    const due = expiryCheckAt(expiresAt)
+  #watchExpiry(expiresAt: number): Promise<void> {
+    return this.#lookAt(expiryCheckAt(expiresAt))
+  }
+
+  async #lookAt(due: number): Promise<void> {
     const planned = await this.ctx.storage.getAlarm()
     if (planned === null || due < planned) await this.ctx.storage.setAlarm(due)
   }

@@ -9,6 +9,7 @@ import { commit } from '../platform/outbox/outbox.ts'
 import { afterKey, toPage } from '../platform/page.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { mintTicket } from '../platform/ticket.ts'
+import { announceRoom } from './news.ts'
 import { activeUser, insertFounder, insertRoom, roomFor, roomsOf } from './store.ts'
 
 type RoomRow = Awaited<ReturnType<typeof roomFor>>[number]
@@ -35,11 +36,14 @@ export async function createRoom(scope: Scope, actor: Actor, input: CreateRoom):
   if (orgId !== null) await requireOrgRole(scope, actor, { orgId, roles: OPENERS })
   const id = RoomId.parse(scope.newId('rm'))
   const room = { id, name: input.name, creatorId: actor.userId, orgId, createdAt: scope.now() }
+  const news = await announceRoom(scope, { kind: 'room.created', roomId: id, data: { name: room.name, orgId } })
   const results = (await commit(scope, [
     insertRoom(scope.db, room),
     auditIfChanged(scope, { action: 'room.create', subject: id, ...(orgId === null ? {} : { orgId }) }),
     insertFounder(scope.db, id),
+    ...news.statements,
   ])) as readonly D1Result[]
+  if (results[0]?.meta.changes === 1) scope.deliver([news.id])
   if (results[0]?.meta.changes === 1) return toRoom({ room: { ...room, seatsVersion: 0, archivedAt: null }, role: 'owner' })
   const [user] = await activeUser(scope.db, actor.userId)
   throw new Problem(user ? 'limit-reached' : 'session-ended')

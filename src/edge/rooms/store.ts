@@ -5,7 +5,7 @@ import { ROOMS_PER_ORG_MAX, ROOMS_PER_OWNER_MAX, type RoomId } from '../../contr
 import { orgIdsSql, orgRoleSql } from '../orgs/service.ts'
 import type { Db } from '../platform/db.ts'
 import { isActiveUser, membersOf, roleOf } from './seat-store.ts'
-import { roomMembers as m, roomInvites, rooms } from './tables.ts'
+import { roomMembers as m, roomAuthors, roomInvites, rooms } from './tables.ts'
 
 /** A room as it is opened. */
 export interface NewRoom {
@@ -120,6 +120,7 @@ export const markOrphan = (db: Db, id: RoomId, orgId: OrgId) =>
 /** Every row of a marked room, in the order in which they refer to each other. */
 export const deleteMarked = (db: Db, id: RoomId) => [
   db.delete(roomInvites).where(and(eq(roomInvites.roomId, id), marked(id))),
+  db.delete(roomAuthors).where(and(eq(roomAuthors.roomId, id), marked(id))),
   db.delete(m).where(and(eq(m.roomId, id), marked(id))),
   db.delete(rooms).where(and(eq(rooms.id, id), eq(rooms.seatsVersion, DELETED))),
 ]
@@ -138,3 +139,47 @@ export const activeUser = (db: Db, userId: UserId) =>
   db.all<{ readonly id: string }>(sql`SELECT id FROM users WHERE id = ${userId} AND disabled_at IS NULL`)
 
 export const forgetCreator = (db: Db, userId: UserId) => db.update(rooms).set({ creatorId: null }).where(eq(rooms.creatorId, userId))
+
+/** Notes that somebody has written in a room, if both are there still. */
+export const insertAuthor = (db: Db, roomId: RoomId, userId: UserId) =>
+  db
+    .insert(roomAuthors)
+    .select(sql`SELECT rooms.id AS room_id, users.id AS user_id FROM rooms, users WHERE rooms.id = ${roomId} AND users.id = ${userId}`)
+    .onConflictDoNothing()
+
+export const roomsWrittenBy = (db: Db, userId: UserId, limit: number) =>
+  db
+    .select({ id: roomAuthors.roomId })
+    .from(roomAuthors)
+    .where(eq(roomAuthors.userId, userId))
+    .orderBy(desc(roomAuthors.roomId))
+    .limit(limit)
+
+export const forgetAuthor = (db: Db, roomId: RoomId, userId: UserId) =>
+  db.delete(roomAuthors).where(and(eq(roomAuthors.roomId, roomId), eq(roomAuthors.userId, userId)))
+
+/** Among members who stay, who owns next: the strongest role, of equals who has been there longest. */
+const NEXT = sql`ORDER BY CASE WHEN next.role = 'owner' THEN 0 WHEN next.role = 'editor' THEN 1 WHEN next.may_comment = 1 THEN 2 ELSE 3 END,
+  next.added_at, next.user_id LIMIT 1`
+
+const isOwnerless = (roomId: RoomId, leaving: SQL = sql`''`) => sql`NOT EXISTS (SELECT 1 FROM room_members AS held
+  WHERE held.room_id = ${roomId} AND held.role = 'owner' AND held.user_id <> ${leaving})
+  AND EXISTS (SELECT 1 FROM rooms AS loose WHERE loose.id = ${roomId} AND loose.org_id IS NULL)`
+
+/** Who owns a room once this user has left it, unless others own it still. */
+export const heirOf = (db: Db, roomId: RoomId, leaving: UserId) =>
+  db.all<{ readonly userId: UserId }>(sql`SELECT next.user_id AS userId FROM room_members AS next
+    WHERE next.room_id = ${roomId} AND next.user_id <> ${leaving} AND ${isOwnerless(roomId, sql`${leaving}`)} ${NEXT}`)
+
+/** Gives a room that nobody owns to one of its members. */
+export const passToHeir = (db: Db, roomId: RoomId) =>
+  db
+    .update(m)
+    .set({ role: 'owner', mayComment: 0 })
+    .where(
+      and(
+        eq(m.roomId, roomId),
+        sql`${m.userId} = (SELECT next.user_id FROM room_members AS next WHERE next.room_id = ${roomId} ${NEXT})`,
+        isOwnerless(roomId),
+      ),
+    )

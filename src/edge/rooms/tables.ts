@@ -31,6 +31,13 @@ export const roomMembers = sqliteTable(
   (t) => [primaryKey({ columns: [t.roomId, t.userId] })],
 )
 
+/** Who has written messages in a room, also after they left it. */
+export const roomAuthors = sqliteTable(
+  'room_authors',
+  { roomId: text('room_id').$type<RoomId>().notNull(), userId: text('user_id').$type<UserId>().notNull() },
+  (t) => [primaryKey({ columns: [t.roomId, t.userId] })],
+)
+
 export const roomInvites = sqliteTable('room_invites', {
   id: text('id').$type<RoomInviteId>().primaryKey(),
   roomId: text('room_id').$type<RoomId>().notNull(),

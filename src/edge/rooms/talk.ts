@@ -6,6 +6,7 @@ import type { RoomRole } from '../../contract/rooms.ts'
 import type { Env } from '../env.ts'
 import { describeError, logFor } from '../platform/log.ts'
 import { closeWith } from '../platform/socket.ts'
+import { type Errands, noteEvents, openErrands } from './errands.ts'
 import { type LiveRoom, logOf } from './live.ts'
 import { append, findPost, knownEvent, type MessageLog, nextExpiryAt, openMessages, remember, rewriteMessage } from './messages.ts'
 import { tell, tellMessages } from './outlet.ts'
@@ -25,6 +26,7 @@ export interface Talk {
   chars: number
   acks: { readonly socket: WebSocket; readonly cid: string; readonly seq: number; readonly at: number }[]
   timer: ReturnType<typeof setTimeout> | undefined
+  readonly errands: Errands
   /** Sees to it that somebody looks when this moment has passed. */
   readonly watchExpiry: (at: number) => Promise<void>
   /** The latest moment at which somebody will look for expired messages. */
@@ -35,6 +37,7 @@ export interface Talk {
 export const openTalk = (parts: Pick<Talk, 'ctx' | 'env' | 'room' | 'watchExpiry'>): Talk => ({
   ...parts,
   log: openMessages(parts.ctx.storage),
+  errands: openErrands(parts.ctx.storage),
   events: [],
   chars: 0,
   acks: [],
@@ -99,6 +102,7 @@ export function endTalkWindow(talk: Talk): void {
   Object.assign(talk, { timer: undefined, events: [], chars: 0, acks: [] })
   try {
     append(talk.log, events)
+    if (events.length > 0) noteEvents(talk, events)
   } catch (error) {
     return fail(talk, error)
   }

@@ -32,6 +32,16 @@ export class DeadEventError extends Error {
   override readonly name = 'DeadEventError'
 }
 
+/** The consumer says when to try again, in place of the usual wait. */
+export class LaterError extends Error {
+  override readonly name = 'LaterError'
+  readonly afterMs: number
+  constructor(afterMs: number) {
+    super('an attempt failed that is to be repeated')
+    this.afterMs = afterMs
+  }
+}
+
 /** A dead worker's attempt is retried after this long. */
 const LEASE_MS = 60_000
 /** With doubling waits from 5 s, capped at an hour, this covers about a day. */
@@ -39,6 +49,8 @@ const ATTEMPTS_MAX = 30
 /** Done events are kept this long for the curious, without their payload. */
 const KEEP_DONE_MS = 7 * 86_400_000
 const SWEEP_EVENTS_MAX = 50
+/** A Worker has six connections at once. */
+const SWEEP_AT_ONCE = 5
 
 const PURPOSE = 'outbox'
 const retryDelayMs = (attempts: number): number => Math.min(3_600_000, 5_000 * 2 ** Math.min(attempts - 1, 10))
@@ -112,7 +124,7 @@ async function fail(
   error: unknown,
 ): Promise<Delivery> {
   const isDead = error instanceof DeadEventError || event.attempts >= ATTEMPTS_MAX
-  const delayMs = retryDelayMs(event.attempts)
+  const delayMs = error instanceof LaterError ? error.afterMs : retryDelayMs(event.attempts)
   const said = describeError(error)
   scope.log('outbox.failed', {
     eventId: event.id,
@@ -138,20 +150,23 @@ export async function deliverEvents(scope: Scope, consumers: Consumers, ids: rea
   }
 }
 
-/** The queue's side: each message is one event id; what must wait is retried after its own delay. */
+/** The queue's side: each message is one event id; what must wait is retried after its own delay, and nobody waits for a slow receiver. */
 export async function consumeBatch(scope: Scope, consumers: Consumers, batch: MessageBatch): Promise<void> {
-  for (const message of batch.messages) {
-    const { eventId } = message.body as { readonly eventId?: unknown }
-    const delivery: Delivery = typeof eventId === 'string' ? await deliverEvent(scope, consumers, eventId) : { outcome: 'gone' }
-    if (delivery.outcome === 'later') message.retry({ delaySeconds: delivery.afterSeconds })
-    else message.ack()
-  }
+  await Promise.all(
+    batch.messages.map(async (message) => {
+      const { eventId } = message.body as { readonly eventId?: unknown }
+      const delivery: Delivery = typeof eventId === 'string' ? await deliverEvent(scope, consumers, eventId) : { outcome: 'gone' }
+      if (delivery.outcome === 'later') message.retry({ delaySeconds: delivery.afterSeconds })
+      else message.ack()
+    }),
+  )
 }
 
 /** Cron: finishes what a dead Worker or a lost queue message left behind, and forgets old finished events. */
 export async function sweepOutbox(scope: Scope, consumers: Consumers): Promise<number> {
   const due = await dueEventIds(scope.db, scope.now(), SWEEP_EVENTS_MAX)
-  for (const { id } of due) await deliverEvent(scope, consumers, id)
+  for (let i = 0; i < due.length; i += SWEEP_AT_ONCE)
+    await Promise.all(due.slice(i, i + SWEEP_AT_ONCE).map(({ id }) => deliverEvent(scope, consumers, id)))
   await deleteDone(scope.db, scope.now() - KEEP_DONE_MS)
   return due.length
 }

@@ -1,0 +1,128 @@
+import * as z from 'zod'
+import { type WebhookDelivery, WebhookEventId, WebhookId } from '../../contract/webhooks.ts'
+import { auditIfChanged } from '../audit/service.ts'
+import { ownersOfOrg } from '../orgs/service.ts'
+import { openDb } from '../platform/db.ts'
+import { notifyIf } from '../platform/notify.ts'
+import { type Consumer, commit, LaterError, outboxEventIf } from '../platform/outbox/outbox.ts'
+import { isPublicUrl, leadsOutside } from '../platform/public-url.ts'
+import type { Scope } from '../platform/scope.ts'
+import { isLast, reasonToStop, waitMs } from './policy.ts'
+import { signedHeaders } from './signature.ts'
+import { deliveryAt, isStopped, isWaiting, markQueued, noteAttempt, noteFailure, noteSuccess, stopWebhook, waiting } from './store.ts'
+
+/** Topic of the events that tell one event to one webhook: `{ webhookId, eventId }`. */
+export const DELIVER_WEBHOOK = 'webhooks.deliver'
+
+const At = z.strictObject({ webhookId: WebhookId, eventId: WebhookEventId })
+type At = z.infer<typeof At>
+
+/** A receiver puts what it got aside and answers; it does not work meanwhile. */
+const TIMEOUT_MS = 10_000
+const PER_BATCH = 20
+
+type Found = Awaited<ReturnType<typeof deliveryAt>>[number]
+
+/** How an attempt went: nothing is wrong when there is no failure. */
+interface Outcome {
+  readonly status: number | null
+  readonly failure: NonNullable<WebhookDelivery['failure']> | null
+}
+
+/** Reads and writes at the primary: a batch before this may not have reached a replica yet. */
+const atPrimary = (scope: Scope): Scope => ({ ...scope, db: openDb(scope.env.DB, undefined).db })
+
+/** Gives every waiting delivery an outbox event, so that one receiver's troubles are its own. */
+export const queueWaiting: Consumer = async (given) => {
+  const scope = atPrimary(given)
+  for (;;) {
+    const rows = await waiting(scope.db, PER_BATCH)
+    if (rows.length === 0) return
+    const events = await Promise.all(
+      rows.map((at) => outboxEventIf(scope, { topic: DELIVER_WEBHOOK, payload: at, condition: isWaiting(at) })),
+    )
+    await commit(
+      scope,
+      rows.flatMap((at, i) => [...(events[i] ? [events[i].statement] : []), markQueued(scope.db, at)]),
+    )
+    for (const { id } of events) given.deliver([id])
+  }
+}
+
+/** Makes one attempt. @throws LaterError when there is to be another */
+export const deliverWebhook: Consumer = async (given, { payload }) => {
+  const at = At.parse(payload)
+  const scope = atPrimary(given)
+  const [found] = await deliveryAt(scope.db, at)
+  if (found?.delivery.state !== 'queued') return
+  const outcome = await attempt(scope, found)
+  const attempts = found.delivery.attempts + 1
+  scope.log('webhook.attempted', { ...at, attempts, status: outcome.status ?? 0, failure: outcome.failure ?? '' })
+  if (outcome.failure === null) return succeed(scope, at, { ...outcome, attempts })
+  const isOver = outcome.failure === 'disabled' || isLast(attempts, outcome.status)
+  const note = { ...outcome, attempts, attemptedAt: scope.now(), state: isOver ? ('dead' as const) : ('queued' as const) }
+  await commit(scope, [
+    noteAttempt(scope.db, at, note),
+    ...(outcome.failure === 'disabled' ? [] : [noteFailure(scope.db, at.webhookId, scope.now())]),
+  ])
+  if (!isOver) throw new LaterError(waitMs(attempts, chance()))
+  if (outcome.failure !== 'disabled') await stopIfHopeless(scope, found.hook, outcome)
+}
+
+const chance = (): number => (crypto.getRandomValues(new Uint32Array(1))[0] ?? 0) / 2 ** 32
+
+async function succeed(scope: Scope, at: At, { status, attempts }: Outcome & { readonly attempts: number }): Promise<void> {
+  const now = scope.now()
+  await commit(scope, [
+    noteAttempt(scope.db, at, { state: 'done', attempts, status, failure: null, attemptedAt: now }),
+    noteSuccess(scope.db, at.webhookId, now),
+  ])
+}
+
+/** Sends the event. What the receiver says beyond its status is not read, and nowhere else is gone to. */
+async function attempt(scope: Scope, { hook, event }: Found): Promise<Outcome> {
+  if (hook.disabledAt !== null) return { status: null, failure: 'disabled' }
+  const { isDev, webhookDnsUrl } = scope.config
+  try {
+    // What was allowed when it was set may lead elsewhere by now.
+    const mayGo = isPublicUrl(hook.url, scope.config) && (await leadsOutside(hook.url, { isDev, dnsUrl: webhookDnsUrl }))
+    if (!mayGo) return { status: null, failure: 'target-forbidden' }
+    const now = scope.now()
+    const hasTwo = hook.previousSecret !== null && hook.previousUntil !== null && hook.previousUntil > now
+    const secrets = [hook.secret, ...(hasTwo && hook.previousSecret !== null ? [hook.previousSecret] : [])]
+    const signed = { webhookId: hook.id, eventId: event.id, timestamp: Math.floor(now / 1000), body: event.body }
+    const headers = {
+      ...(await signedHeaders(scope, secrets, signed)),
+      'content-type': 'application/json',
+      'user-agent': 'Parvis-Webhooks',
+    }
+    const init = { method: 'POST', headers, body: event.body, redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT_MS) } as const
+    const answer = await fetch(hook.url, init)
+    await answer.body?.cancel()
+    return outcomeOf(answer.status)
+  } catch (error) {
+    return { status: null, failure: error instanceof Error && error.name === 'TimeoutError' ? 'timeout' : 'connection' }
+  }
+}
+
+function outcomeOf(status: number): Outcome {
+  if (status >= 200 && status < 300) return { status, failure: null }
+  return { status, failure: status >= 300 && status < 400 ? 'redirect' : 'answer' }
+}
+
+/** Stops a webhook whose receiver is gone or took nothing for days, and tells its owners once. */
+async function stopIfHopeless(scope: Scope, hook: Found['hook'], { status }: Outcome): Promise<void> {
+  const now = scope.now()
+  const reason = reasonToStop({ now, failingSince: hook.failingSince, status })
+  if (!reason) return
+  const { id, orgId, userId } = hook
+  const owners = orgId === null ? (userId === null ? [] : [userId]) : await ownersOfOrg(scope, orgId)
+  const content = { kind: 'webhook-stopped', webhookId: id, orgId, reason } as const
+  const told = await Promise.all(owners.map((owner) => notifyIf(scope, { userId: owner }, { content, condition: isStopped(id, now) })))
+  await commit(scope, [
+    stopWebhook(scope.db, id, { now, reason }),
+    auditIfChanged(scope, { action: 'webhook.stop', subject: id, cause: reason, ...(orgId === null ? {} : { orgId }) }),
+    ...told.map(({ statement }) => statement),
+  ])
+  scope.deliver(told.map((event) => event.id))
+}
