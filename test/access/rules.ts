@@ -134,6 +134,15 @@ export const RULES: Readonly<Record<keyof typeof endpoints, Rule>> = {
   listOrgCheckpoints: GUARDED,
   createOrgAuditExport: { body: { format: 'csv' }, ...POWER },
 
+  createWebhook: own({ url: 'https://app.example.net/hook', kinds: ['room.created'] }, OWN_POWER),
+  listWebhooks: OWN,
+  getWebhook: GUARDED,
+  updateWebhook: { body: { url: 'https://eve.example.net/hook' }, ...POWER },
+  deleteWebhook: GUARDED,
+  rotateWebhookSecret: POWER,
+  listWebhookDeliveries: GUARDED,
+  replayWebhookDelivery: GUARDED,
+
   createRoom: own({ name: 'Own' }),
   listRooms: OWN,
   getRoom: SHOWN,

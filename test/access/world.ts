@@ -136,6 +136,12 @@ export async function makeWorld(edge: Edge) {
     versionId: (await as(ada, 'POST', `/v1/rooms/${roomId}/versions`, { name: 'First' }))['id'],
     apiKeyId: ((await as(ada, 'POST', '/v1/auth/keys', { name: 'Key', scopes: SCOPES }))['apiKey'] as { id: string }).id,
     notificationId: await notificationOf(edge, ada),
+    webhookId: (
+      (await as(ada, 'POST', '/v1/webhooks', { orgId, url: 'https://app.example.net/hook', kinds: ['room.created'] }))['webhook'] as {
+        id: string
+      }
+    ).id,
+    eventId: 'evt_01jd0000000000000000000001',
   }
   await plantFactors(edge, ada)
   return {

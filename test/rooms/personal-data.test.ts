@@ -16,10 +16,11 @@ beforeAll(async () => {
 })
 afterAll(() => edge.stop())
 
+let ids = 0
+
 /** What the feature may touch, over the Worker's own database and secrets. */
 async function scopeOf(): Promise<Scope> {
   const [version, secret] = edge.settings.SECRET_KEYS.split(':') as [string, string]
-  let ids = 0
   return {
     env: await edge.worker.getEnv(),
     db: drizzle(edge.db as unknown as Parameters<typeof drizzle>[0]),
