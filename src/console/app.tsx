@@ -1,10 +1,10 @@
 import type { Context } from 'hono'
 import { type Env, Hono } from 'hono'
 import type { Child } from 'hono/jsx'
-import { Locale } from '../contract/identity.ts'
 import { RoomId } from '../contract/rooms.ts'
 import { ShellId } from '../contract/shell.ts'
 import { pagePolicy, type Styles } from './headers.ts'
+import { languageOf } from './language.ts'
 import { AccountPage } from './pages/account.tsx'
 import { DashboardPage } from './pages/dashboard.tsx'
 import { FactorPage } from './pages/factor.tsx'
@@ -35,7 +35,7 @@ function answerPage(c: Context<ConsoleEnv>, page: Child, { route, status = 200, 
   })
 }
 
-const missing = (c: Context<ConsoleEnv>, route: string) => answerPage(c, <MissingPage />, { route, status: 404 })
+const missing = (c: Context<ConsoleEnv>, route: string) => answerPage(c, <MissingPage lang={languageOf(c)} />, { route, status: 404 })
 
 /** What mails lead to. A GET or HEAD shows the page and uses nothing: the token is in the fragment, which is not even sent. */
 const MAILED = {
@@ -48,19 +48,20 @@ const MAILED = {
 } as const
 
 /**
- * The pages hold nothing personal: they are the same for everybody, read no cookie and ask the API for nothing.
+ * The pages hold nothing personal: they are the same for everybody of a language and ask the API for nothing; the one cookie they read
+ * names that language.
  * What a user may see is fetched by the islands, so no page can be made to show one user what is another's.
  */
 function makePages(): Hono<ConsoleEnv> {
   const pages = new Hono<ConsoleEnv>()
   pages.get('/', (c) => answerPage(c, <LandingPage origin={new URL(c.req.url).origin} />, { route: '/' }))
-  pages.get('/register', (c) => answerPage(c, <RegisterPage />, { route: '/register' }))
-  pages.get('/login', (c) => answerPage(c, <LoginPage />, { route: '/login' }))
-  pages.get('/login/factor', (c) => answerPage(c, <FactorPage />, { route: '/login/factor' }))
+  pages.get('/register', (c) => answerPage(c, <RegisterPage lang={languageOf(c)} />, { route: '/register' }))
+  pages.get('/login', (c) => answerPage(c, <LoginPage lang={languageOf(c)} />, { route: '/login' }))
+  pages.get('/login/factor', (c) => answerPage(c, <FactorPage lang={languageOf(c)} />, { route: '/login/factor' }))
   for (const [route, Page] of Object.entries(MAILED)) {
-    pages.get(route, (c) => answerPage(c, <Page lang={Locale.catch('en').parse(c.req.query('lang'))} />, { route }))
+    pages.get(route, (c) => answerPage(c, <Page lang={languageOf(c)} />, { route }))
   }
-  pages.get('/app/account', (c) => answerPage(c, <AccountPage />, { route: '/app/account' }))
+  pages.get('/app/account', (c) => answerPage(c, <AccountPage lang={languageOf(c)} />, { route: '/app/account' }))
   pages.get('/app', (c) => answerPage(c, <DashboardPage />, { route: '/app' }))
   pages.get('/app/rooms/:roomId', (c) => {
     const route = '/app/rooms/:roomId'

@@ -1,5 +1,7 @@
 import type { Child, FC, JSX } from 'hono/jsx'
+import type { Locale } from '../contract/identity.ts'
 import { Alert } from './layout.tsx'
+import { FRAME_WORDS } from './words/frame.ts'
 
 type InputProps = JSX.IntrinsicElements['input']
 
@@ -98,15 +100,16 @@ export const Form: FC<FormProps> = ({ id, class: className, label, hidden, child
 interface DialogProps {
   readonly id: string
   readonly title: string
+  readonly lang?: Locale | undefined
   readonly children: Child
 }
 
 /** A modal dialog; the browser keeps the focus inside and closes it on Escape. */
-export const Dialog: FC<DialogProps> = ({ id, title, children }) => (
+export const Dialog: FC<DialogProps> = ({ id, title, lang = 'en', children }) => (
   <dialog id={id} aria-labelledby={`${id}-title`}>
     <header>
       <h2 id={`${id}-title`}>{title}</h2>
-      <button type="button" class="quiet icon" data-close aria-label="Close">
+      <button type="button" class="quiet icon" data-close aria-label={FRAME_WORDS[lang].close}>
         ×
       </button>
     </header>

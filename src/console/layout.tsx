@@ -1,9 +1,11 @@
 import type { Child, FC } from 'hono/jsx'
 import type { Locale } from '../contract/identity.ts'
-import { PAGE_WORDS } from './words.ts'
+import { FRAME_WORDS } from './words/frame.ts'
+import { LANGUAGES } from './words/language.ts'
 
 interface DocumentProps {
   readonly title: string
+  /** Given by pages that are written in every language, which then offer the others. */
   readonly lang?: Locale | undefined
   /** Name of the page's script in `islands/`. */
   readonly island?: string | undefined
@@ -13,8 +15,8 @@ interface DocumentProps {
   readonly children: Child
 }
 
-const Document: FC<DocumentProps> = ({ title, lang = 'en', island, layout = 'reading', header, children }) => (
-  <html lang={lang}>
+const Document: FC<DocumentProps> = ({ title, lang, island, layout = 'reading', header, children }) => (
+  <html lang={lang ?? 'en'}>
     <head>
       <meta charset="utf-8" />
       <meta name="viewport" content="width=device-width, initial-scale=1" />
@@ -22,6 +24,7 @@ const Document: FC<DocumentProps> = ({ title, lang = 'en', island, layout = 'rea
       <meta name="theme-color" content="#fbfbf9" media="(prefers-color-scheme: light)" />
       <meta name="theme-color" content="#151716" media="(prefers-color-scheme: dark)" />
       <title>{title}</title>
+      {lang && LANGUAGES.map(([other]) => <link rel="alternate" hreflang={other} href={`?lang=${other}`} />)}
       <link rel="icon" href="/assets/icon.svg" type="image/svg+xml" />
       <link rel="stylesheet" href="/assets/console.css" />
       {/* Modules run in the order of the document. */}
@@ -29,7 +32,7 @@ const Document: FC<DocumentProps> = ({ title, lang = 'en', island, layout = 'rea
     </head>
     <body class={layout}>
       <a class="skip" href="#main">
-        {PAGE_WORDS[lang].skip}
+        {FRAME_WORDS[lang ?? 'en'].skip}
       </a>
       {header}
       {children}
@@ -48,24 +51,44 @@ interface PageProps {
   readonly title: string
   readonly island?: string | undefined
   readonly layout?: DocumentProps['layout']
+  /** Given by pages that are written in every language, which then offer the others. */
+  readonly lang?: Locale | undefined
   readonly children: Child
 }
 
+/** Leads to the same page in the other languages. */
+const Languages: FC<{ readonly lang: Locale | undefined }> = ({ lang }) => (
+  <>
+    {LANGUAGES.filter(([other]) => lang !== undefined && other !== lang).map(([other, name]) => (
+      <a href={`?lang=${other}`} lang={other} hreflang={other} rel="alternate">
+        {name}
+      </a>
+    ))}
+  </>
+)
+
+const PublicHeader: FC<{ readonly lang: Locale | undefined; readonly children?: Child }> = ({ lang, children }) => (
+  <header class="top">
+    <Brand href="/" />
+    <nav aria-label={FRAME_WORDS[lang ?? 'en'].main}>
+      {children}
+      <Languages lang={lang} />
+      <a href="/login">{FRAME_WORDS[lang ?? 'en'].signIn}</a>
+    </nav>
+  </header>
+)
+
 /** A page anybody may see. */
-export const PublicPage: FC<PageProps> = ({ title, children, ...rest }) => {
+export const PublicPage: FC<PageProps> = ({ title, lang, children, ...rest }) => {
   const header = (
-    <header class="top">
-      <Brand href="/" />
-      <nav aria-label="Main">
-        <a href="/docs">API</a>
-        <a href="/login">Sign in</a>
-      </nav>
-    </header>
+    <PublicHeader lang={lang}>
+      <a href="/docs">API</a>
+    </PublicHeader>
   )
   return (
-    <Document title={title} header={header} {...rest}>
+    <Document title={title} lang={lang} header={header} {...rest}>
       <main id="main">{children}</main>
-      <Footer />
+      <Footer lang={lang} />
     </Document>
   )
 }
@@ -78,60 +101,52 @@ interface MailedPageProps {
 }
 
 /** A page that a mail leads to, in the language of the mail. */
-export const MailedPage: FC<MailedPageProps> = ({ title, lang, island, children }) => {
-  const header = (
-    <header class="top">
-      <Brand href="/" />
-      <nav aria-label="Parvis">
-        <a href="/login">{PAGE_WORDS[lang].signIn}</a>
-      </nav>
-    </header>
-  )
-  return (
-    <Document title={`${title} · Parvis`} lang={lang} island={island} layout="narrow" header={header}>
-      <main id="main">
-        <h1 tabindex={-1}>{title}</h1>
-        <noscript>
-          <p class="notice">{PAGE_WORDS[lang].scripts}</p>
-        </noscript>
-        <Alert id="page-alert" />
-        {children}
-      </main>
-    </Document>
-  )
-}
+export const MailedPage: FC<MailedPageProps> = ({ title, lang, island, children }) => (
+  <Document title={`${title} · Parvis`} lang={lang} island={island} layout="narrow" header={<PublicHeader lang={lang} />}>
+    <main id="main">
+      <h1 tabindex={-1}>{title}</h1>
+      <NeedsScripts lang={lang} />
+      <Alert id="page-alert" />
+      {children}
+    </main>
+  </Document>
+)
 
-const Footer: FC = () => (
+const Footer: FC<{ readonly lang: Locale | undefined }> = ({ lang = 'en' }) => (
   <footer class="foot">
-    <nav aria-label="For programs">
-      <a href="/docs">API reference</a>
+    <nav aria-label={FRAME_WORDS[lang].forPrograms}>
+      <a href="/docs">{FRAME_WORDS[lang].reference}</a>
       <a href="/v1/openapi.json">OpenAPI</a>
-      <a href="/.well-known/jwks.json">Signing keys</a>
-      <a href="/health/ready">Health</a>
+      <a href="/.well-known/jwks.json">{FRAME_WORDS[lang].signingKeys}</a>
+      <a href="/health/ready">{FRAME_WORDS[lang].health}</a>
     </nav>
   </footer>
 )
 
 /** A page of a signed-in user. The island fills in who that is; until then the page only says that it is loading. */
-export const AppPage: FC<PageProps> = ({ title, children, ...rest }) => {
+export const AppPage: FC<PageProps> = ({ title, lang, children, ...rest }) => {
+  const words = FRAME_WORDS[lang ?? 'en']
   const header = (
     <header class="top">
       <Brand href="/app" />
-      <nav aria-label="Main">
-        <a href="/app">Dashboard</a>
-        <a href="/app/account">Account</a>
+      <nav aria-label={words.main}>
+        <a href="/app">{words.dashboard}</a>
+        <a href="/app/account">{words.account}</a>
+        <a href="/app/admin" id="to-admin" hidden>
+          Admin
+        </a>
         <a href="/docs">API</a>
         <span class="who" id="who" />
         <button type="button" class="quiet small" id="sign-out" disabled>
-          Sign out
+          {words.signOut}
         </button>
       </nav>
     </header>
   )
   return (
-    <Document title={`${title} · Parvis`} header={header} {...rest}>
+    <Document title={`${title} · Parvis`} lang={lang} header={header} {...rest}>
       <main id="main">
-        <NeedsScripts />
+        <NeedsScripts lang={lang} />
         <Alert id="page-alert" />
         {children}
       </main>
@@ -143,9 +158,9 @@ export const AppPage: FC<PageProps> = ({ title, children, ...rest }) => {
 export const Alert: FC<{ readonly id: string }> = ({ id }) => <div class="alert" id={id} role="alert" tabindex={-1} hidden />
 
 /** Says why nothing works in a browser without scripts. */
-export const NeedsScripts: FC = () => (
+export const NeedsScripts: FC<{ readonly lang?: Locale | undefined }> = ({ lang = 'en' }) => (
   <noscript>
-    <p class="notice">The console talks to the API from your browser, so it needs scripts.</p>
+    <p class="notice">{FRAME_WORDS[lang].scripts}</p>
   </noscript>
 )
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 
 const FLAGS = [
   '--headless',
@@ -24,8 +24,9 @@ export interface Complaints {
 export async function openVisitor(
   browser: Browser,
   origin: string,
+  options: BrowserContextOptions = {},
 ): Promise<{ page: Page; context: BrowserContext; complaints: Complaints }> {
-  const context = await browser.newContext({ baseURL: origin })
+  const context = await browser.newContext({ baseURL: origin, ...options })
   // Shorter than a test may take, so that what was waited for is named.
   context.setDefaultTimeout(10_000)
   const complaints: Complaints = { all: [] }
@@ -97,7 +98,7 @@ export async function openDoor() {
 /** Runs in a page: what a reader of screens would meet without a name, or twice under the same id. */
 export function namelessParts(): string[] {
   const faults: string[] = []
-  if (document.documentElement.lang !== 'en' || !document.title) faults.push('the document has no language or title')
+  if (!['en', 'fr'].includes(document.documentElement.lang) || !document.title) faults.push('the document has no language or title')
   if (document.querySelectorAll('h1').length !== 1) faults.push('not one h1')
   const ids = [...document.querySelectorAll('[id]')].map(({ id }) => id)
   faults.push(...ids.filter((id, at) => ids.indexOf(id) !== at).map((id) => `#${id} is there twice`))

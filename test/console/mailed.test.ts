@@ -206,6 +206,26 @@ describeWith('chromium', 'the pages that mails lead to', (executablePath) => {
     await expect(edge.client().login({ body: { email: next, password: PASSWORD } })).rejects.toMatchObject({ slug: 'credentials-invalid' })
   })
 
+  test('a change of address asks for a fresh proof where the last is old, and goes on with it', async () => {
+    const { email } = await edge.signUp('stale')
+    const { page } = await visit()
+    await page.goto('/login?next=/app/email')
+    await signIn({ page }, email)
+    await page.getByLabel('New address').waitFor()
+    await edge.db.prepare('UPDATE sessions SET authenticated_at = 1').run()
+    await page.getByLabel('New address').fill('fresh@example.org')
+    await page.getByRole('button', { name: 'Mail me a code' }).click()
+    expect(await page.evaluate(namelessParts)).toEqual([])
+    await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click()
+    expect(edge.mailbox.to('fresh@example.org')).toEqual([])
+    await page.getByRole('button', { name: 'Mail me a code' }).click()
+    await page.getByLabel('Your password').fill(PASSWORD)
+    await page.getByRole('button', { name: 'Continue' }).click()
+    await page.getByLabel('Code').fill(await edge.mailbox.codeTo('fresh@example.org'))
+    await page.getByRole('button', { name: 'Confirm new address' }).click()
+    await page.getByText('Your address is changed.').waitFor()
+  })
+
   async function inviteTo(email: string, by: TestUser) {
     const org = await by.client.createOrg({ body: { name: 'Harbour' } })
     const count = edge.mailbox.to(email).length + 1

@@ -2,6 +2,7 @@ import { createClient, localStorageTokens } from '../../client/client.ts'
 import type { Me } from '../../contract/identity.ts'
 import { isProblem, type ProblemSlug } from '../../contract/problem.ts'
 import { byId } from './dom.ts'
+import { adoptLanguage } from './language.ts'
 import { tellTrouble } from './trouble.ts'
 
 /** The one client of a page. Tokens live in cookies that no script can read; what is stored is only who is signed in, shared by all tabs. */
@@ -28,6 +29,7 @@ export async function openAccount(): Promise<Me> {
     const me = await client.getMe()
     byId('who').textContent = me.email
     byId('who').title = me.email
+    adoptLanguage(me.locale)
     button.disabled = false
     client.on('signedOut', ({ cause }) => cause !== 'logout' && leaveForLogin())
     button.onclick = signOut

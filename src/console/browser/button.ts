@@ -1,4 +1,5 @@
 import { calm, tellTrouble } from './trouble.ts'
+import { said } from './words.ts'
 
 /** Runs what a button asks for, once at a time; what fails is told in `alert`. */
 export function bindButton(button: HTMLButtonElement, alert: HTMLElement, act: () => Promise<void>): void {
@@ -28,7 +29,7 @@ export function bindDangerButton(button: HTMLButtonElement, alert: HTMLElement, 
       disarm()
       return act()
     }
-    button.textContent = `Really ${label.toLowerCase()}?`
+    button.textContent = `${said().really} ${label.toLowerCase()}${said().question}`
     const timer = setTimeout(() => disarm?.(), ARMED_MS)
     disarm = () => {
       clearTimeout(timer)

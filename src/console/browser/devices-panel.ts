@@ -5,10 +5,11 @@ import { bindDangerButton } from './button.ts'
 import { byId, filled, show, showMoment } from './dom.ts'
 import { bindList, placesOf } from './list.ts'
 import { askName } from './naming.ts'
+import { said } from './words.ts'
 
 type Described = Pick<TrustedDevice, 'browser' | 'system' | 'place'>
 
-const deviceOf = ({ browser, system }: Described): string => [browser, system].filter(Boolean).join(', ') || 'Unknown device'
+const deviceOf = ({ browser, system }: Described): string => [browser, system].filter(Boolean).join(', ') || said().unknownDevice
 const placeOf = ({ place }: Described): string => [place?.city, place?.country].filter(Boolean).join(', ')
 
 /** Trusted devices. The answer reloads them. */

@@ -1,3 +1,5 @@
+import { dateLocale, said } from './words.ts'
+
 /** The element of an id that the page promises; its absence is a bug of the page. */
 export function byId<T extends HTMLElement = HTMLElement>(id: string, kind?: abstract new (...args: never[]) => T): T {
   const found = document.getElementById(id)
@@ -38,10 +40,10 @@ export function showMoment(element: HTMLElement, moment: string): void {
   const at = new Date(moment)
   const isToday = at.toDateString() === new Date().toDateString()
   element.setAttribute('datetime', moment)
-  element.title = at.toLocaleString(undefined, { dateStyle: 'long', timeStyle: 'medium' })
+  element.title = at.toLocaleString(dateLocale(), { dateStyle: 'long', timeStyle: 'medium' })
   element.textContent = isToday
-    ? at.toLocaleTimeString(undefined, { timeStyle: 'short' })
-    : at.toLocaleDateString(undefined, { dateStyle: 'medium' })
+    ? at.toLocaleTimeString(dateLocale(), { timeStyle: 'short' })
+    : at.toLocaleDateString(dateLocale(), { dateStyle: 'medium' })
 }
 
 /** Opens a dialog of the page; every `data-close` inside closes it, and so does a click beside it. */
@@ -60,7 +62,7 @@ export async function copyText(button: HTMLButtonElement, text: string): Promise
   const label = button.dataset['label'] ?? button.textContent ?? ''
   button.dataset['label'] = label
   await navigator.clipboard.writeText(text)
-  button.textContent = 'Copied'
+  button.textContent = said().copied
   setTimeout(() => {
     button.textContent = label
   }, 1500)

@@ -5,6 +5,7 @@ import { byId, copyText, openDialog, show } from './dom.ts'
 import { bindForm } from './form.ts'
 import { drawQr } from './qr.ts'
 import { withStepUp } from './step-up.ts'
+import { said } from './words.ts'
 
 /** Shows a set of recovery codes, this once; they go from the page when the dialog closes. */
 export function showRecoveryCodes(codes: readonly string[]): void {
@@ -36,10 +37,10 @@ function openEnrolment({ secret, uri }: { readonly secret: string; readonly uri:
 
 function draw({ hasTotp, methods, recoveryCodesLeft, hasPassword, passkeys }: Factors): void {
   const hasSecond = methods.length > 0
-  byId('totp-state').textContent = hasTotp ? 'on' : 'off'
+  byId('totp-state').textContent = hasTotp ? said().on : said().off
   byId('totp-state').toggleAttribute('data-tone', false)
   if (hasTotp) byId('totp-state').dataset['tone'] = 'live'
-  byId('recovery-state').textContent = hasSecond ? `${recoveryCodesLeft} left` : 'none'
+  byId('recovery-state').textContent = hasSecond ? `${recoveryCodesLeft} ${said().left}` : said().none
   show(byId('totp-start'), !hasTotp)
   show(byId('totp-remove'), hasTotp)
   show(byId('recovery-make'), hasSecond)

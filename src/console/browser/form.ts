@@ -1,6 +1,7 @@
 import { type Fault, isProblem } from '../../contract/problem.ts'
 import { byId, show } from './dom.ts'
 import { calm, tellTrouble } from './trouble.ts'
+import { detailSaid, said } from './words.ts'
 
 type Input = HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement
 
@@ -20,9 +21,19 @@ function mark(input: Input, message: string): void {
   else input.removeAttribute('aria-invalid')
 }
 
+/** What is wrong with an input, in the language of the page and not of the browser. */
+function wrongWith({ validity }: Input): string {
+  const words = said()
+  if (validity.valid) return ''
+  if (validity.valueMissing) return words.missing
+  if (validity.tooShort) return words.short
+  if (validity.tooLong) return words.long
+  return validity.typeMismatch ? words.noAddress : words.misshapen
+}
+
 /** Marks the inputs that the browser finds wrong; answers whether there is none. */
 function isComplete(inputs: readonly Input[]): boolean {
-  for (const input of inputs) mark(input, input.validationMessage)
+  for (const input of inputs) mark(input, wrongWith(input))
   const wrong = inputs.find((input) => !input.validity.valid)
   wrong?.focus()
   return !wrong
@@ -31,7 +42,7 @@ function isComplete(inputs: readonly Input[]): boolean {
 /** Puts the server's faults beside the inputs they point to; answers those that point nowhere. */
 function markFaults(inputs: readonly Input[], faults: readonly Fault[]): readonly Fault[] {
   const found = faults.map((fault) => ({ fault, input: inputs.find(({ name }) => fault.pointer.endsWith(`/${name}`)) }))
-  for (const { fault, input } of found) if (input) mark(input, fault.detail)
+  for (const { fault, input } of found) if (input) mark(input, detailSaid(fault.detail))
   found.find(({ input }) => input)?.input?.focus()
   return found.filter(({ input }) => !input).map(({ fault }) => fault)
 }

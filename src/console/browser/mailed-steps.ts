@@ -10,7 +10,8 @@ type Step = (typeof STEPS)[number]
 export interface MailedThing {
   /** Names it in what the browser remembers. */
   readonly what: string
-  readonly ask: (entries: Entries) => Promise<Asked>
+  /** Nothing where the user thought better of it. */
+  readonly ask: (entries: Entries) => Promise<Asked | undefined>
   readonly useCode: (id: string, entries: Entries) => Promise<void>
   readonly useLink: (token: string, entries: Entries) => Promise<void>
 }
@@ -23,7 +24,9 @@ function showStep(step: Step): void {
 /** Binds the three forms of a page: ask for a mail, enter its code, use its link. Nothing is sent before somebody presses a button. */
 export function bindMailedSteps({ what, ask, useCode, useLink }: MailedThing): void {
   bindForm('ask', async (entries) => {
-    keepAsked(what, await ask(entries))
+    const waiting = await ask(entries)
+    if (!waiting) return
+    keepAsked(what, waiting)
     showStep('code')
   })
   bindForm('code', async (entries) => {

@@ -2,11 +2,14 @@ import type { Activity } from '../../contract/audit.ts'
 import { Locale, type Me } from '../../contract/identity.ts'
 import { isProblem } from '../../contract/problem.ts'
 import { client } from './account.ts'
+import { actionSaid, causeSaid } from './activity-words.ts'
 import { bindButton, bindDangerButton } from './button.ts'
 import { byId, filled, show, showMoment } from './dom.ts'
 import { bindForm } from './form.ts'
+import { speak } from './language.ts'
 import { bindList, placesOf } from './list.ts'
 import { withStepUp } from './step-up.ts'
+import { pageLanguage, said } from './words.ts'
 
 /** Shows the profile and saves what is changed in it, unless it was changed elsewhere meanwhile: then what is there now is shown. */
 export function startProfile(first: Me): void {
@@ -23,6 +26,7 @@ export function startProfile(first: Me): void {
     show(byId('profile-note'), false)
     try {
       draw(await client.updateMe({ ifMatch: shown.etag, body: { displayName, locale: Locale.parse(chosen) } }))
+      speak(shown.locale)
       show(byId('profile-note'), true)
     } catch (error) {
       if (isProblem(error) && error.slug === 'precondition-failed') draw(await client.getMe())
@@ -31,12 +35,12 @@ export function startProfile(first: Me): void {
   })
 }
 
-const wordsOf = (text: string): string => text.replace(/[.-]/g, ' ')
+const BY = { you: () => '', anonymous: () => said().byNobody, system: () => said().bySystem, other: () => said().bySomebody } as const
 
 function row({ action, by, cause, country, at }: Activity): HTMLElement {
-  const who = by === 'you' ? '' : `by ${by === 'other' ? 'somebody else' : by}`
-  const from = [cause && wordsOf(cause), country, who].filter(Boolean).join(' · ')
-  const piece = filled('activity-row', { action: wordsOf(action), from })
+  const language = pageLanguage()
+  const from = [cause && causeSaid(cause, language), country, BY[by]()].filter(Boolean).join(' · ')
+  const piece = filled('activity-row', { action: actionSaid(action, language), from })
   showMoment(piece.slot('at'), at)
   return piece.root
 }

@@ -6,9 +6,10 @@ import { showRecoveryCodes } from './factors-panel.ts'
 import { bindList, placesOf } from './list.ts'
 import { askName } from './naming.ts'
 import { withStepUp } from './step-up.ts'
+import { dateLocale, said } from './words.ts'
 
 const usedOf = ({ lastUsedAt }: Passkey): string =>
-  lastUsedAt === null ? 'not used yet' : `used ${new Date(lastUsedAt).toLocaleDateString(undefined, { dateStyle: 'medium' })}`
+  lastUsedAt === null ? said().unused : `${said().used} ${new Date(lastUsedAt).toLocaleDateString(dateLocale(), { dateStyle: 'medium' })}`
 
 /** The user's passkeys: add, name, remove. The answer reloads them. */
 export function startPasskeys(changed: () => Promise<void>): () => Promise<void> {
@@ -39,7 +40,7 @@ export function startPasskeys(changed: () => Promise<void>): () => Promise<void>
   const add = byId('add-passkey', HTMLButtonElement)
   show(add, client.passkeys.isSupported())
   bindButton(add, alert, async () =>
-    askName('This device', (name) =>
+    askName(said().thisDevice, (name) =>
       withStepUp(async () => {
         const { recoveryCodes } = await client.passkeys.register({ name })
         await reload()

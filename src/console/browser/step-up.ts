@@ -44,10 +44,10 @@ function prove(methods: readonly string[]): Promise<void> {
   })
 }
 
-/** Does what may need a fresh proof: asks for one when it does, and does it then. Nothing happens when the user declines. */
-export async function withStepUp(act: () => Promise<void>): Promise<void> {
+/** Does what may need a fresh proof: asks for one when it does, and does it then. Nothing happens, or comes of it, when the user declines. */
+export async function withStepUp<T>(act: () => Promise<T>): Promise<T | undefined> {
   try {
-    await act()
+    return await act()
   } catch (error) {
     if (!isProblem(error) || error.slug !== 'step-up-required') throw error
     const isProven = await prove(error.extras.methods ?? []).then(
@@ -57,6 +57,6 @@ export async function withStepUp(act: () => Promise<void>): Promise<void> {
         throw failure
       },
     )
-    if (isProven) await act()
+    return isProven ? act() : undefined
   }
 }

@@ -1,6 +1,7 @@
 import { ContractError, NetworkError } from '../../client/client.ts'
-import { isProblem, PROBLEMS, type Problem, type ProblemSlug } from '../../contract/problem.ts'
+import { isProblem, type Problem } from '../../contract/problem.ts'
 import { byId, show } from './dom.ts'
+import { detailSaid, said } from './words.ts'
 
 /** What a failure says to a person. */
 export interface Trouble {
@@ -11,40 +12,24 @@ export interface Trouble {
 
 /** Words for anything thrown: a problem speaks for itself, a broken network is named, a bug admits it. */
 export function troubleOf(error: unknown): Trouble {
+  const words = said()
+  const plain = (title: string, ...more: string[]): Trouble => ({ title, more, traceId: undefined })
   if (isProblem(error)) return ofProblem(error)
-  if (error instanceof NetworkError) return { title: error.message, more: ['Check your connection and try again.'], traceId: error.traceId }
-  if (error instanceof DOMException && error.name === 'InvalidStateError')
-    return { title: 'This device already has a passkey of yours.', more: [], traceId: undefined }
-  if (error instanceof DOMException && error.name === 'NotAllowedError')
-    return { title: 'No passkey was used.', more: ['It was declined, took too long, or this device has none.'], traceId: undefined }
-  if (error instanceof ContractError)
-    return { title: 'This page and the service do not fit.', more: ['Reload the page.'], traceId: undefined }
-  return { title: PROBLEMS.internal.title, more: [], traceId: undefined }
+  if (error instanceof NetworkError) return { ...plain(words.unreachable, words.checkConnection), traceId: error.traceId }
+  if (error instanceof DOMException && error.name === 'InvalidStateError') return plain(words.passkeyKnown)
+  if (error instanceof DOMException && error.name === 'NotAllowedError') return plain(words.passkeyUnused, words.passkeyUnusedWhy)
+  if (error instanceof ContractError) return plain(words.misfit, words.reload)
+  return plain(words.problems.internal)
 }
-
-/** What people meet on the pages that mails lead to, for those that are in French. */
-const FRENCH: Partial<Record<ProblemSlug, string>> = {
-  'code-invalid': 'Ce code ou ce lien est faux, déjà utilisé ou expiré.',
-  'invalid-request': 'Cette saisie ne convient pas.',
-  'rate-limited': 'Trop de tentatives\u00a0: attendez avant de réessayer.',
-  'session-ended': 'Cette session est terminée\u00a0: reconnectez-vous.',
-  conflict: 'Un autre compte a déjà cette adresse.',
-  'limit-reached': 'Une limite est atteinte\u00a0: il faut d’abord retirer quelque chose.',
-  'not-found': 'Il n’y a rien ici pour vous.',
-  internal: 'Une erreur s’est produite de notre côté.',
-  unavailable: 'Un service nécessaire ne répond pas\u00a0: réessayez bientôt.',
-}
-
-const titleOf = (slug: ProblemSlug): string => (document.documentElement.lang === 'fr' ? FRENCH[slug] : undefined) ?? PROBLEMS[slug].title
 
 function ofProblem({ slug, extras }: Problem): Trouble {
   const { detail, errors = [], retryAfterSeconds, traceId } = extras
   return {
-    title: titleOf(slug),
+    title: said().problems[slug],
     more: [
-      ...(detail ? [detail] : []),
-      ...errors.map((fault) => `${fault.pointer.split('/').at(-1) ?? ''}: ${fault.detail}`),
-      ...(retryAfterSeconds ? [`Try again in ${waitOf(retryAfterSeconds)}.`] : []),
+      ...(detail ? [detailSaid(detail)] : []),
+      ...errors.map((fault) => `${fault.pointer.split('/').at(-1) ?? ''}: ${detailSaid(fault.detail)}`),
+      ...(retryAfterSeconds ? [`${said().tryAgainIn} ${waitOf(retryAfterSeconds)}.`] : []),
     ],
     traceId,
   }

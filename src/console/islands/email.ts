@@ -1,7 +1,9 @@
 import { client, isSignedOut, leaveForLogin } from '../browser/account.ts'
 import { byId, show } from '../browser/dom.ts'
+import { adoptLanguage } from '../browser/language.ts'
 import { bindMailedSteps } from '../browser/mailed-steps.ts'
 import { mailedToken } from '../browser/mailed-token.ts'
+import { withStepUp } from '../browser/step-up.ts'
 import { tellTrouble } from '../browser/trouble.ts'
 
 function tellDone(): void {
@@ -12,12 +14,12 @@ function tellDone(): void {
 /** Kept first, so that it is still there after a sign-in on the way. */
 mailedToken()
 try {
-  await client.getMe()
+  adoptLanguage((await client.getMe()).locale)
   bindMailedSteps({
     what: 'email',
     async ask({ email = '' }) {
-      const { changeId: id, expiresAt } = await client.changeEmail({ body: { email } })
-      return { id, expiresAt }
+      const asked = await withStepUp(() => client.changeEmail({ body: { email } }))
+      return asked && { id: asked.changeId, expiresAt: asked.expiresAt }
     },
     async useCode(changeId, { code = '' }) {
       await client.confirmEmailChange({ body: { changeId, code } })

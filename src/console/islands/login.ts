@@ -4,12 +4,13 @@ import { byId, show } from '../browser/dom.ts'
 import { bindForm } from '../browser/form.ts'
 import { takeConfirmed } from '../browser/registration.ts'
 import { enter } from '../browser/second-factor.ts'
+import { said } from '../browser/words.ts'
 
 const next = nextPage(location.search)
 const confirmed = takeConfirmed()
 if (confirmed !== undefined) {
   byId('login-email', HTMLInputElement).value = confirmed
-  byId('login-note').textContent = 'Your address is confirmed. Sign in to continue.'
+  byId('login-note').textContent = said().addressConfirmed
   show(byId('login-note'), true)
 }
 

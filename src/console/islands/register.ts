@@ -5,6 +5,7 @@ import { bindForm } from '../browser/form.ts'
 import { forgetPending, keepConfirmed, keepPending, type Pending, pending } from '../browser/registration.ts'
 import { enter as goOn } from '../browser/second-factor.ts'
 import { tellTrouble } from '../browser/trouble.ts'
+import { dateLocale, pageLanguage, said } from '../browser/words.ts'
 
 /** Known only while the page lives: it is never stored. */
 let password: string | undefined
@@ -12,10 +13,10 @@ let password: string | undefined
 function showSteps(waiting: Pending | undefined): void {
   show(byId('register-step'), !waiting)
   show(byId('verify-step'), Boolean(waiting))
-  byId('register-title').textContent = waiting ? 'Confirm your address' : 'Create an account'
+  byId('register-title').textContent = waiting ? said().confirmTitle : said().createTitle
   if (!waiting) return
   byId('verify-address').textContent = waiting.email
-  byId('verify-until').textContent = new Date(waiting.expiresAt).toLocaleTimeString(undefined, { timeStyle: 'short' })
+  byId('verify-until').textContent = new Date(waiting.expiresAt).toLocaleTimeString(dateLocale(), { timeStyle: 'short' })
   byId('verify-code').focus()
 }
 
@@ -30,7 +31,7 @@ async function enter(email: string): Promise<void> {
   goOn(factorRequired, '/app')
 }
 
-byId('register-locale', HTMLSelectElement).value = Locale.catch('en').parse(navigator.language.slice(0, 2))
+byId('register-locale', HTMLSelectElement).value = pageLanguage()
 
 bindForm('register', async (entries) => {
   const { email = '' } = entries
@@ -57,7 +58,7 @@ byId('verify-resend').onclick = async ({ currentTarget }) => {
   button.disabled = true
   try {
     await client.resendVerification({ body: { registrationId: waiting.registrationId } })
-    button.textContent = 'sent again'
+    button.textContent = said().sentAgain
   } catch (error) {
     button.disabled = false
     tellTrouble(byId('verify-alert'), error)

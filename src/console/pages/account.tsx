@@ -1,92 +1,90 @@
 import type { FC } from 'hono/jsx'
-import { DEVICE_NAME_CHARS_MAX, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN, PASSWORD_CHARS_MIN_WITH_FACTOR } from '../../contract/identity.ts'
+import { DEVICE_NAME_CHARS_MAX, type Locale, PASSWORD_CHARS_MIN_WITH_FACTOR } from '../../contract/identity.ts'
 import { PASSKEY_NAME_CHARS_MAX } from '../../contract/passkeys.ts'
 import { TOTP_DIGITS } from '../../contract/proof.ts'
 import { Dialog, Field, Form } from '../fields.tsx'
 import { Alert, AppPage } from '../layout.tsx'
+import { ACCOUNT_WORDS, type AccountWords } from '../words/account.ts'
+import { NewPasswordField, PasswordField, Submit } from './inputs.tsx'
 import { List } from './list.tsx'
 import { ActivityPanel, DataPanel, ProfilePanel } from './own-data.tsx'
+import { StepUpDialog } from './step-up.tsx'
 
-const PasswordPanel: FC = () => (
+interface WordsProps {
+  readonly words: AccountWords
+}
+
+interface LangProps extends WordsProps {
+  readonly lang: Locale
+}
+
+const PasswordPanel: FC<WordsProps> = ({ words }) => (
   <section class="panel" aria-labelledby="password-title">
-    <h2 id="password-title">Password</h2>
+    <h2 id="password-title">{words.password}</h2>
     <Form id="password">
       <div id="password-current-part">
-        <Field
-          id="password-currentPassword"
-          label="Current password"
-          type="password"
-          autocomplete="current-password"
-          maxlength={PASSWORD_CHARS_MAX}
-          required
-        />
+        <PasswordField id="password-currentPassword" label={words.currentPassword} />
       </div>
-      <Field
+      <NewPasswordField
         id="password-newPassword"
-        label="New password"
-        type="password"
-        autocomplete="new-password"
-        hint={`${PASSWORD_CHARS_MIN} characters or more; ${PASSWORD_CHARS_MIN_WITH_FACTOR} with a second factor. Your other devices are signed out.`}
-        minlength={PASSWORD_CHARS_MIN_WITH_FACTOR}
-        maxlength={PASSWORD_CHARS_MAX}
-        required
+        label={words.newPassword}
+        hint={words.newPasswordHint}
+        min={PASSWORD_CHARS_MIN_WITH_FACTOR}
       />
-      <button type="submit" class="button">
-        Save password
-      </button>
+      <Submit>{words.savePassword}</Submit>
     </Form>
     <p class="notice" id="password-note" role="status" hidden>
-      Your password is changed.
+      {words.passwordChanged}
     </p>
     <p class="actions">
       <button type="button" class="quiet small danger" id="remove-password" hidden>
-        Remove the password
+        {words.removePassword}
       </button>
     </p>
   </section>
 )
 
-const FactorPanel: FC = () => (
+const FactorPanel: FC<WordsProps> = ({ words }) => (
   <section class="panel" aria-labelledby="factors-title">
-    <h2 id="factors-title">Second factor</h2>
+    <h2 id="factors-title">{words.secondFactor}</h2>
     <Alert id="factors-alert" />
     <ul class="rows">
       <li class="row">
-        <span class="name">Authenticator app</span>
+        <span class="name">{words.app}</span>
         <span class="badge" id="totp-state">
           …
         </span>
         <button type="button" class="quiet small" id="totp-start" hidden>
-          Set up
+          {words.setUp}
         </button>
         <button type="button" class="quiet small danger" id="totp-remove" hidden>
-          Remove
+          {words.remove}
         </button>
       </li>
       <li class="row">
-        <span class="name">Recovery codes</span>
+        <span class="name">{words.recoveryCodes}</span>
         <span class="badge" id="recovery-state">
           …
         </span>
         <button type="button" class="quiet small" id="recovery-make" hidden>
-          Make new ones
+          {words.makeNew}
         </button>
       </li>
     </ul>
   </section>
 )
 
-const Rows: FC = () => (
+const Rows: FC<WordsProps> = ({ words }) => (
   <>
     <template id="passkey-row">
       <li class="row">
         <span class="name" data-slot="name" />
         <span class="soft" data-slot="used" />
         <button type="button" class="quiet small" data-slot="rename">
-          Rename
+          {words.rename}
         </button>
         <button type="button" class="quiet small danger" data-slot="remove">
-          Remove
+          {words.remove}
         </button>
       </li>
     </template>
@@ -96,14 +94,14 @@ const Rows: FC = () => (
           <span data-slot="name" /> <span class="soft" data-slot="place" />
         </span>
         <span class="badge" data-tone="live" data-slot="current">
-          This one
+          {words.thisOne}
         </span>
         <time data-slot="seen" />
         <button type="button" class="quiet small" data-slot="rename">
-          Rename
+          {words.rename}
         </button>
         <button type="button" class="quiet small danger" data-slot="revoke">
-          Sign out
+          {words.signOut}
         </button>
       </li>
     </template>
@@ -114,24 +112,24 @@ const Rows: FC = () => (
         </span>
         <time data-slot="used" />
         <button type="button" class="quiet small danger" data-slot="revoke">
-          Revoke
+          {words.revoke}
         </button>
       </li>
     </template>
   </>
 )
 
-const TotpDialog: FC = () => (
-  <Dialog id="totp" title="Set up an authenticator app">
-    <p>Scan this with the app, or type the key into it by hand.</p>
-    <svg id="totp-picture" class="qr" role="img" aria-label="The key as a QR code" />
+const TotpDialog: FC<LangProps> = ({ lang, words }) => (
+  <Dialog id="totp" title={words.appTitle} lang={lang}>
+    <p>{words.scan}</p>
+    <svg id="totp-picture" class="qr" role="img" aria-label={words.picture} />
     <p class="own-id">
-      Key: <code id="totp-secret" />
+      {words.key} <code id="totp-secret" />
     </p>
     <Form id="confirm-totp">
       <Field
         id="confirm-totp-code"
-        label="Code that the app shows"
+        label={words.shownCode}
         class="code"
         inputmode="numeric"
         autocomplete="one-time-code"
@@ -140,131 +138,83 @@ const TotpDialog: FC = () => (
         maxlength={TOTP_DIGITS + 1}
         required
       />
-      <button type="submit" class="button">
-        Confirm
-      </button>
+      <Submit>{words.confirm}</Submit>
     </Form>
   </Dialog>
 )
 
-const RecoveryDialog: FC = () => (
-  <Dialog id="recovery" title="Your recovery codes">
-    <p>
-      Each signs you in once in place of your second factor. They are shown this once: keep them where you will find them without this
-      device.
-    </p>
+const RecoveryDialog: FC<LangProps> = ({ lang, words }) => (
+  <Dialog id="recovery" title={words.codesTitle} lang={lang}>
+    <p>{words.codesLead}</p>
     <pre tabindex={0}>
       <code id="recovery-codes" />
     </pre>
     <p class="actions">
       <button type="button" class="quiet" id="recovery-copy">
-        Copy
+        {words.copy}
       </button>
       <button type="button" class="button" data-close>
-        I have kept them
+        {words.kept}
       </button>
     </p>
   </Dialog>
 )
 
-const StepUpDialog: FC = () => (
-  <Dialog id="step-up" title="Prove that it is you">
-    <Form id="step-up-password">
-      <Field
-        id="step-up-password-password"
-        label="Your password"
-        type="password"
-        autocomplete="current-password"
-        maxlength={PASSWORD_CHARS_MAX}
-        required
-      />
-      <button type="submit" class="button">
-        Continue
-      </button>
-    </Form>
-    <Form id="step-up-code">
-      <Field
-        id="step-up-code-code"
-        label="Your second factor"
-        class="code"
-        hint="From your authenticator app, or one of your recovery codes."
-        autocomplete="one-time-code"
-        autocapitalize="off"
-        spellcheck={false}
-        maxlength={20}
-        required
-      />
-      <button type="submit" class="button">
-        Continue
-      </button>
-    </Form>
-    <Alert id="step-up-alert" />
-    <button type="button" class="quiet broad" id="step-up-passkey" hidden>
-      Use a passkey
-    </button>
-    <p id="step-up-none" hidden>
-      Nothing here can prove it: <a href="/login">sign in</a> again.
-    </p>
-  </Dialog>
-)
-
-const NameDialog: FC = () => (
-  <Dialog id="naming" title="A name for it">
+const NameDialog: FC<LangProps> = ({ lang, words }) => (
+  <Dialog id="naming" title={words.naming} lang={lang}>
     <Form id="name-form">
       <Field
         id="name-form-name"
-        label="Name"
+        label={words.name}
         autocomplete="off"
         maxlength={Math.min(DEVICE_NAME_CHARS_MAX, PASSKEY_NAME_CHARS_MAX)}
         required
       />
-      <button type="submit" class="button">
-        Save
-      </button>
+      <Submit>{words.save}</Submit>
     </Form>
   </Dialog>
 )
 
 /** Who a user is, how they sign in and where, what happened, and the way out. */
-export const AccountPage: FC = () => (
-  <AppPage title="Account" island="account" layout="wide">
-    <div class="heading">
-      <h1>Account</h1>
-    </div>
-    <div class="columns">
-      <div>
-        <ProfilePanel />
-        <FactorPanel />
-        <List id="passkeys" title="Passkeys" empty="No passkeys yet. A passkey signs you in with your device, without a password.">
-          <p class="actions">
-            <button type="button" class="button" id="add-passkey" hidden>
-              Add a passkey
-            </button>
-          </p>
-        </List>
-        <PasswordPanel />
+export const AccountPage: FC<{ readonly lang: Locale }> = ({ lang }) => {
+  const words = ACCOUNT_WORDS[lang]
+  const both = { lang, words }
+  return (
+    <AppPage title={words.title} lang={lang} island="account" layout="wide">
+      <div class="heading">
+        <h1>{words.title}</h1>
       </div>
-      <div>
-        <List id="devices" title="Signed-in devices" empty="No devices.">
-          <p class="actions">
-            <button type="button" class="quiet danger" id="revoke-others" hidden>
-              Sign out all others
-            </button>
-          </p>
-        </List>
-        <List
-          id="trusted"
-          title="Trusted devices"
-          empty="None. Trust one when you enter your second factor, and it is not asked there for a month."
-        />
-        <ActivityPanel />
-        <DataPanel />
+      <div class="columns">
+        <div>
+          <ProfilePanel words={words} />
+          <FactorPanel words={words} />
+          <List id="passkeys" title={words.passkeys} empty={words.noPasskeys} lang={lang}>
+            <p class="actions">
+              <button type="button" class="button" id="add-passkey" hidden>
+                {words.addPasskey}
+              </button>
+            </p>
+          </List>
+          <PasswordPanel words={words} />
+        </div>
+        <div>
+          <List id="devices" title={words.devices} empty={words.noDevices} lang={lang}>
+            <p class="actions">
+              <button type="button" class="quiet danger" id="revoke-others" hidden>
+                {words.signOutOthers}
+              </button>
+            </p>
+          </List>
+          <List id="trusted" title={words.trusted} empty={words.noTrusted} lang={lang} />
+          <ActivityPanel {...both} />
+          <DataPanel words={words} />
+        </div>
       </div>
-    </div>
-    <Rows />
-    <TotpDialog />
-    <RecoveryDialog />
-    <StepUpDialog />
-    <NameDialog />
-  </AppPage>
-)
+      <Rows words={words} />
+      <TotpDialog {...both} />
+      <RecoveryDialog {...both} />
+      <StepUpDialog {...both} />
+      <NameDialog {...both} />
+    </AppPage>
+  )
+}

@@ -1,5 +1,7 @@
 import type { Child, FC } from 'hono/jsx'
+import type { Locale } from '../../contract/identity.ts'
 import { Alert } from '../layout.tsx'
+import { FRAME_WORDS } from '../words/frame.ts'
 
 interface ListProps {
   /** `<id>-list`, `<id>-empty`, `<id>-more` and `<id>-alert` are what the island fills. */
@@ -7,11 +9,12 @@ interface ListProps {
   readonly title: string
   /** What it says while nothing is in it. */
   readonly empty: string
+  readonly lang?: Locale | undefined
   readonly children?: Child
 }
 
 /** A panel with a list that its island fills. */
-export const List: FC<ListProps> = ({ id, title, empty, children }) => (
+export const List: FC<ListProps> = ({ id, title, empty, lang = 'en', children }) => (
   <section class="panel" aria-labelledby={`${id}-title`} id={id} aria-busy="true">
     <h2 id={`${id}-title`}>{title}</h2>
     <Alert id={`${id}-alert`} />
@@ -20,10 +23,10 @@ export const List: FC<ListProps> = ({ id, title, empty, children }) => (
       {empty}
     </p>
     <p class="loading" id={`${id}-loading`}>
-      Loading…
+      {FRAME_WORDS[lang].loading}
     </p>
     <button type="button" class="quiet small more" id={`${id}-more`} hidden>
-      Show more
+      {FRAME_WORDS[lang].more}
     </button>
     {children}
   </section>

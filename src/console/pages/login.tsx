@@ -1,30 +1,33 @@
 import type { FC } from 'hono/jsx'
-import { EMAIL_CHARS_MAX, PASSWORD_CHARS_MAX } from '../../contract/identity.ts'
-import { Field, Form } from '../fields.tsx'
+import type { Locale } from '../../contract/identity.ts'
+import { Form } from '../fields.tsx'
 import { Alert, NeedsScripts, PublicPage } from '../layout.tsx'
+import { ENTRY_WORDS } from '../words/entry.ts'
+import { EmailField, PasswordField, Submit } from './inputs.tsx'
 
 /** Signs a user in on this browser. */
-export const LoginPage: FC = () => (
-  <PublicPage title="Sign in · Parvis" island="login" layout="narrow">
-    <h1>Sign in</h1>
-    <NeedsScripts />
-    <p class="notice" id="login-note" role="status" hidden />
-    <Form id="login">
-      <Field id="login-email" label="Email" type="email" autocomplete="username" maxlength={EMAIL_CHARS_MAX} required />
-      <Field id="login-password" label="Password" type="password" autocomplete="current-password" maxlength={PASSWORD_CHARS_MAX} required />
-      <button type="submit" class="button">
-        Sign in
+export const LoginPage: FC<{ readonly lang: Locale }> = ({ lang }) => {
+  const words = ENTRY_WORDS[lang]
+  return (
+    <PublicPage title={`${words.signIn} · Parvis`} lang={lang} island="login" layout="narrow">
+      <h1>{words.signIn}</h1>
+      <NeedsScripts lang={lang} />
+      <p class="notice" id="login-note" role="status" hidden />
+      <Form id="login">
+        <EmailField id="login-email" label={words.email} isLogin />
+        <PasswordField id="login-password" label={words.password} />
+        <Submit>{words.signIn}</Submit>
+      </Form>
+      <Alert id="passkey-alert" />
+      <button type="button" class="quiet broad" id="passkey-login" hidden>
+        {words.usePasskey}
       </button>
-    </Form>
-    <Alert id="passkey-alert" />
-    <button type="button" class="quiet broad" id="passkey-login" hidden>
-      Use a passkey
-    </button>
-    <p class="aside">
-      <a href="/login/mail">Mail me a link instead</a> · <a href="/password/reset">Forgot password?</a>
-    </p>
-    <p class="aside">
-      New here? <a href="/register">Create an account</a>
-    </p>
-  </PublicPage>
-)
+      <p class="aside">
+        <a href="/login/mail">{words.mailInstead}</a> · <a href="/password/reset">{words.forgotten}</a>
+      </p>
+      <p class="aside">
+        {words.newHere} <a href="/register">{words.create}</a>
+      </p>
+    </PublicPage>
+  )
+}

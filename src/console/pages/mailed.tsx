@@ -1,73 +1,77 @@
 import type { Child, FC } from 'hono/jsx'
-import { CODE_DIGITS, EMAIL_CHARS_MAX, type Locale, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN } from '../../contract/identity.ts'
-import { Field, Form } from '../fields.tsx'
+import type { Locale } from '../../contract/identity.ts'
+import { Form } from '../fields.tsx'
 import { MailedPage } from '../layout.tsx'
-import { PAGE_WORDS, type PageWords } from '../words.ts'
+import { ACCOUNT_WORDS } from '../words/account.ts'
+import { FRAME_WORDS } from '../words/frame.ts'
+import { MAILED_WORDS, type MailedWords } from '../words/mailed.ts'
+import { CodeField, EmailField, NewPasswordField, Submit } from './inputs.tsx'
+import { StepUpDialog } from './step-up.tsx'
 
 interface LangProps {
   readonly lang: Locale
 }
 
-interface WordsProps {
-  readonly id: string
-  readonly words: PageWords
+interface StepsProps {
+  readonly words: MailedWords
+  /** What the question for a mail says, and its button. */
+  readonly ask: { readonly lead: string; readonly label?: string; readonly button: string; readonly aside?: Child }
+  /** What the code needs beside itself, and its button. */
+  readonly code: { readonly beside?: Child; readonly button: string }
+  /** What is shown to whoever comes by the link. */
+  readonly children: Child
 }
 
-const EmailField: FC<WordsProps & { readonly label?: string }> = ({ id, words, label = words.email }) => (
-  <Field id={id} label={label} type="email" autocomplete="email" maxlength={EMAIL_CHARS_MAX} required />
+/** Three ways to one thing: ask for a mail, enter its code, use its link. The island shows one at a time. */
+const Steps: FC<StepsProps> = ({ words, ask, code, children }) => (
+  <>
+    <div id="ask-step" hidden>
+      <p>{ask.lead}</p>
+      <Form id="ask">
+        <EmailField id="ask-email" label={ask.label ?? words.email} />
+        <Submit>{ask.button}</Submit>
+      </Form>
+      {ask.aside}
+    </div>
+    <div id="code-step" hidden>
+      <p>{words.onItsWay}</p>
+      <Form id="code">
+        <CodeField id="code-code" label={words.code} title={words.codeTitle} />
+        {code.beside}
+        <Submit>{code.button}</Submit>
+      </Form>
+      <p class="aside">
+        {words.noMail}{' '}
+        <button type="button" class="link" id="again">
+          {words.again}
+        </button>
+        .
+      </p>
+    </div>
+    <div id="link-step" hidden>
+      {children}
+    </div>
+  </>
 )
 
-const CodeField: FC<WordsProps> = ({ id, words }) => (
-  <Field
-    id={id}
-    label={words.code}
-    class="code"
-    inputmode="numeric"
-    autocomplete="one-time-code"
-    pattern={`[0-9]{${CODE_DIGITS}}`}
-    maxlength={CODE_DIGITS}
-    title={words.codeTitle}
-    required
-  />
-)
-
-const PasswordField: FC<WordsProps> = ({ id, words }) => (
-  <Field
-    id={id}
-    label={words.newPassword}
-    hint={words.passwordHint}
-    type="password"
-    autocomplete="new-password"
-    minlength={PASSWORD_CHARS_MIN}
-    maxlength={PASSWORD_CHARS_MAX}
-    required
-  />
-)
-
-const Submit: FC<{ readonly children: Child }> = ({ children }) => (
-  <button type="submit" class="button">
+const Incomplete: FC<{ readonly children: Child }> = ({ children }) => (
+  <p class="notice" id="incomplete" hidden>
     {children}
-  </button>
+  </p>
 )
 
-const Again: FC<{ readonly words: PageWords }> = ({ words }) => (
+const ToDashboard: FC<LangProps> = ({ lang }) => (
   <p class="aside">
-    {words.noMail}{' '}
-    <button type="button" class="link" id="again">
-      {words.again}
-    </button>
-    .
+    <a href="/app">{FRAME_WORDS[lang].toDashboard}</a>
   </p>
 )
 
 /** Proves the address of a registration by its link; on another browser than the one that registered, with a password of one's own. */
 export const ConfirmPage: FC<LangProps> = ({ lang }) => {
-  const words = PAGE_WORDS[lang]
+  const words = MAILED_WORDS[lang]
   return (
     <MailedPage lang={lang} title={words.confirmTitle} island="confirm">
-      <p class="notice" id="incomplete" hidden>
-        {words.incomplete}
-      </p>
+      <Incomplete>{words.incomplete}</Incomplete>
       <div id="confirm-step" hidden>
         <p>{words.confirmHere}</p>
         <Form id="confirm">
@@ -77,7 +81,7 @@ export const ConfirmPage: FC<LangProps> = ({ lang }) => {
       <div id="choose-step" hidden>
         <p>{words.chooseLead}</p>
         <Form id="choose">
-          <PasswordField id="choose-password" words={words} />
+          <NewPasswordField id="choose-password" label={words.newPassword} hint={words.passwordHint} />
           <Submit>{words.create}</Submit>
         </Form>
         <p class="aside">{words.chooseWhy}</p>
@@ -88,28 +92,15 @@ export const ConfirmPage: FC<LangProps> = ({ lang }) => {
 
 /** Signs in by mail: asks for one, takes its code, or uses its link. */
 export const MailLoginPage: FC<LangProps> = ({ lang }) => {
-  const words = PAGE_WORDS[lang]
+  const words = MAILED_WORDS[lang]
+  const aside = (
+    <p class="aside">
+      <a href="/login">{words.withPassword}</a>
+    </p>
+  )
   return (
     <MailedPage lang={lang} title={words.mailLoginTitle} island="mail-login">
-      <div id="ask-step" hidden>
-        <p>{words.mailLoginLead}</p>
-        <Form id="ask">
-          <EmailField id="ask-email" words={words} />
-          <Submit>{words.mailMe}</Submit>
-        </Form>
-        <p class="aside">
-          <a href="/login">{words.withPassword}</a>
-        </p>
-      </div>
-      <div id="code-step" hidden>
-        <p>{words.onItsWay}</p>
-        <Form id="code">
-          <CodeField id="code-code" words={words} />
-          <Submit>{words.signIn}</Submit>
-        </Form>
-        <Again words={words} />
-      </div>
-      <div id="link-step" hidden>
+      <Steps words={words} ask={{ lead: words.mailLoginLead, button: words.mailMe, aside }} code={{ button: words.signIn }}>
         <p id="link-own">{words.mailLoginHere}</p>
         <p class="notice" id="link-foreign" hidden>
           {words.mailLoginForeign}
@@ -117,87 +108,62 @@ export const MailLoginPage: FC<LangProps> = ({ lang }) => {
         <Form id="link">
           <Submit>{words.signIn}</Submit>
         </Form>
-      </div>
+      </Steps>
     </MailedPage>
   )
 }
 
 /** Replaces a forgotten password: asks for a mail, takes its code, or uses its link. */
 export const ResetPage: FC<LangProps> = ({ lang }) => {
-  const words = PAGE_WORDS[lang]
+  const words = MAILED_WORDS[lang]
+  const passwordAt = (id: string) => <NewPasswordField id={id} label={words.newPassword} hint={words.passwordHint} />
   return (
     <MailedPage lang={lang} title={words.resetTitle} island="reset">
-      <div id="ask-step" hidden>
-        <p>{words.resetLead}</p>
-        <Form id="ask">
-          <EmailField id="ask-email" words={words} />
-          <Submit>{words.mailCode}</Submit>
-        </Form>
-      </div>
-      <div id="code-step" hidden>
-        <p>{words.onItsWay}</p>
-        <Form id="code">
-          <CodeField id="code-code" words={words} />
-          <PasswordField id="code-newPassword" words={words} />
-          <Submit>{words.setPassword}</Submit>
-        </Form>
-        <Again words={words} />
-      </div>
-      <div id="link-step" hidden>
+      <Steps
+        words={words}
+        ask={{ lead: words.resetLead, button: words.mailCode }}
+        code={{ beside: passwordAt('code-newPassword'), button: words.setPassword }}
+      >
         <p>{words.resetWarning}</p>
         <Form id="link">
-          <PasswordField id="link-newPassword" words={words} />
+          {passwordAt('link-newPassword')}
           <Submit>{words.setPassword}</Submit>
         </Form>
-      </div>
+      </Steps>
     </MailedPage>
   )
 }
 
 /** Changes the address of the account that is signed in here: asks for a mail to the new one, takes its code, or uses its link. */
 export const EmailPage: FC<LangProps> = ({ lang }) => {
-  const words = PAGE_WORDS[lang]
+  const words = MAILED_WORDS[lang]
   return (
     <MailedPage lang={lang} title={words.emailTitle} island="email">
       <p class="notice" id="done" role="status" hidden>
         {words.emailDone}
       </p>
-      <div id="ask-step" hidden>
-        <p>{words.emailLead}</p>
-        <Form id="ask">
-          <EmailField id="ask-email" words={words} label={words.newEmail} />
-          <Submit>{words.mailCode}</Submit>
-        </Form>
-      </div>
-      <div id="code-step" hidden>
-        <p>{words.onItsWay}</p>
-        <Form id="code">
-          <CodeField id="code-code" words={words} />
-          <Submit>{words.confirmNew}</Submit>
-        </Form>
-        <Again words={words} />
-      </div>
-      <div id="link-step" hidden>
+      <Steps
+        words={words}
+        ask={{ lead: words.emailLead, label: words.newEmail, button: words.mailCode }}
+        code={{ button: words.confirmNew }}
+      >
         <p>{words.emailHere}</p>
         <Form id="link">
           <Submit>{words.confirmNew}</Submit>
         </Form>
-      </div>
-      <p class="aside">
-        <a href="/app">{words.toDashboard}</a>
-      </p>
+      </Steps>
+      <ToDashboard lang={lang} />
+      <StepUpDialog lang={lang} words={ACCOUNT_WORDS[lang]} />
     </MailedPage>
   )
 }
 
 /** Takes a change of address back by the link that the old one was mailed. */
 export const RestorePage: FC<LangProps> = ({ lang }) => {
-  const words = PAGE_WORDS[lang]
+  const words = MAILED_WORDS[lang]
   return (
     <MailedPage lang={lang} title={words.restoreTitle} island="restore">
-      <p class="notice" id="incomplete" hidden>
-        {words.incomplete}
-      </p>
+      <Incomplete>{words.incomplete}</Incomplete>
       <div id="restore-step" hidden>
         <p>{words.restoreLead}</p>
         <Form id="restore">
@@ -210,12 +176,10 @@ export const RestorePage: FC<LangProps> = ({ lang }) => {
 
 /** Joins an organisation by a mailed invitation, with the account that is signed in here. */
 export const InvitationPage: FC<LangProps> = ({ lang }) => {
-  const words = PAGE_WORDS[lang]
+  const words = MAILED_WORDS[lang]
   return (
     <MailedPage lang={lang} title={words.invitationTitle} island="invitation">
-      <p class="notice" id="incomplete" hidden>
-        {words.invitationIncomplete}
-      </p>
+      <Incomplete>{words.invitationIncomplete}</Incomplete>
       <p class="notice" id="useless" hidden>
         {words.invitationUseless}
       </p>
@@ -253,9 +217,7 @@ export const InvitationPage: FC<LangProps> = ({ lang }) => {
           {words.switchAccount}
         </button>
       </p>
-      <p class="aside">
-        <a href="/app">{words.toDashboard}</a>
-      </p>
+      <ToDashboard lang={lang} />
     </MailedPage>
   )
 }

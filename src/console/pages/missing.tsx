@@ -1,15 +1,20 @@
 import type { FC } from 'hono/jsx'
+import type { Locale } from '../../contract/identity.ts'
 import { PublicPage } from '../layout.tsx'
+import { FRAME_WORDS } from '../words/frame.ts'
 
 /** Nothing is at this address. */
-export const MissingPage: FC = () => (
-  <PublicPage title="Not found · Parvis" layout="narrow">
-    <h1>Nothing is here.</h1>
-    <p class="lede">The address may be mistyped, or what it named is gone.</p>
-    <p class="actions">
-      <a class="button" href="/app">
-        To the dashboard
-      </a>
-    </p>
-  </PublicPage>
-)
+export const MissingPage: FC<{ readonly lang: Locale }> = ({ lang }) => {
+  const words = FRAME_WORDS[lang]
+  return (
+    <PublicPage title={`${words.missingTitle} · Parvis`} lang={lang} layout="narrow">
+      <h1>{words.missing}</h1>
+      <p class="lede">{words.missingWhy}</p>
+      <p class="actions">
+        <a class="button" href="/app">
+          {words.toDashboard}
+        </a>
+      </p>
+    </PublicPage>
+  )
+}

@@ -1,39 +1,38 @@
 import type { FC } from 'hono/jsx'
 import { DISPLAY_NAME_CHARS_MAX } from '../../contract/account.ts'
-import { Choice, Field, Form } from '../fields.tsx'
+import type { Locale } from '../../contract/identity.ts'
+import { Field, Form } from '../fields.tsx'
+import { Alert } from '../layout.tsx'
+import type { AccountWords } from '../words/account.ts'
+import { LocaleChoice, Submit } from './inputs.tsx'
 import { List } from './list.tsx'
 
+interface WordsProps {
+  readonly words: AccountWords
+}
+
 /** What a user says of themselves. */
-export const ProfilePanel: FC = () => (
+export const ProfilePanel: FC<WordsProps> = ({ words }) => (
   <section class="panel" aria-labelledby="profile-title">
-    <h2 id="profile-title">Profile</h2>
+    <h2 id="profile-title">{words.profile}</h2>
     <Form id="profile">
-      <Field id="profile-displayName" label="What you are called" autocomplete="name" maxlength={DISPLAY_NAME_CHARS_MAX} />
-      <Choice
-        id="profile-locale"
-        label="Language of your mails"
-        options={[
-          ['en', 'English'],
-          ['fr', 'Français'],
-        ]}
-      />
-      <button type="submit" class="button">
-        Save profile
-      </button>
+      <Field id="profile-displayName" label={words.called} autocomplete="name" maxlength={DISPLAY_NAME_CHARS_MAX} />
+      <LocaleChoice id="profile-locale" label={words.mailLanguage} />
+      <Submit>{words.saveProfile}</Submit>
     </Form>
     <p class="notice" id="profile-note" role="status" hidden>
-      Your profile is saved.
+      {words.profileSaved}
     </p>
     <p class="aside">
-      <a href="/app/email">Change your address</a>
+      <a href="/app/email">{words.changeEmail}</a>
     </p>
   </section>
 )
 
 /** What happened to the account, when and from where. */
-export const ActivityPanel: FC = () => (
+export const ActivityPanel: FC<WordsProps & { readonly lang: Locale }> = ({ lang, words }) => (
   <>
-    <List id="activity" title="Activity" empty="Nothing yet." />
+    <List id="activity" title={words.activity} empty={words.noActivity} lang={lang} />
     <template id="activity-row">
       <li class="row">
         <span class="name">
@@ -46,23 +45,20 @@ export const ActivityPanel: FC = () => (
 )
 
 /** Takes everything along, or leaves for good. */
-export const DataPanel: FC = () => (
+export const DataPanel: FC<WordsProps> = ({ words }) => (
   <section class="panel" aria-labelledby="data-title">
-    <h2 id="data-title">Your data</h2>
-    <div class="alert" id="data-alert" role="alert" tabindex={-1} hidden />
-    <p>Download everything that is kept about you, as JSON.</p>
+    <h2 id="data-title">{words.data}</h2>
+    <Alert id="data-alert" />
+    <p>{words.exportLead}</p>
     <p class="actions">
       <button type="button" class="quiet" id="export" disabled>
-        Download
+        {words.download}
       </button>
     </p>
-    <p>
-      Or delete your account: every device is signed out at once and everything is erased within minutes, for good. Rooms and organisations
-      stay with their other members.
-    </p>
+    <p>{words.deleteLead}</p>
     <p class="actions">
       <button type="button" class="quiet danger" id="delete-account" disabled>
-        Delete my account
+        {words.delete}
       </button>
     </p>
   </section>

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { ACCOUNT_FAULTS } from '../../contract/account-faults.ts'
 import {
   type ChangeEmail,
   type ConfirmEmailChange,
@@ -38,7 +39,7 @@ export async function changeEmail(scope: Scope, actor: Actor, { email }: ChangeE
   const [[user], [holder]] = await db.batch([userById(db, actor.userId), userByEmail(db, email)])
   if (!user) throw new Problem('session-ended')
   if (user.email === email) {
-    throw new Problem('invalid-request', { errors: [{ detail: 'is your address already', pointer: '#/body/email' }] })
+    throw new Problem('invalid-request', { errors: [{ detail: ACCOUNT_FAULTS.emailSame, pointer: '#/body/email' }] })
   }
   const now = scope.now()
   const id = scope.newId('emc') as EmailChangeId

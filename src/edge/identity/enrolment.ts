@@ -1,4 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm'
+import { ACCOUNT_FAULTS } from '../../contract/account-faults.ts'
 import type { AuthMethod } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
 import { auditIfChanged } from '../audit/service.ts'
@@ -29,8 +30,7 @@ interface Change {
 }
 
 /** A password that only a second factor made long enough. */
-export const shortPassword = (): Problem =>
-  new Problem('conflict', { detail: 'Your password is too short to stand alone: choose a longer one first.' })
+export const shortPassword = (): Problem => new Problem('conflict', { detail: ACCOUNT_FAULTS.passwordAlone })
 
 /**
  * What follows from a factor that was added, where `isDone` holds: the session that acts has proven it, those that proved less end,

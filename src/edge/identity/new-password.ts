@@ -1,3 +1,4 @@
+import { ACCOUNT_FAULTS } from '../../contract/account-faults.ts'
 import { PASSWORD_CHARS_MIN } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
 import { auditEntry } from '../audit/service.ts'
@@ -32,7 +33,7 @@ export async function admitPassword(scope: Scope, wish: Wish): Promise<ReturnTyp
   const refusal = refusalOf(wish.password, { productName, email: wish.email, common: COMMON_PASSWORDS })
   if (refusal !== undefined) refuse(wish, refusal)
   const past = breach.check === 'off' ? 'clean' : await pastOf(scope, wish.password)
-  if (past === 'breached') refuse(wish, 'is known from a data breach')
+  if (past === 'breached') refuse(wish, ACCOUNT_FAULTS.passwordBreached)
   if (past !== 'unknown') return []
   if (breach.check === 'closed') throw new Problem('unavailable', { retryAfterSeconds: RETRY_SECONDS })
   return [auditEntry(scope, { action: 'password.unchecked', subject: wish.subject, actorId: scope.actor?.userId ?? 'anonymous' })]
@@ -41,11 +42,11 @@ export async function admitPassword(scope: Scope, wish: Wish): Promise<ReturnTyp
 /** Refuses a new password that is too short for the account; answers whether it leans on a second factor. @throws Problem `invalid-request` */
 export function demandLength(wish: Pick<Wish, 'password' | 'pointer'>, hasSecondFactor: boolean): boolean {
   const isShort = [...wish.password].length < PASSWORD_CHARS_MIN
-  if (isShort && !hasSecondFactor) refuse(wish, `needs ${PASSWORD_CHARS_MIN} characters or more`)
+  if (isShort && !hasSecondFactor) refuse(wish, ACCOUNT_FAULTS.passwordShort)
   return isShort
 }
 
 /** Refuses a new password that is the one in use. @throws Problem `invalid-request` */
 export function demandAnother(wish: Pick<Wish, 'password' | 'pointer'>, current: string): void {
-  if (wish.password === current) refuse(wish, 'is the password you already have')
+  if (wish.password === current) refuse(wish, ACCOUNT_FAULTS.passwordSame)
 }

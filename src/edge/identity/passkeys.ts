@@ -1,4 +1,5 @@
 import { verifyRegistrationResponse } from '@simplewebauthn/server'
+import { ACCOUNT_FAULTS } from '../../contract/account-faults.ts'
 import { toMoment } from '../../contract/id.ts'
 import {
   CHALLENGE_TTL_SECONDS,
@@ -143,7 +144,7 @@ export async function deletePasskey(scope: Scope, actor: Actor, id: PasskeyId): 
     ...after.statements,
   ])
   if (removed.meta.changes === 0) {
-    throw enrolment.hasPassword > 0 ? shortPassword() : new Problem('conflict', { detail: 'It is the last way to sign in.' })
+    throw enrolment.hasPassword > 0 ? shortPassword() : new Problem('conflict', { detail: ACCOUNT_FAULTS.lastMethod })
   }
   scope.deliver([after.noticeId])
 }

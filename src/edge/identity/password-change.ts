@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { ACCOUNT_FAULTS } from '../../contract/account-faults.ts'
 import type { ChangePassword } from '../../contract/passwords.ts'
 import { Problem } from '../../contract/problem.ts'
 import { auditIfChanged } from '../audit/service.ts'
@@ -110,7 +111,7 @@ export async function removePassword(scope: Scope, actor: Actor): Promise<void> 
     notice.statement,
     end.statement,
   ])
-  if (removed.meta.changes === 0) throw new Problem('conflict', { detail: 'Set up a passkey first.' })
+  if (removed.meta.changes === 0) throw new Problem('conflict', { detail: ACCOUNT_FAULTS.noPasskey })
   end.tell(others)
   scope.deliver([notice.id])
 }

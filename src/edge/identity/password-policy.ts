@@ -1,3 +1,4 @@
+import { ACCOUNT_FAULTS } from '../../contract/account-faults.ts'
 /** What a new password is measured against. Length is the contract's business. */
 export interface PasswordContext {
   readonly productName: string
@@ -138,12 +139,12 @@ export function refusalOf(password: string, { productName, email, common }: Pass
   const [product, address] = [fold(productName), fold(email)]
   const [mailbox = ''] = address.split('@')
   const contains = (word: string) => word.length >= FORBIDDEN_CHARS_MIN && [...spellings].some((s) => s.includes(word))
-  if (new Set(folded).size < DISTINCT_CHARS_MIN) return 'repeats a few characters'
-  if (contains(compact(product))) return 'contains the name of this service'
-  if (contains(compact(mailbox))) return 'contains your address'
-  if (2 * longestShared(plain, compact(address)) >= Math.max(plain.length, 1)) return 'is too much like your address'
+  if (new Set(folded).size < DISTINCT_CHARS_MIN) return ACCOUNT_FAULTS.passwordRepeats
+  if (contains(compact(product))) return ACCOUNT_FAULTS.passwordService
+  if (contains(compact(mailbox))) return ACCOUNT_FAULTS.passwordAddress
+  if (2 * longestShared(plain, compact(address)) >= Math.max(plain.length, 1)) return ACCOUNT_FAULTS.passwordLikeAddress
   const own = new Set([...partsOf(product), ...partsOf(address), compact(product), compact(mailbox)])
-  if (common.has(folded) || [...spellings].some((s) => common.has(s))) return 'is among the most common passwords'
-  if ([...spellings].some((s) => isGuessable(s, { common, own }))) return 'is made of common passwords, runs of keys or repetitions'
+  if (common.has(folded) || [...spellings].some((s) => common.has(s))) return ACCOUNT_FAULTS.passwordCommon
+  if ([...spellings].some((s) => isGuessable(s, { common, own }))) return ACCOUNT_FAULTS.passwordPieces
   return undefined
 }

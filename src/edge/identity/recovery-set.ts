@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { ACCOUNT_FAULTS } from '../../contract/account-faults.ts'
 import { Problem } from '../../contract/problem.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import { eventAt } from '../platform/mail/message.ts'
@@ -22,7 +23,7 @@ export async function newRecoverySet(scope: Scope, { id }: Pick<typeof users.$in
 export async function makeRecoveryCodes(scope: Scope, actor: Actor): Promise<{ codes: string[] }> {
   const { db } = scope
   const { user, enrolment } = await standing(scope, actor)
-  if (!hasSecond(enrolment)) throw new Problem('conflict', { detail: 'Set up an authenticator app or a passkey first.' })
+  if (!hasSecond(enrolment)) throw new Problem('conflict', { detail: ACCOUNT_FAULTS.noFactor })
   const acting = { userId: actor.userId, sessionId: actor.sessionId, now: scope.now() }
   const { codes, set } = await newRecoverySet(scope, user)
   const mail = { to: user.email, locale: user.locale, kind: 'factor-added', factor: 'recovery-codes', event: eventAt(acting.now) } as const

@@ -1,3 +1,4 @@
+import { ACCOUNT_FAULTS } from '../../contract/account-faults.ts'
 import { TOTP_ENROLMENT_SECONDS, type TotpEnrolment } from '../../contract/factors.ts'
 import { toMoment } from '../../contract/id.ts'
 import { Problem } from '../../contract/problem.ts'
@@ -19,7 +20,7 @@ export async function startTotp(scope: Scope, actor: Actor): Promise<TotpEnrolme
   const secret = drawTotpSecret()
   const sealed = await scope.config.keyring.seal(TOTP_PURPOSE, user.id, secret)
   const started = await startTotpFactor(scope.db, acting, sealed)
-  if (started.meta.changes === 0) throw new Problem('conflict', { detail: 'Remove the authenticator app that is set up first.' })
+  if (started.meta.changes === 0) throw new Problem('conflict', { detail: ACCOUNT_FAULTS.hasTotp })
   return {
     secret: toBase32(secret),
     uri: otpauthUri(secret, { issuer: scope.config.productName, account: user.email }),

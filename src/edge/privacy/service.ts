@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import type { AccountExport } from '../../contract/account.ts'
+import { ACCOUNT_FAULTS } from '../../contract/account-faults.ts'
 import { toMoment } from '../../contract/id.ts'
 import { Problem } from '../../contract/problem.ts'
 import { auditEntry, auditIfChanged } from '../audit/service.ts'
@@ -37,7 +38,7 @@ export async function deleteAccount(scope: Scope, actor: Actor): Promise<void> {
 
 async function refusal(scope: Scope, { userId }: Actor): Promise<Problem> {
   const names = await orgsOwnedAlone(scope, userId)
-  if (names.length > 0) return new Problem('conflict', { detail: `Transfer or delete first what you alone own: ${names.join(', ')}.` })
+  if (names.length > 0) return new Problem('conflict', { detail: `${ACCOUNT_FAULTS.soleOwner}: ${names.join(', ')}.` })
   const [standing] = await scope.db.all<{ readonly isDispensable: number }>(sql`SELECT ${isDispensableSql(userId)} AS isDispensable`)
   return new Problem(standing?.isDispensable === 0 ? 'last-admin' : 'session-ended')
 }

@@ -1,4 +1,4 @@
-import { CODE_DIGITS, type Locale, PASSWORD_CHARS_MIN } from '../contract/identity.ts'
+import { CODE_DIGITS, type Locale, PASSWORD_CHARS_MIN } from '../../contract/identity.ts'
 
 const EN = {
   email: 'Email',
@@ -7,9 +7,7 @@ const EN = {
   codeTitle: `${CODE_DIGITS} digits`,
   newPassword: 'New password',
   passwordHint: `${PASSWORD_CHARS_MIN} characters or more. A short sentence is easy to remember and hard to guess.`,
-  skip: 'Skip to content',
   signIn: 'Sign in',
-  scripts: 'The console talks to the API from your browser, so it needs scripts.',
   onItsWay: `If this address can be written to, a mail with a code of ${CODE_DIGITS} digits and a link is on its way.`,
   noMail: 'No mail? Look in the spam folder, or',
   again: 'ask again',
@@ -40,7 +38,6 @@ const EN = {
   emailHere: 'Confirm that you read this mailbox, and it becomes the address of the account that is signed in here.',
   emailDone: 'Your address is changed. The old one was told, with a way back that works for 7 days.',
   confirmNew: 'Confirm new address',
-  toDashboard: 'To the dashboard',
   invitationTitle: 'Join an organisation',
   invitationTo: 'You are invited to join',
   invitationRole: 'What you will be there:',
@@ -59,18 +56,16 @@ const EN = {
 }
 
 /** The texts of the pages that mails lead to, whose readers have no other page open to choose a language on. */
-export type PageWords = typeof EN
+export type MailedWords = typeof EN
 
-const FR: PageWords = {
+const FR: MailedWords = {
   email: 'Adresse',
   newEmail: 'Nouvelle adresse',
   code: 'Code',
   codeTitle: `${CODE_DIGITS} chiffres`,
   newPassword: 'Nouveau mot de passe',
   passwordHint: `${PASSWORD_CHARS_MIN} caractères ou plus. Une courte phrase se retient bien et se devine mal.`,
-  skip: 'Aller au contenu',
   signIn: 'Connexion',
-  scripts: 'La console parle à l’API depuis votre navigateur\u00a0: elle a besoin de scripts.',
   onItsWay: `Si l’on peut écrire à cette adresse, un message avec un code de ${CODE_DIGITS} chiffres et un lien est en route.`,
   noMail: 'Pas de message\u00a0? Regardez dans les indésirables, ou',
   again: 'demandez-le de nouveau',
@@ -102,7 +97,6 @@ const FR: PageWords = {
   emailHere: 'Confirmez que vous lisez cette messagerie\u00a0: elle devient l’adresse du compte connecté ici.',
   emailDone: 'Votre adresse est changée. L’ancienne a été prévenue, avec un retour possible pendant 7 jours.',
   confirmNew: 'Confirmer la nouvelle adresse',
-  toDashboard: 'Vers le tableau de bord',
   invitationTitle: 'Rejoindre une organisation',
   invitationTo: 'Vous êtes invité à rejoindre',
   invitationRole: 'Ce que vous y serez\u00a0:',
@@ -121,4 +115,4 @@ const FR: PageWords = {
 }
 
 /** The words of a page, by the language that its link names. */
-export const PAGE_WORDS: Readonly<Record<Locale, PageWords>> = { en: EN, fr: FR }
+export const MAILED_WORDS: Readonly<Record<Locale, MailedWords>> = { en: EN, fr: FR }
