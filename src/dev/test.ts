@@ -4,7 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
 
-const Assertion = z.object({ status: z.string(), fullName: z.string(), ancestorTitles: z.array(z.string()) })
+const Assertion = z.object({
+  status: z.string(),
+  fullName: z.string(),
+  ancestorTitles: z.array(z.string()),
+  failureMessages: z.array(z.string()),
+})
 const Report = z.object({
   testResults: z.array(z.object({ name: z.string(), status: z.string(), message: z.string(), assertionResults: z.array(Assertion) })),
 })
@@ -49,11 +54,18 @@ function printSkipped({ testResults }: Report): void {
   if (isCi && skipped.length > 0) console.log('With CI=true nothing may be skipped.')
 }
 
+/** What failed at first and then passed may be the machine, or a race that is worth a look. */
+function printRetried({ testResults }: Report): void {
+  const retried = testResults.flatMap((file) => file.assertionResults).filter((t) => t.status === 'passed' && t.failureMessages.length > 0)
+  for (const { fullName } of retried) console.log(`passed at the second try: ${fullName}`)
+}
+
 const folder = mkdtempSync(join(tmpdir(), 'parvis-test-'))
 const exitCode = await runVitest(process.argv.slice(2), join(folder, 'report.json'))
 const report = readReport(join(folder, 'report.json'))
 rmSync(folder, { recursive: true })
 const { passed, failed, skipped } = summarise(report, exitCode)
 printSkipped(report)
+printRetried(report)
 console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
 process.exitCode = failed > 0 || (isCi && skipped > 0) ? 1 : 0
