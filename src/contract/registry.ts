@@ -12,8 +12,10 @@ import { invitationEndpoints } from './invitations.ts'
 import { keyEndpoints } from './keys.ts'
 import { magicEndpoints } from './magic.ts'
 import { orgEndpoints } from './orgs.ts'
+import { oversightEndpoints } from './oversight.ts'
 import { passkeyEndpoints } from './passkeys.ts'
 import { passwordEndpoints } from './passwords.ts'
+import { recordingEndpoints } from './recordings.ts'
 import { roomDocumentEndpoints } from './room-document.ts'
 import { roomInviteEndpoints } from './room-invites.ts'
 import { roomMessageEndpoints } from './room-messages.ts'
@@ -48,6 +50,8 @@ export const endpoints = {
   ...inboxEndpoints,
   ...roomDocumentEndpoints,
   ...shellEndpoints,
+  ...recordingEndpoints,
+  ...oversightEndpoints,
   ...healthEndpoints,
 }
 

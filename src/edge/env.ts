@@ -6,6 +6,8 @@ import type { ShellRpc } from './shell/rpc.ts'
 /** Bindings declared in wrangler.toml; its `[vars]` and secrets are read by `platform/config.ts`. */
 export interface Env {
   readonly DB: D1Database
+  /** Recordings, by organisation and shell; nothing in it is public. */
+  readonly RECORDINGS: R2Bucket
   readonly ROOMS: DurableObjectNamespace<RoomRpc>
   readonly SHELLS: DurableObjectNamespace<ShellRpc>
   /** One per user, by their id. */

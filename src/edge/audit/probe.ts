@@ -1,5 +1,5 @@
 import type { Probe } from '../http/feature.ts'
-import { kidOf } from './anchor.ts'
+import { kidOf } from './signing.ts'
 import { sealingSummary } from './store.ts'
 
 /** An entry that has waited this long means that neither requests nor the sweep get to sealing. */

@@ -1,9 +1,9 @@
 import { auditEndpoints as api } from '../../contract/audit.ts'
 import { Problem } from '../../contract/problem.ts'
 import { type EdgeApp, implement } from '../http/implement.ts'
-import { publicKeyOf } from './anchor.ts'
 import { rememberRequest } from './country.ts'
 import { activityPage } from './listing.ts'
+import { publicKeyOf } from './signing.ts'
 
 /** Mounts what needs no organisation; the rest of the record is mounted where its owners are known. */
 export function mountAudit(app: EdgeApp): void {

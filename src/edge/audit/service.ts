@@ -2,6 +2,7 @@ import { sql } from 'drizzle-orm'
 import type { AuditQuery, CreateAuditExport, VerifyQuery } from '../../contract/audit.ts'
 import type { PageQuery } from '../../contract/id.ts'
 import type { OrgId } from '../../contract/orgs.ts'
+import type { Config } from '../platform/config.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { type Act, rowOf } from './act.ts'
 import { checkpointPage } from './checkpoint.ts'
@@ -9,7 +10,8 @@ import { checkExport, grantExport, streamExport } from './export.ts'
 import type { Chain } from './link.ts'
 import { entryPage } from './listing.ts'
 import { sealSoon } from './seal.ts'
-import { insertEntry, insertEntryIf } from './store.ts'
+import { readStatement, signStatement } from './signing.ts'
+import { insertEntry, insertEntryIf, isNew } from './store.ts'
 import { verify } from './verify.ts'
 
 /**
@@ -29,6 +31,19 @@ export function auditIfChanged(scope: Scope, act: Act) {
   sealSoon(scope)
   return insertEntryIf(scope.db, rowOf(scope, act), sql`changes() > 0`)
 }
+
+/** As {@link auditEntry}, written only if the very same act, by its cause, is not on record yet: what a ticket allows once. */
+export function auditOnce(scope: Scope, act: Act & { readonly cause: string }) {
+  sealSoon(scope)
+  const row = rowOf(scope, act)
+  return insertEntryIf(scope.db, row, isNew(row))
+}
+
+/** Signs a statement about evidence under the key that signs checkpoints; `typ` tells its kind. */
+export const signEvidence = (config: Config, of: Parameters<typeof signStatement>[1]) => signStatement(config, of)
+
+/** What a signed statement says, or nothing when it is not ours. */
+export const readEvidence = (config: Config, of: Parameters<typeof readStatement>[1]) => readStatement(config, of)
 
 /** What happened in a chain, newest first. Who may ask is for the caller to decide, here and below. @throws Problem `invalid-request` */
 export const listEntries = (scope: Scope, chain: Chain, query: AuditQuery) => entryPage(scope, chain, query)

@@ -20,6 +20,10 @@ export const insertEntryIf = (db: Db, r: ActRow, condition: SQL) =>
 export const isFirst = (r: Pick<ActRow, 'action' | 'subject'>): SQL =>
   sql`NOT EXISTS (SELECT 1 FROM audit_entries WHERE subject = ${r.subject} AND action = ${r.action})`
 
+/** Whether no entry of this action and cause names the subject yet. */
+export const isNew = (r: Pick<ActRow, 'action' | 'subject' | 'cause'>): SQL =>
+  sql`NOT EXISTS (SELECT 1 FROM audit_entries WHERE subject = ${r.subject} AND action = ${r.action} AND cause = ${r.cause})`
+
 /**
  * Entries are sealed in the order of their ids over all chains, so everything up to here has its link.
  * A link to an entry that does not exist yet is nobody's honest work and must not hold up those before it.

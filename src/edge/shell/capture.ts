@@ -48,7 +48,8 @@ export function createCapture(bytesMax: number): Capture {
   }
 }
 
-function joined(parts: readonly Uint8Array[]): Uint8Array {
+/** All of these bytes in a buffer that holds nothing else, as SQLite takes them. */
+export function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
   let at = 0
   for (const part of parts) {

@@ -1,12 +1,15 @@
 import { type ControlBody, CREDIT_EXEC_BYTES, type GrantRequest } from '../../contract/krp.ts'
 import { DATA_BYTES_MAX, KrpError, type OffsetChunk } from '../../contract/krp-frame.ts'
+import { Problem } from '../../contract/problem.ts'
 import { EXEC_OUTPUT_BYTES_MAX, type ExecResult } from '../../contract/shell.ts'
 import type { RelayConfig } from '../platform/relays.ts'
 import { type Capture, createCapture } from './capture.ts'
+import type { Keeper } from './keeper.ts'
 import { type Reach, reachRelay } from './reach.ts'
 import type { ExecOrder } from './rpc.ts'
 import { jumpsOf, type Secrets } from './secrets.ts'
 import { attachStream, LinkLost, OpenRefused, openStream, type RelayStream, type StreamEvents } from './stream.ts'
+import type { Tape } from './tape.ts'
 
 /** How a command went. */
 export interface CommandRun {
@@ -32,6 +35,17 @@ const CREDIT_STEP_BYTES = CREDIT_EXEC_BYTES / 4
 /** The secrets of this command for the relay that was chosen. */
 export type SecretsFor = (relay: RelayConfig) => Promise<Secrets>
 
+/** Where the output of a command is kept before the relay forgets it. */
+export interface Kept {
+  readonly tape: Tape
+  readonly keeper: Keeper
+  /** Resolves when what was written before is durable. */
+  readonly sync: () => Promise<void>
+  /** There may be room for more output; the recording cannot go on. */
+  onRoom: () => void
+  onFailed: (reason: string) => void
+}
+
 type Outcome = ControlBody<'CLOSE'>['reason'] | 'lost' | 'late'
 
 interface Run {
@@ -40,6 +54,10 @@ interface Run {
   relayId: string | undefined
   readonly stdout: Capture
   readonly stderr: Capture
+  readonly kept: Kept
+  isSettling: boolean
+  /** Why it was ended for want of a recording. */
+  unrecorded: string | undefined
   stream: RelayStream | undefined
   epoch: number
   nextOffset: number
@@ -54,10 +72,17 @@ interface Run {
  *
  * @throws OpenRefused, Problem `unavailable` before it started, CommandLost after
  */
-export async function runCommand(order: ExecOrder, reach: Omit<Reach, 'who'>, secretsFor: SecretsFor): Promise<CommandRun> {
+export async function runCommand(
+  order: ExecOrder,
+  { kept, ...reach }: Omit<Reach, 'who'> & { readonly kept: Kept },
+  secretsFor: SecretsFor,
+): Promise<CommandRun> {
   const run: Run = {
     order,
     reach,
+    kept,
+    isSettling: false,
+    unrecorded: undefined,
     relayId: undefined,
     stdout: createCapture(EXEC_OUTPUT_BYTES_MAX),
     stderr: createCapture(EXEC_OUTPUT_BYTES_MAX),
@@ -68,6 +93,11 @@ export async function runCommand(order: ExecOrder, reach: Omit<Reach, 'who'>, se
     exit: undefined,
     openedAt: 0,
     endedAt: 0,
+  }
+  kept.onRoom = () => settle(run)
+  kept.onFailed = (reason) => {
+    run.unrecorded = reason
+    run.stream?.close()
   }
   let timer: ReturnType<typeof setTimeout> | null = null
   const late = new Promise<Outcome>((resolve) => {
@@ -179,6 +209,7 @@ function listen(run: Run, attached: Attached = () => undefined): { readonly even
     attached,
     opened: () => {
       run.openedAt = Date.now()
+      run.kept.keeper.recorder.change({ isOpened: true })
     },
     output: (chunk, isStderr) => takeOutput(run, chunk, isStderr),
     gap: () => {
@@ -198,21 +229,35 @@ function takeOutput(run: Run, { offset, bytes }: OffsetChunk, isStderr: boolean)
   if (offset !== run.nextOffset) throw new KrpError('offset-range')
   if (offset + bytes.length > run.grantedOffset) throw new KrpError('credit-exceeded')
   run.nextOffset += bytes.length
+  const { tape, keeper } = run.kept
+  tape.append(bytes)
+  keeper.took(offset, isStderr)
+  if ((keeper.dueAt() ?? Number.POSITIVE_INFINITY) <= Date.now()) keeper.keep().catch(() => undefined)
   const capture = isStderr ? run.stderr : run.stdout
   capture.push(bytes)
   settle(run)
 }
 
-/** The answer lives in memory alone, so what has come is as good as kept. */
+/** Acknowledges what is durable and grants what there is room for: no output is forgotten by the relay that a crash could lose. */
 function settle(run: Run): void {
-  const more = run.nextOffset + CREDIT_EXEC_BYTES - run.grantedOffset
-  if (!run.stream || more < CREDIT_STEP_BYTES) return
-  run.stream.ack(run.nextOffset)
-  run.stream.giveCredit(more)
-  run.grantedOffset += more
+  const more = Math.min(run.nextOffset + CREDIT_EXEC_BYTES, run.kept.keeper.roomOffset()) - run.grantedOffset
+  if (!run.stream || run.isSettling || more < CREDIT_STEP_BYTES) return
+  run.isSettling = true
+  const keptOffset = run.nextOffset
+  run.kept.sync().then(
+    () => {
+      run.isSettling = false
+      run.stream?.ack(keptOffset)
+      run.stream?.giveCredit(more)
+      run.grantedOffset += more
+      settle(run)
+    },
+    () => run.stream?.leave('storage-failed'),
+  )
 }
 
-function toCommandRun({ order, exit, stdout, stderr, openedAt, endedAt }: Run, outcome: Outcome): CommandRun {
+function toCommandRun({ order, exit, stdout, stderr, openedAt, endedAt, unrecorded }: Run, outcome: Outcome): CommandRun {
+  if (unrecorded) throw new Problem('host-unreachable', { detail: unrecorded })
   const isSeen = exit !== undefined && outcome === 'done'
   if (!isSeen) throw new CommandLost(outcome)
   const result: ExecResult = {

@@ -113,6 +113,7 @@ function takeResize(live: LiveShell, socket: WebSocket, { columns, rows }: { rea
   if (columns === live.record.columns && rows === live.record.rows) return
   changeRecord(live, { columns, rows })
   live.wire?.stream?.resize({ cols: columns, rows })
+  live.keeper?.recorder.mark('r', live.tape.nextOffset(), `${columns}x${rows}`)
   for (const other of live.hub.attached()) if (other !== socket) tell(other, { type: 'resized', columns, rows })
 }
 

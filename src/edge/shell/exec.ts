@@ -8,10 +8,14 @@ import { open } from '../platform/rpc.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { traceparentOf } from '../platform/trace.ts'
 import { hostFor, targetOf } from './hosts.ts'
+import { oversightIn } from './oversight.ts'
 import { commandLost } from './policy.ts'
+import { insertRecording } from './recording-store.ts'
 import { startRefused } from './service.ts'
 import { endCommand, insertCommand } from './store.ts'
 
+/** A command has no terminal; its recording is played in one of this size. */
+const EXEC_SIZE = { columns: 80, rows: 24 } as const
 const ASKS_LIVE = 'This host asks its questions live; open a shell and run the command there.'
 
 /**
@@ -28,13 +32,16 @@ export async function execCommand(scope: Scope, actor: Actor, at: { readonly hos
   if (host.login === 'keyboard-interactive') throw new Problem('host-refused', { detail: ASKS_LIVE })
   const shellId = ShellId.parse(scope.newId('shl'))
   const { userId } = actor
+  const now = scope.now()
+  const { isStrict } = await oversightIn(scope, host.orgId)
   const results = (await commit(scope, [
-    insertCommand(scope.db, { id: shellId, hostId: host.id, userId, command, timeoutSeconds, now: scope.now() }),
+    insertCommand(scope.db, { id: shellId, hostId: host.id, userId, command, timeoutSeconds, now }),
     auditIfChanged(scope, { action: 'shell.exec', subject: shellId, orgId: host.orgId, cause: host.id }),
+    insertRecording(scope.db, { id: shellId, kind: 'exec', ...EXEC_SIZE, now }),
   ])) as readonly D1Result[]
   if (results[0]?.meta.changes !== 1) throw await startRefused(scope, actor, host.id)
   const traceparent = traceparentOf(scope.trace)
-  const order = { shellId, orgId: host.orgId, userId, traceparent, target, command, timeoutSeconds, env, stdin }
+  const order = { shellId, orgId: host.orgId, userId, traceparent, target, command, timeoutSeconds, env, stdin, isStrict }
   try {
     return await open(scope.env.SHELLS.getByName(shellId).runCommand(order))
   } catch (error) {

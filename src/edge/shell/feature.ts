@@ -2,6 +2,7 @@ import type { Feature } from '../http/feature.ts'
 import { MEMBER_CHANGED, ORG_DELETED } from '../orgs/service.ts'
 import { HOST_DELETED } from './hosts.ts'
 import { relayProbe, secretsProbe } from './probe.ts'
+import { sweepRecordings } from './recording-sweep.ts'
 import { sweepSecrets } from './rewrap.ts'
 import { mountShell } from './routes.ts'
 import { eraseShellsOf, exportShells } from './service.ts'
@@ -12,7 +13,7 @@ export const shell: Feature = {
   name: 'shell',
   mount: mountShell,
   personalData: { export: exportShells, erase: eraseShellsOf },
-  sweeps: { commands: sweepCommands, shells: sweepShells, secrets: sweepSecrets },
+  sweeps: { commands: sweepCommands, shells: sweepShells, secrets: sweepSecrets, recordings: sweepRecordings },
   consumers: { [MEMBER_CHANGED]: applyMember, [HOST_DELETED]: closeOnHost, [ORG_DELETED]: forgetOrg },
   probes: { relay: relayProbe, secrets: secretsProbe },
 }

@@ -1,10 +1,13 @@
 import type { Env } from '../env.ts'
 import { type Config, readConfig } from '../platform/config.ts'
 import { type Log, logFor } from '../platform/log.ts'
+import { objectScope } from '../platform/object-scope.ts'
 import { traceFrom } from '../platform/trace.ts'
 import { type Hub, openHub } from './hub.ts'
+import { createKeeper, type Keeper } from './keeper.ts'
 import { type Ledger, openLedger } from './ledger.ts'
 import { loadRecord, type ShellRecord, saveRecord } from './record.ts'
+import { openRecorder } from './recorder.ts'
 import type { Asked, RelayStream } from './stream.ts'
 import { openTape, type Tape } from './tape.ts'
 import { createTypists, type Typists } from './typists.ts'
@@ -29,6 +32,11 @@ export interface LiveShell {
   readonly tape: Tape
   readonly ledger: Ledger
   readonly typists: Typists
+  /** Absent only for shells that were opened before there were recordings. */
+  readonly keeper: Keeper | undefined
+  /** There may be room for more output; the recording cannot go on. */
+  onRoom: () => void
+  onUnrecorded: (reason: string) => void
   record: ShellRecord
   wire: Wire | undefined
   /** The attempt under way to attach. */
@@ -61,14 +69,27 @@ export function openLive(ctx: DurableObjectState, env: Env): LiveShell | undefin
   if (!record) return undefined
   const { sql } = ctx.storage
   const ledger = openLedger(sql)
+  const recorder = openRecorder(sql)
+  const tape = openTape(sql, () => recorder?.state().keptOffset ?? Number.POSITIVE_INFINITY)
   const live: LiveShell = {
     ctx,
     env,
     config: readConfig(env),
     hub: openHub(ctx),
-    tape: openTape(sql),
+    tape,
     ledger,
     typists: createTypists({ ledger, sync: () => ctx.storage.sync(), send: (chunk) => live.wire?.stream?.input(chunk) }),
+    keeper:
+      recorder &&
+      createKeeper({
+        recorder,
+        tape,
+        scope: () => objectScope(ctx, env, record.traceparent),
+        onRoom: () => live.onRoom(),
+        onFailed: (reason) => live.onUnrecorded(reason),
+      }),
+    onRoom: () => undefined,
+    onUnrecorded: () => undefined,
     record,
     wire: undefined,
     dialing: undefined,

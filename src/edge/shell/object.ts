@@ -15,6 +15,7 @@ import type { ViewerAdmission } from './admission.ts'
 import { endLive } from './closing.ts'
 import { reportState } from './ending.ts'
 import { applyRole, expel, expelSessions, receive, viewerGone } from './exchange.ts'
+import { finishLeftOutput } from './exec-recording.ts'
 import { isOver, type LiveShell, logOf, openLive } from './live.ts'
 import { beginShell, execute, open, scanHost } from './orders.ts'
 import { mayOperate } from './policy.ts'
@@ -23,6 +24,7 @@ import type { EndOrder, ExecOrder, OpenOrder, ScanOrder, ShellRpc } from './rpc.
 import { planAlarm } from './schedule.ts'
 import { checkStanding, OPENER_LEFT } from './standing.ts'
 import { tick } from './tick.ts'
+import { settleOutput } from './wiring.ts'
 
 /** Sockets on one shell: a class can watch, a flood cannot. */
 const VIEWERS_MAX = 64
@@ -36,23 +38,30 @@ const VIEWERS_PER_USER_MAX = 8
 export class ShellObject extends DurableObject<Env> implements ShellRpc {
   readonly #ties: Ties
   #live: LiveShell | undefined
+  /** Commands that run in this memory. */
+  #commands = 0
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     this.#ties = tiesOf(ctx, env, { kind: 'shell', log: logFor(undefined, { shellId: ctx.id.name }) })
     this.#live = openLive(ctx, env)
-    if (this.#live) planAlarm(this.#live)
+    if (this.#live) this.#follow(this.#live)
   }
 
   async openShell(order: OpenOrder): Promise<Sealed<ShellState>> {
     if (this.#live) throw new Error('an object opens one shell')
     const live = beginShell(this.ctx, this.env, order)
     this.#live = live
+    this.#follow(live)
     return this.#outlive(open(objectScope(this.ctx, this.env, order.traceparent), { ctx: this.ctx, live }, order))
   }
 
   async runCommand(order: ExecOrder): Promise<Sealed<ExecResult>> {
-    return this.#outlive(execute(objectScope(this.ctx, this.env, order.traceparent), this.ctx, order))
+    this.#commands += 1
+    const work = execute(objectScope(this.ctx, this.env, order.traceparent), this.ctx, order).finally(() => {
+      this.#commands -= 1
+    })
+    return this.#outlive(work)
   }
 
   async scanHost(order: ScanOrder): Promise<Sealed<HostKey[]>> {
@@ -82,8 +91,11 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
     return true
   }
 
-  async forgetShell(): Promise<void> {
-    if (this.#live) await endLive(this.#live, { reason: 'Its opener was erased.', actorId: null })
+  async forgetShell(of: { readonly recording: 'keep' | 'drop' }): Promise<void> {
+    const live = this.#live
+    if (live) await endLive(live, { reason: 'It was erased.', actorId: null })
+    await live?.keeper?.keep()
+    if (of.recording === 'keep' && live?.keeper?.isDone() === false) throw new Error('the recording is not in storage yet')
     await this.#forget()
   }
 
@@ -130,6 +142,7 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
 
   override async alarm(): Promise<void> {
     if (this.#live && (await tick(this.#live))) await this.#forget()
+    if (!this.#live && this.#commands === 0) await finishLeftOutput(this.ctx, this.env)
   }
 
   async #tie(live: LiveShell, socket: WebSocket): Promise<void> {
@@ -151,6 +164,16 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
   #outlive<T>(work: Promise<T>): Promise<Sealed<T>> {
     this.ctx.waitUntil(work.catch(() => undefined))
     return seal(() => work)
+  }
+
+  /** What the recording of a shell asks of it. */
+  #follow(live: LiveShell): void {
+    live.onRoom = () => {
+      if (live.wire) settleOutput(live, live.wire)
+      planAlarm(live)
+    }
+    live.onUnrecorded = (reason) => this.ctx.waitUntil(endLive(live, { reason, actorId: null }))
+    planAlarm(live)
   }
 
   async #forget(): Promise<void> {

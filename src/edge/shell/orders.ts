@@ -7,11 +7,13 @@ import { describeError, logFor } from '../platform/log.ts'
 import type { Scope } from '../platform/scope.ts'
 import { traceFrom } from '../platform/trace.ts'
 import { CommandLost, type CommandRun, runCommand } from './command.ts'
+import { beginOutput, finishOutput, keepOutput } from './exec-recording.ts'
 import { readHostKey } from './host-key.ts'
 import { type LiveShell, openLive } from './live.ts'
 import { commandLost, problemOfRefusal, relayUnavailable } from './policy.ts'
 import { reachRelay } from './reach.ts'
 import { createRecord } from './record.ts'
+import { createRecorder } from './recorder.ts'
 import type { ExecOrder, HostTarget, OpenOrder, Order, ScanOrder } from './rpc.ts'
 import { jumpsOf, openJumps, openSecrets } from './secrets.ts'
 import { type CommandEnd, endCommand } from './store.ts'
@@ -47,9 +49,11 @@ async function checkPresented({ type, publicKey, fingerprint }: ControlBody<'HOS
 
 /** Runs a command and writes down how it went, whatever happens. @throws Problem */
 export async function execute(scope: Scope, ctx: DurableObjectState, order: ExecOrder): Promise<ExecResult> {
+  const kept = keepOutput(scope, ctx, order)
   let end: CommandEnd = { state: 'unknown', endedAt: 0 }
   try {
-    const reach = { ctx, config: scope.config, traceparent: order.traceparent, log: logOf(order) }
+    await beginOutput(kept)
+    const reach = { ctx, config: scope.config, traceparent: order.traceparent, log: logOf(order), kept }
     const run = await runCommand(order, reach, (relay) => openSecrets(scope, order, relay))
     end = endOfRun(run)
     return run.result
@@ -64,6 +68,8 @@ export async function execute(scope: Scope, ctx: DurableObjectState, order: Exec
     throw problem
   } finally {
     await writeEnd(scope, order, { ...end, endedAt: scope.now() })
+    kept.keeper.end()
+    ctx.waitUntil(finishOutput(ctx, kept.keeper))
   }
 }
 
@@ -126,7 +132,7 @@ export async function open(
 
 /** The memory of a shell that is about to be opened. */
 export function beginShell(ctx: DurableObjectState, env: LiveShell['env'], order: OpenOrder): LiveShell {
-  const { shellId, orgId, userId, target, pty, traceparent } = order
+  const { shellId, orgId, userId, target, pty, traceparent, oversight } = order
   createRecord(ctx.storage.sql, {
     shellId,
     orgId,
@@ -146,6 +152,8 @@ export function beginShell(ctx: DurableObjectState, env: LiveShell['env'], order
     endedAt: null,
     traceparent,
   })
+  const { isStrict } = oversight
+  createRecorder(ctx.storage.sql, { shellId, orgId, hostId: target.hostId, kind: 'pty', startedAt: Date.now(), isStrict, traceparent })
   const live = openLive(ctx, env)
   if (!live) throw new Error('a record that was just written is there')
   return live

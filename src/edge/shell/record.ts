@@ -44,9 +44,12 @@ export function loadRecord(sql: SqlStorage): ShellRecord | undefined {
   return row && (JSON.parse(row.json) as ShellRecord)
 }
 
+/** The tables of an object: of a shell, and of a command's output on its way into the recording. */
+export const createTables = (sql: SqlStorage): void => void sql.exec(SCHEMA)
+
 /** Begins the life of a shell. */
 export function createRecord(sql: SqlStorage, record: ShellRecord): void {
-  sql.exec(SCHEMA)
+  createTables(sql)
   saveRecord(sql, record)
 }
 

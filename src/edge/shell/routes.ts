@@ -1,4 +1,6 @@
 import { hostEndpoints as hosts } from '../../contract/hosts.ts'
+import { oversightEndpoints as watch } from '../../contract/oversight.ts'
+import { RECORDING_FILE_PATH, recordingEndpoints as record } from '../../contract/recordings.ts'
 import { shellEndpoints as api, shellSockets } from '../../contract/shell.ts'
 import { sshCaEndpoints as ca } from '../../contract/ssh-ca.ts'
 import { type EdgeApp, implement, implementSocket } from '../http/implement.ts'
@@ -6,6 +8,11 @@ import { execCommand } from './exec.ts'
 import { createHost, deleteHost, getHost, listHosts, scanHost, updateHost } from './hosts.ts'
 import { viewShell } from './join.ts'
 import { liveShells } from './live-door.ts'
+import { getOversight, putOversight } from './oversight.ts'
+import { createRecordingFile, openRecordingFile } from './recording-file.ts'
+import { searchRecordings } from './recording-search.ts'
+import { verifyRecording } from './recording-verify.ts'
+import { getRecording, listChunks, listRecordings } from './recordings.ts'
 import { closeShell, createShellTicket, getShell, listShells, openShell } from './service.ts'
 import { createSshCaKey, deleteSshCaKey, getSshCa } from './ssh-ca.ts'
 
@@ -28,4 +35,25 @@ export function mountShell(app: EdgeApp): void {
   implement(app, api.createShellTicket, ({ scope, actor, params }) => createShellTicket(scope, actor, params.shellId))
   implementSocket(app, shellSockets.liveShells, liveShells)
   implementSocket(app, shellSockets.viewShell, (upgrade) => viewShell(upgrade, upgrade.params.shellId))
+  mountRecordings(app)
+}
+
+function mountRecordings(app: EdgeApp): void {
+  implement(app, watch.getOversight, ({ scope, actor, params }) => getOversight(scope, actor, params.orgId))
+  implement(app, watch.putOversight, ({ scope, actor, params, body }) => putOversight(scope, actor, { ...params, wanted: body }))
+  implement(app, record.listRecordings, ({ scope, actor, params, query }) => listRecordings(scope, actor, { ...params, query }))
+  implement(app, record.searchRecordings, ({ scope, actor, params, query }) => searchRecordings(scope, actor, { ...params, query }))
+  implement(app, record.getRecording, ({ scope, actor, params }) => getRecording(scope, actor, params.shellId))
+  implement(app, record.listRecordingChunks, ({ scope, actor, params, query }) => listChunks(scope, actor, { ...params, query }))
+  implement(app, record.verifyRecording, ({ scope, actor, params, query }) =>
+    verifyRecording(scope, actor, { ...params, cursor: query.cursor }),
+  )
+  implement(app, record.createRecordingFile, ({ scope, actor, params, body }) =>
+    createRecordingFile(scope, actor, { ...params, wanted: body }),
+  )
+  // A file, not JSON: it streams past the contract's answer.
+  app.get(RECORDING_FILE_PATH, (c) => {
+    c.set('route', RECORDING_FILE_PATH)
+    return openRecordingFile(c.get('scope'), { shellId: c.req.param('shellId'), url: c.req.url })
+  })
 }

@@ -2,6 +2,7 @@ import type { AlgorithmProfile, CredentialKind, HostId, HostKey } from '../../co
 import type { UserId } from '../../contract/identity.ts'
 import type { HostKeyPin, Pty } from '../../contract/krp.ts'
 import type { OrgId, OrgRole } from '../../contract/orgs.ts'
+import type { Oversight } from '../../contract/oversight.ts'
 import type { ExecResult, ShellId, ShellState } from '../../contract/shell.ts'
 import type { SocketHolder } from '../platform/live-sockets.ts'
 import type { Sealed } from '../platform/rpc.ts'
@@ -38,6 +39,7 @@ export interface Order {
 export interface OpenOrder extends Order {
   readonly target: HostTarget
   readonly pty: Pty
+  readonly oversight: Oversight
 }
 
 /** Run one command. */
@@ -48,6 +50,8 @@ export interface ExecOrder extends Order {
   readonly env: Readonly<Record<string, string>>
   /** What the command reads; it then meets the end of its input. */
   readonly stdin: string
+  /** Whether it must end when it cannot be recorded. */
+  readonly isStrict: boolean
 }
 
 /** Ask a host for its key. */
@@ -76,6 +80,6 @@ export interface ShellRpc extends Rpc.DurableObjectBranded, SocketHolder {
   applyMember(member: { readonly userId: UserId; readonly role: OrgRole | null }): Promise<void>
   /** Writes its state to D1 if that is not done yet. Answers whether it knows of a shell at all. */
   reportState(): Promise<boolean>
-  /** Ends the shell and forgets its output. */
-  forgetShell(): Promise<void>
+  /** Ends the shell and forgets its output, once the recording is in storage or nobody will want it. */
+  forgetShell(of: { readonly recording: 'keep' | 'drop' }): Promise<void>
 }

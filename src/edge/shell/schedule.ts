@@ -22,10 +22,12 @@ export const ATTACH_MAX_MS = VIEW_ATTACH_SECONDS * 1000
 function nextDueAt(live: LiveShell, now: number): number {
   const { record, hub } = live
   const sockets = hub.sockets()
+  const keeperDue = live.keeper?.dueAt()
   const dues = [
     ...(record.reportedVersion < record.version && !live.reporting ? [live.reportAt] : []),
     ...(sockets.length > 0 ? [now + WATCH_MS] : []),
     ...sockets.filter((s) => hub.viewerOf(s).client === '').map((s) => hub.viewerOf(s).joinedAt + ATTACH_MAX_MS),
+    ...(keeperDue === undefined ? [] : [keeperDue]),
     ...(isOver(live) ? endedDues(live) : livingDues(live, now)),
   ]
   return Math.max(now, Math.min(...dues))

@@ -13,7 +13,10 @@ import { mintTicket } from '../platform/ticket.ts'
 import { traceparentOf } from '../platform/trace.ts'
 import { hostOf } from './host-store.ts'
 import { hostFor, targetOf } from './hosts.ts'
+import { oversightIn } from './oversight.ts'
 import { refusalOfStart } from './policy.ts'
+import { eraseRecorded, insertRecording, recordingsBy } from './recording-store.ts'
+import { toRecording } from './recordings.ts'
 import { allShellsOf, commandsOf, eraseCommander, eraseShells, insertShell, shellOf, shellsOf } from './store.ts'
 import type { shells } from './tables.ts'
 
@@ -44,13 +47,15 @@ export async function openShell(scope: Scope, actor: Actor, input: OpenShell): P
   const id = ShellId.parse(scope.newId('shl'))
   const { userId } = actor
   const now = scope.now()
+  const oversight = await oversightIn(scope, host.orgId)
   const results = (await commit(scope, [
     insertShell(scope.db, { id, hostId: host.id, userId, now }),
     auditIfChanged(scope, { action: 'shell.open', subject: id, orgId: host.orgId, cause: host.id }),
+    insertRecording(scope.db, { id, kind: 'pty', columns: input.columns, rows: input.rows, now }),
   ])) as readonly D1Result[]
   if (results[0]?.meta.changes !== 1) throw await startRefused(scope, actor, host.id)
   const pty = { term: input.terminal, cols: input.columns, rows: input.rows }
-  const order = { shellId: id, orgId: host.orgId, userId, traceparent: traceparentOf(scope.trace), target, pty }
+  const order = { shellId: id, orgId: host.orgId, userId, traceparent: traceparentOf(scope.trace), target, pty, oversight }
   const state = await open(scope.env.SHELLS.getByName(id).openShell(order))
   return { id, orgId: host.orgId, hostId: host.id, userId, state, createdAt: toMoment(now) }
 }
@@ -103,8 +108,10 @@ export async function createShellTicket(scope: Scope, actor: Actor, shellId: She
 export async function exportShells(scope: Scope, userId: UserId): Promise<object> {
   const rows = await allShellsOf(scope.db, userId, Number.MAX_SAFE_INTEGER)
   const commands = await commandsOf(scope.db, userId)
+  const recordings = await recordingsBy(scope.db, userId)
   return {
     shells: rows.map(toShell),
+    recordings: recordings.map(toRecording),
     commands: commands.map(({ startedAt, endedAt, userId: _, ...command }) => ({
       ...command,
       startedAt: toMoment(startedAt),
@@ -113,12 +120,12 @@ export async function exportShells(scope: Scope, userId: UserId): Promise<object
   }
 }
 
-/** Ends and forgets a user's shells, output included. Their commands stay on the organisation's record without their name. */
+/** Ends and forgets a user's shells. Their commands and recordings stay on the organisation's record without their name. */
 export async function eraseShellsOf(scope: Scope, userId: UserId): Promise<void> {
   for (;;) {
     const rows = await allShellsOf(scope.db, userId, ERASE_SHELLS_PER_BATCH)
     if (rows.length === 0) break
-    await Promise.all(rows.map(({ id }) => scope.env.SHELLS.getByName(id).forgetShell()))
+    await Promise.all(rows.map(({ id }) => scope.env.SHELLS.getByName(id).forgetShell({ recording: 'keep' })))
     await eraseShells(
       scope.db,
       userId,
@@ -126,4 +133,5 @@ export async function eraseShellsOf(scope: Scope, userId: UserId): Promise<void>
     )
   }
   await eraseCommander(scope.db, userId)
+  await eraseRecorded(scope.db, userId)
 }

@@ -51,7 +51,8 @@ export const insertCommand = (db: Db, command: NewCommand) =>
   db.insert(c).select(
     sql`SELECT ${command.id} AS id, hosts.org_id AS org_id, hosts.id AS host_id, ${command.userId} AS user_id, ${command.command} AS command,
         'running' AS state, NULL AS problem, NULL AS exit_code, NULL AS signal, NULL AS killed, NULL AS stdout_bytes, NULL AS stderr_bytes,
-        NULL AS duration_ms, ${command.timeoutSeconds} AS timeout_seconds, ${command.now} AS started_at, NULL AS ended_at
+        NULL AS duration_ms, ${command.timeoutSeconds} AS timeout_seconds, ${command.now} AS started_at, NULL AS ended_at,
+        'exec' AS kind, NULL AS shell_id, NULL AS recording_ms
       FROM hosts WHERE hosts.id = ${command.hostId} AND ${mayStart(command.userId)}`,
   )
 

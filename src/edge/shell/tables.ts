@@ -1,7 +1,8 @@
-import { integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import type { AlgorithmProfile, HostId, HostKey } from '../../contract/hosts.ts'
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgId } from '../../contract/orgs.ts'
+import type { RecordingKind } from '../../contract/recordings.ts'
 import type { ShellId, ShellState } from '../../contract/shell.ts'
 import type { SshCaKeyId } from '../../contract/ssh-ca.ts'
 
@@ -75,4 +76,52 @@ export const shellCommands = sqliteTable('shell_commands', {
   timeoutSeconds: integer('timeout_seconds').notNull(),
   startedAt: integer('started_at').notNull(),
   endedAt: integer('ended_at'),
+  kind: text('kind').$type<'exec' | 'pty'>().notNull().default('exec'),
+  /** The terminal in which a line was detected, and where in its recording. */
+  shellId: text('shell_id').$type<ShellId>(),
+  recordingMs: integer('recording_ms'),
 })
+
+export const shellOversight = sqliteTable('shell_oversight', {
+  orgId: text('org_id').$type<OrgId>().primaryKey(),
+  isStrict: integer('is_strict', { mode: 'boolean' }).notNull(),
+  recordsInput: integer('records_input', { mode: 'boolean' }).notNull(),
+  isOpen: integer('is_open', { mode: 'boolean' }).notNull(),
+  retentionDays: integer('retention_days').notNull(),
+  needsWatcher: integer('needs_watcher', { mode: 'boolean' }).notNull(),
+  updatedAt: integer('updated_at').notNull(),
+})
+
+export const recordings = sqliteTable('recordings', {
+  id: text('id').$type<ShellId>().primaryKey(),
+  orgId: text('org_id').$type<OrgId>().notNull(),
+  hostId: text('host_id').$type<HostId>().notNull(),
+  userId: text('user_id').$type<UserId>(),
+  kind: text('kind').$type<RecordingKind>().notNull(),
+  columns: integer('columns').notNull(),
+  rows: integer('rows').notNull(),
+  bytes: integer('bytes').notNull().default(0),
+  chunks: integer('chunks').notNull().default(0),
+  gaps: integer('gaps').notNull().default(0),
+  durationMs: integer('duration_ms').notNull().default(0),
+  startedAt: integer('started_at').notNull(),
+  /** Set with the signed statement. */
+  endedAt: integer('ended_at'),
+  hash: text('hash'),
+  signed: text('signed'),
+})
+
+export const recordingChunks = sqliteTable(
+  'recording_chunks',
+  {
+    recordingId: text('recording_id').$type<ShellId>().notNull(),
+    seq: integer('seq').notNull(),
+    atMs: integer('at_ms').notNull(),
+    firstOffset: integer('first_offset').notNull(),
+    bytes: integer('bytes').notNull(),
+    prevHash: text('prev_hash').notNull(),
+    hash: text('hash').notNull(),
+    mac: text('mac').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.recordingId, t.seq] })],
+)

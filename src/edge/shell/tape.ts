@@ -1,4 +1,5 @@
 import type { OffsetChunk } from '../../contract/krp-frame.ts'
+import { joined } from './capture.ts'
 
 /** Output kept per shell: a long scroll back, and twice what may be on its way to a viewer. */
 export const TAPE_BYTES_MAX = 1024 * 1024
@@ -22,8 +23,8 @@ interface Row extends Record<string, SqlStorageValue> {
   readonly bytes: ArrayBuffer
 }
 
-/** Opens the tape over what outlived the memory. */
-export function openTape(sql: SqlStorage): Tape {
+/** Opens the tape over what outlived the memory. Output from `neededFrom` on stays, however much it is. */
+export function openTape(sql: SqlStorage, neededFrom: () => number = () => Number.POSITIVE_INFINITY): Tape {
   const sizes = sql
     .exec<{ first: number; size: number }>('SELECT first, length(bytes) AS size FROM chunks ORDER BY first')
     .toArray()
@@ -52,7 +53,7 @@ export function openTape(sql: SqlStorage): Tape {
 
   function trim(): void {
     let dropTo: number | undefined
-    while (keptBytes > TAPE_BYTES_MAX && sizes.length > 1) {
+    while (keptBytes > TAPE_BYTES_MAX && sizes.length > 1 && (sizes[1]?.first ?? 0) <= neededFrom()) {
       const [oldest] = sizes.splice(0, 1)
       keptBytes -= oldest?.size ?? 0
       dropTo = sizes[0]?.first
@@ -66,11 +67,11 @@ export function openTape(sql: SqlStorage): Tape {
     append(bytes) {
       const last = sizes.at(-1)
       if (last && last.size < CHUNK_BYTES_MIN) {
-        put(last.first, joined(tail, bytes))
+        put(last.first, joined([tail, bytes]))
         last.size += bytes.length
       } else {
         const first = nextOffset()
-        put(first, joined(bytes))
+        put(first, joined([bytes]))
         sizes.push({ first, size: bytes.length })
       }
       keptBytes += bytes.length
@@ -90,15 +91,4 @@ export function openTape(sql: SqlStorage): Tape {
       return { offset: at.first + skipped, bytes: bytes.subarray(skipped, skipped + bytesMax) }
     },
   }
-}
-
-/** A buffer that holds these bytes and nothing else, as SQLite takes them. */
-function joined(...parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
 }

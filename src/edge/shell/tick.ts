@@ -5,13 +5,14 @@ import { closeNormally } from './hub.ts'
 import { changeRecord, isOver, type LiveShell } from './live.ts'
 import { ATTACH_MAX_MS, EMPTY_GRACE_MS, FLUSH_ENDED_MS, KEEP_ENDED_MS, planAlarm, SILENT_MAX_MS, UNLINKED_MAX_MS } from './schedule.ts'
 import { CHECK_MS, checkStanding, OPENER_LEFT } from './standing.ts'
-import { connectShell, detachShell } from './wiring.ts'
+import { connectShell, detachShell, keepIfDue } from './wiring.ts'
 
 /** Does what is due. Answers whether the shell is to be forgotten. */
 export async function tick(live: LiveShell): Promise<boolean> {
   const now = Date.now()
   live.alarmAt = undefined
   dropDeadViewers(live, now)
+  keepIfDue(live)
   if (live.record.reportedVersion < live.record.version && now >= live.reportAt) await reportState(live)
   if (isOver(live)) return tickEnded(live, now)
   if (live.hub.sockets().length > 0 && now - live.checkedAt >= CHECK_MS && !(await checkStanding(live))) await endLive(live, OPENER_LEFT)
@@ -33,7 +34,8 @@ function tickEnded(live: LiveShell, now: number): boolean {
   const endedAt = live.record.endedAt ?? 0
   if (now >= endedAt + FLUSH_ENDED_MS) for (const socket of live.hub.sockets()) closeNormally(socket, live.record.state)
   const isReported = live.record.reportedVersion >= live.record.version
-  if (now >= endedAt + KEEP_ENDED_MS && isReported) return true
+  const isKept = live.keeper === undefined || live.keeper.isDone()
+  if (now >= endedAt + KEEP_ENDED_MS && isReported && isKept) return true
   planAlarm(live)
   return false
 }

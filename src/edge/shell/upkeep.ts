@@ -6,6 +6,8 @@ import type { ShellId } from '../../contract/shell.ts'
 import { openDb } from '../platform/db.ts'
 import type { Consumer } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
+import { deleteOrgRecordings } from './recording-store.ts'
+import { deleteObjects } from './recording-sweep.ts'
 import { deleteOrgCaKeys } from './secret-store.ts'
 import { deleteOrgCommands, deleteOrgShells, liveShellsInOrg, liveShellsOnHost, shellsOfOrg, standingOf } from './store.ts'
 
@@ -58,10 +60,12 @@ export const forgetOrg: Consumer = async (scope, { payload }) => {
     const page = await shellsOfOrg(db, orgId, PAGE_SHELLS)
     if (page.length === 0) break
     const ids = page.map(({ id }) => id)
-    await Promise.all(ids.map((id) => scope.env.SHELLS.getByName(id).forgetShell()))
+    await Promise.all(ids.map((id) => scope.env.SHELLS.getByName(id).forgetShell({ recording: 'drop' })))
     await deleteOrgShells(db, orgId, ids)
   }
   await deleteOrgCommands(db, orgId)
+  await deleteObjects(scope.env, `recordings/${orgId}/`)
+  await db.batch(deleteOrgRecordings(db, orgId))
   await deleteOrgCaKeys(db, orgId)
 }
 

@@ -5,6 +5,7 @@ import { describeError } from '../platform/log.ts'
 import type { RelayConfig } from '../platform/relays.ts'
 import { endOf, finishShell, reportState } from './ending.ts'
 import { tell } from './hub.ts'
+import { NOT_RECORDED } from './keeper.ts'
 import { changeRecord, isOver, type LiveShell, logOf, type Wire } from './live.ts'
 import { problemOfRefusal, redialAfterMs, relayUnavailable } from './policy.ts'
 import { reachRelay } from './reach.ts'
@@ -31,6 +32,7 @@ export interface Opening {
 export async function openShell(live: LiveShell, { login, targets, secretsFor }: Opening): Promise<void> {
   live.isOpening = true
   try {
+    await beginRecording(live)
     const { relay, who, link } = await dialRelay(live, targets)
     const { target, traceparent } = live.record
     const request = {
@@ -49,6 +51,7 @@ export async function openShell(live: LiveShell, { login, targets, secretsFor }:
     const { events, wire } = wireUp(live, { fromOffset: 0, creditBytes: CREDIT_INTERACTIVE_BYTES })
     const stream = await openStream(link, grant, { ...events, prompt: (asked) => askPerson(live, asked) })
     live.asked = undefined
+    live.keeper?.recorder.change({ isOpened: true })
     takeUp(live, wire, stream)
     // Whoever is told that it is open may look it up.
     await reportState(live)
@@ -61,6 +64,15 @@ export async function openShell(live: LiveShell, { login, targets, secretsFor }:
     live.asked = undefined
     live.isOpening = false
     planAlarm(live)
+  }
+}
+
+/** A shell that must be recorded is not opened where it cannot be. @throws Problem `unavailable` */
+async function beginRecording({ keeper }: LiveShell): Promise<void> {
+  try {
+    await keeper?.begin()
+  } catch (cause) {
+    throw new Problem('unavailable', { detail: NOT_RECORDED }, { cause })
   }
 }
 
@@ -190,13 +202,31 @@ function takeOutput(live: LiveShell, wire: Wire, chunk: OffsetChunk): void {
   if (chunk.offset !== live.tape.nextOffset()) throw new KrpError('offset-range')
   if (chunk.offset + chunk.bytes.length > wire.grantedOffset) throw new KrpError('credit-exceeded')
   live.tape.append(chunk.bytes)
+  record(live, chunk)
   deliver(live, chunk)
   settleOutput(live, wire)
+}
+
+/** Output is in the object's storage already; how soon it must be in the recording is the alarm's to know. */
+function record(live: LiveShell, { offset }: OffsetChunk): void {
+  const { keeper } = live
+  if (!keeper) return
+  const wasQuiet = keeper.recorder.oldestMs() === undefined
+  keeper.took(offset)
+  keepIfDue(live)
+  if (wasQuiet) planAlarm(live)
+}
+
+/** Brings what is due into the recording. */
+export function keepIfDue(live: LiveShell): void {
+  const dueAt = live.keeper?.dueAt()
+  if (dueAt !== undefined && dueAt <= Date.now()) live.ctx.waitUntil(live.keeper?.keep() ?? Promise.resolve())
 }
 
 /** The relay never drops what was not acknowledged, so this says that our own storage lost bytes. Everybody is told. */
 function takeGap(live: LiveShell, wire: Wire, { from, to }: ControlBody<'GAP'>): void {
   logOf(live)('shell.gap', { from, to })
+  live.keeper?.recorder.mark('g', from, String(to - from))
   live.tape.skipTo(to)
   wire.grantedOffset += to - from
   wire.ackedOffset = to
@@ -228,7 +258,8 @@ export function settleOutput(live: LiveShell, wire: Wire): void {
   )
 }
 
-const creditTarget = (live: LiveShell): number => Math.min(live.tape.nextOffset() + CREDIT_INTERACTIVE_BYTES, paceOffset(live))
+const creditTarget = (live: LiveShell): number =>
+  Math.min(live.tape.nextOffset() + CREDIT_INTERACTIVE_BYTES, paceOffset(live), live.keeper?.roomOffset() ?? Number.POSITIVE_INFINITY)
 
 function isCreditDue(live: LiveShell, wire: Wire): boolean {
   const more = creditTarget(live) - wire.grantedOffset
