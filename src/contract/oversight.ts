@@ -54,6 +54,7 @@ export const oversightEndpoints = {
     path: '/v1/orgs/:orgId/oversight',
     tag: 'recordings',
     access: 'user',
+    isSensitive: true,
     scope: 'shells:write',
     summary: 'Change how shells are recorded and watched. Owners only.',
     params: OrgPath,

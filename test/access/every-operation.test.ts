@@ -21,9 +21,9 @@ const CLOSED = OPERATIONS.filter(([, e]) => e.access === 'user')
 const NAMED = CLOSED.filter(([, , rule]) => rule.stranger !== undefined)
 const isAtOnce = ({ isSensitive, permission, stepUp }: Endpoint) => Boolean(isSensitive ?? permission ?? stepUp)
 
-const sentTo = ({ method, path }: Endpoint, { body, headers }: Rule): Sent => ({
+const sentTo = ({ method, path }: Endpoint, { body, headers, query = '' }: Rule): Sent => ({
   method,
-  path: path.replace(/:(\w+)/g, (_, name: string) => world.paths[name] ?? `no-${name}`),
+  path: path.replace(/:(\w+)/g, (_, name: string) => world.paths[name] ?? `no-${name}`) + query,
   ...(body === undefined ? {} : { body }),
   headers,
 })

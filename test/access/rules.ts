@@ -183,6 +183,17 @@ export const RULES: Readonly<Record<keyof typeof endpoints, Rule>> = {
   getShell: SHOWN,
   closeShell: GUARDED,
   createShellTicket: SHOWN,
+  getOversight: SHOWN,
+  putOversight: {
+    body: { isStrict: false, recordsInput: false, isOpen: true, retentionDays: 1, needsWatcher: false },
+    ...POWER,
+  },
+  listRecordings: SHOWN,
+  searchRecordings: { query: '?text=secret', ...SHOWN },
+  getRecording: GUARDED,
+  listRecordingChunks: GUARDED,
+  verifyRecording: GUARDED,
+  createRecordingFile: { body: { format: 'raw' }, ...GUARDED },
 
   listNotifications: OWN,
   getUnread: OWN,

@@ -64,6 +64,11 @@ async function plantShell(edge: Edge, { orgId, userId }: { readonly orgId: strin
     edge.db
       .prepare("INSERT INTO shells (id, org_id, host_id, user_id, state, created_at, updated_at) VALUES (?, ?, ?, ?, 'open', ?, ?)")
       .bind(SHELL_ID, orgId, HOST_ID, userId, Date.now(), Date.now()),
+    edge.db
+      .prepare(
+        "INSERT INTO recordings (id, org_id, host_id, user_id, kind, columns, rows, started_at) VALUES (?, ?, ?, ?, 'pty', 80, 24, ?)",
+      )
+      .bind(SHELL_ID, orgId, HOST_ID, userId, Date.now()),
   ])
 }
 
