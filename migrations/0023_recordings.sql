@@ -1,4 +1,4 @@
--- 0021 recordings of shells and commands, what an organisation asks of them, and the command log's detected lines. Forward only; additive; safe
+-- 0023 recordings of shells and commands, what an organisation asks of them, and the command log's detected lines. Forward only; additive; safe
 -- while the previous Worker serves.
 CREATE TABLE shell_oversight (
   org_id         TEXT    PRIMARY KEY REFERENCES orgs (id),
