@@ -9,6 +9,8 @@ const forbid = ([name, comment], from, to) => ({ name, comment, severity: 'error
 const PROGRAMS = {
   contract: { programs: [], npm: ['zod'] },
   client: { programs: ['contract'], npm: ['zod', 'yjs', 'y-protocols', 'lib0'] },
+  react: { programs: ['contract', 'client'], npm: ['react', 'zod', 'yjs', 'y-protocols', 'lib0'] },
+  offline: { programs: ['contract', 'client'], npm: ['y-indexeddb', 'zod', 'yjs', 'y-protocols', 'lib0'] },
   console: { programs: ['contract', 'client'], npm: ['hono', 'zod', 'yjs', 'y-protocols', 'lib0', 'uqr', '@xterm/[^/]+'] },
   relay: { programs: ['contract'] },
   edge: { programs: ['contract'], seam: { from: '^src/edge/(worker|app)\\.tsx?$', to: '^src/console/app\\.tsx?$' } },
@@ -80,7 +82,7 @@ const edgeRules = [
 
 const ENTRIES = [
   '^src/edge/worker\\.ts$',
-  '^src/client/client\\.ts$',
+  '^src/(client/client|react/react|offline/offline)\\.ts$',
   '^src/relay/(main|[a-z]+-thread)\\.ts$',
   '^src/console/islands/[^/]+$',
   '^src/dev/(start|check|test|deploy|assets|admin)\\.ts$|^src/dev/run\\.mjs$',
@@ -101,8 +103,8 @@ export default {
     ),
     forbid(['resolvable', 'the import leads nowhere'], {}, { couldNotResolve: true, pathNot: '^cloudflare:' }),
     forbid(
-      ['no-dev-dependency', 'what runs in production is a dependency'],
-      { path: '^src/', pathNot: ['^src/dev/', '^src/console/islands/'] },
+      ['no-dev-dependency', 'what runs in production is a dependency; what plugs in is a peer'],
+      { path: '^src/', pathNot: ['^src/dev/', '^src/console/islands/', '^src/(react|offline)/'] },
       { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], pathNot: '^node_modules/@cloudflare/workers-types/' },
     ),
   ],

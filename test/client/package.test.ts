@@ -13,6 +13,8 @@ const run = promisify(execFile)
 const TSC = resolve('node_modules/typescript/lib/tsc.js')
 /** All that the package may need at run time. */
 const DEPENDENCIES = ['zod', 'yjs', 'y-protocols', 'lib0']
+/** What its other entries plug into. */
+const PEERS = ['react', '@types/react', 'y-indexeddb']
 
 /** A project somewhere else that has installed the package: what `files` lists, and nothing but its dependencies. */
 function layOut(): string {
@@ -22,7 +24,8 @@ function layOut(): string {
   const { files } = JSON.parse(readFileSync('package.json', 'utf8')) as { files: string[] }
   cpSync('package.json', join(own, 'package.json'))
   for (const path of files.filter((f) => f.startsWith('dist/'))) cpSync(path, join(own, path), { recursive: true })
-  for (const name of DEPENDENCIES) symlinkSync(resolve('node_modules', name), join(project, 'node_modules', name))
+  mkdirSync(join(project, 'node_modules/@types'))
+  for (const name of [...DEPENDENCIES, ...PEERS]) symlinkSync(resolve('node_modules', name), join(project, 'node_modules', name))
   writeFileSync(join(project, 'package.json'), '{"type":"module","private":true}')
   return project
 }
@@ -30,7 +33,7 @@ function layOut(): string {
 let project: string
 let service: Service
 beforeAll(async () => {
-  await run(process.execPath, [TSC, '-b', 'src/client'])
+  await run(process.execPath, [TSC, '-b', 'src/react', 'src/offline'])
   project = layOut()
   service = await startService()
 })
@@ -48,6 +51,8 @@ const write = (name: string, text: string): string => {
 const CONSUMER = `
 import { createClient, isProblem, NetworkError, type Client, type Room, type TokenStore } from 'parvis/client'
 import { PASSWORD_CHARS_MIN } from 'parvis/contract/identity'
+import { joinOffline } from 'parvis/offline'
+import { useMessages, usePresence, useRoom } from 'parvis/react'
 
 const tokens: TokenStore = { read: async () => undefined, write: async (next) => console.log(next?.sessionId) }
 const client: Client = createClient({ origin: 'https://parvis.example.org', tokens })
@@ -71,6 +76,20 @@ export async function visit(signal: AbortSignal, cursor: string | undefined): Pr
   }
 }
 client.on('signedOut', ({ cause }) => console.log(cause))
+
+export async function converse(): Promise<void> {
+  const room = await joinOffline(client, 'rm_x', { streams: ['document', 'messages'], history: 10 })
+  const { seq } = await room.messages.post('hello', { replyTo: 1 })
+  room.on('messages', ({ items }) => console.log(items.find((message) => message.seq === seq)?.reactions[0]?.emoji))
+  room.presence.show({ cursor: 4 })
+  await room.forget()
+}
+
+export function useTalk(): number {
+  const { room, status } = useRoom(client, 'rm_x', { incognito: true })
+  const { items } = useMessages(room)
+  return status === 'open' ? items.length + usePresence(room).count : 0
+}
 `
 
 /** Each of these lines is a mistake that the compiler must see. */
@@ -86,6 +105,7 @@ const MISTAKES = [
   'client.noSuchOperation()',
   "client.on('signedOff', () => undefined)",
   "client.shells.attach('shl_x', {})",
+  "client.rooms.join('rm_x', { streams: ['video'] })",
 ]
 
 const SETTINGS = {

@@ -1,0 +1,41 @@
+import { useMemo, useSyncExternalStore } from 'react'
+import type { Client, JoinOptions, MessagesState, PresenceState, Room } from '../client/client.ts'
+import { createRoomStore, NO_ROOM, type RoomView } from './room-store.ts'
+
+export type { RoomView }
+
+const NO_MESSAGES: MessagesState = { items: [], pending: [], typists: [], reads: {}, isCaughtUp: false }
+const NOBODY: PresenceState = { members: [], count: 0, isSample: false }
+
+const never = () => () => undefined
+
+/**
+ * Joins a room while the component is mounted, and leaves it after; without an id it joins none. The options are read when it joins.
+ * Call it once per room and hand `room` to those that need it.
+ */
+export function useRoom(client: Client, roomId: string | undefined, options?: JoinOptions): RoomView {
+  const store = useMemo(() => (roomId === undefined ? undefined : createRoomStore(client, roomId, options)), [client, roomId])
+  return useSyncExternalStore(store?.subscribe ?? never, store?.view ?? noRoom, noRoom)
+}
+
+const noRoom = () => NO_ROOM
+
+/** A room's messages as they stand, and whatever changes them; post through `room.messages`. */
+export function useMessages(room: Room | undefined): MessagesState {
+  const subscribe = useMemo(() => (changed: () => void) => room?.on('messages', changed) ?? never(), [room])
+  return useSyncExternalStore(
+    subscribe,
+    () => room?.messages.state ?? NO_MESSAGES,
+    () => NO_MESSAGES,
+  )
+}
+
+/** Who is in a room; show something of oneself through `room.presence`. */
+export function usePresence(room: Room | undefined): PresenceState {
+  const subscribe = useMemo(() => (changed: () => void) => room?.on('presence', changed) ?? never(), [room])
+  return useSyncExternalStore(
+    subscribe,
+    () => room?.presence.state ?? NOBODY,
+    () => NOBODY,
+  )
+}
