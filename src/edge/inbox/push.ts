@@ -9,6 +9,8 @@ import { vapidAuthorization } from './vapid.ts'
 /** A device that is off for longer finds the notification in its inbox. */
 const TTL_SECONDS = 86_400
 const TIMEOUT_MS = 10_000
+/** What seals the secret that a device shares with us (RFC 8291 §3.2), under the session that subscribed. */
+export const AUTH_PURPOSE = 'push-auth'
 
 /** What became of a push: it was taken, the device is gone, the service will never take it, or it may later. */
 export type PushOutcome = 'sent' | 'gone' | 'refused' | 'later'
@@ -20,12 +22,15 @@ function outcomeOf(status: number): PushOutcome {
 }
 
 /** Pushes a notification to a device. Copies have one topic (RFC 8030 §5.4): of those that wait at the service only the last stays. */
-export async function push(scope: Scope, { endpoint, p256dh, auth }: PushSubscription, notification: Notification): Promise<PushOutcome> {
-  const keys = { p256dh: fromBase64Url(p256dh), auth: fromBase64Url(auth) }
+export async function push(scope: Scope, subscription: PushSubscription, notification: Notification): Promise<PushOutcome> {
+  const { endpoint, sessionId } = subscription
+  const p256dh = fromBase64Url(subscription.p256dh)
   // What was allowed when the device subscribed may have been taken off the list since.
-  if (!keys.p256dh || !keys.auth || !isPushService(endpoint, scope.config)) return 'refused'
-  const { p256dh: key, auth: secret } = keys as { p256dh: Uint8Array<ArrayBuffer>; auth: Uint8Array<ArrayBuffer> }
-  const body = await encryptPush(new TextEncoder().encode(JSON.stringify(notification)), { p256dh: key, auth: secret })
+  if (!p256dh || !isPushService(endpoint, scope.config)) return 'refused'
+  const auth = await scope.config.keyring.open(AUTH_PURPOSE, sessionId, subscription.auth).catch(() => undefined)
+  // Sealed by a secret that is not listed any more: the device must subscribe anew.
+  if (!auth) return 'gone'
+  const body = await encryptPush(new TextEncoder().encode(JSON.stringify(notification)), { p256dh, auth })
   const headers = {
     authorization: await vapidAuthorization(scope, endpoint),
     'content-encoding': 'aes128gcm',

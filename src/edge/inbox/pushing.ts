@@ -5,7 +5,7 @@ import { isSessionLive } from '../identity/service.ts'
 import { fromBase64Url } from '../platform/base64.ts'
 import { isPushService } from '../platform/push-services.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
-import { push } from './push.ts'
+import { AUTH_PURPOSE, push } from './push.ts'
 import { importPushKey } from './push-message.ts'
 import type { PushSubscription } from './subscriptions.ts'
 import { pushPublicKey } from './vapid.ts'
@@ -29,9 +29,12 @@ export async function subscribePush(scope: Scope, actor: Actor, { endpoint, keys
       () => false,
     ))
   if (!isKey) throw refused('is no public key on P-256', '#/body/keys/p256dh')
-  if (!fromBase64Url(keys.auth)) throw refused('is not base64url', '#/body/keys/auth')
+  const secret = fromBase64Url(keys.auth)
+  if (!secret) throw refused('is not base64url', '#/body/keys/auth')
   if (!(await isSessionLive(scope, actor))) throw new Problem('session-ended')
-  await scope.env.INBOXES.getByName(actor.userId).subscribe({ sessionId: actor.sessionId, endpoint, ...keys })
+  const { userId, sessionId } = actor
+  const auth = await scope.config.keyring.seal(AUTH_PURPOSE, sessionId, secret)
+  await scope.env.INBOXES.getByName(userId).subscribe({ sessionId, endpoint, p256dh: keys.p256dh, auth })
 }
 
 /** Pushes no more to the caller's device. */

@@ -1,10 +1,11 @@
 import { isAmong, type SessionIds } from '../platform/live-sockets.ts'
 
-/** Where and for whom to encrypt a push: what a browser gives. */
+/** Where and for whom to encrypt a push. */
 export interface PushSubscription {
   readonly sessionId: string
   readonly endpoint: string
   readonly p256dh: string
+  /** Sealed, so that no storage and no backup holds it. */
   readonly auth: string
 }
 
