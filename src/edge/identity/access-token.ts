@@ -42,6 +42,9 @@ interface Remembered {
 /** Verified tokens of this isolate, oldest first, keyed by the whole token: two tokens never share an entry. */
 const remembered = new Map<string, Remembered>()
 
+/** How often something was forgotten: a look that began before may have seen what is over by now. */
+let forgotten = 0
+
 /** An access token for a session. `exp` never passes the session's own end. */
 export async function mintAccessToken(scope: Scope, session: Omit<TokenSubject, 'counter'>) {
   const { kid, alg, key } = await signingKey(scope)
@@ -141,10 +144,12 @@ async function ask(
   token: string,
   { open, known }: { readonly open: Open; readonly known: Remembered | undefined },
 ): Promise<Actor> {
+  // As of before the look: what ends while storage answers must not live longer for it.
+  const [checkedAt, endsNoted] = [scope.now(), forgotten]
   const actor = isApiKey(token)
     ? await holderOfKey(scope, open, token)
     : await holderOfToken(scope, open, known?.actor ?? (await verify(scope, token)))
-  remember(token, { actor, checkedAt: scope.now() })
+  if (endsNoted === forgotten) remember(token, { actor, checkedAt })
   return actor
 }
 
@@ -179,9 +184,13 @@ function noteUse(scope: Scope, id: ApiKeyId): void {
 }
 
 /** Makes this isolate ask again about every session and key. */
-export const forgetEverySession = (): void => remembered.clear()
+export function forgetEverySession(): void {
+  forgotten++
+  remembered.clear()
+}
 
 /** Makes this isolate ask again about a session or key that has just ended here. */
 export function forgetSession(sessionId: Actor['sessionId']): void {
+  forgotten++
   for (const [token, { actor }] of remembered) if (actor.sessionId === sessionId) remembered.delete(token)
 }
