@@ -20,7 +20,7 @@ export const UserQuery = PageQuery.extend({
     .min(1)
     .max(EMAIL_CHARS_MAX)
     .optional()
-    .meta({ description: 'Part of the mail address, as it is: no pattern.' }),
+    .meta({ description: 'How the mail address begins, or a part of it after one of `@ . - _ +`; as it is: no pattern.' }),
   role: PlatformRole.optional(),
   state: z.enum(['active', 'disabled']).optional(),
 })
@@ -70,7 +70,7 @@ export const adminEndpoints = {
     tag: 'admin',
     access: 'user',
     permission: 'users.read',
-    summary: 'The users, the newest first; by part of the address, role or state.',
+    summary: 'The users, the newest first; by how a part of the address begins, role or state.',
     query: UserQuery,
     success: 200,
     response: pageOf(ManagedUser, 'ManagedUserPage'),

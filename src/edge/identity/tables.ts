@@ -220,3 +220,10 @@ export const apiKeys = sqliteTable('api_keys', {
   lastUsedAt: integer('last_used_at'),
   endedAt: integer('ended_at'),
 })
+
+/** Addresses from the beginning of each of their parts on, to find users by; triggers keep it. */
+export const userWords = sqliteTable(
+  'user_words',
+  { word: text('word').notNull(), userId: text('user_id').$type<UserId>().notNull() },
+  (t) => [primaryKey({ columns: [t.word, t.userId] })],
+)
