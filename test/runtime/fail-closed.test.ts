@@ -1,8 +1,8 @@
-import { applyD1Migrations, createExecutionContext, waitOnExecutionContext } from 'cloudflare:test'
+import { applyD1Migrations, createExecutionContext, listDurableObjectIds, waitOnExecutionContext } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { beforeAll, expect, test } from 'vitest'
 import type { Endpoint } from '../../src/contract/endpoint.ts'
-import { endpoints } from '../../src/contract/registry.ts'
+import { endpoints, sockets } from '../../src/contract/registry.ts'
 import type { Env } from '../../src/edge/env.ts'
 import { hashPassword } from '../../src/edge/identity/password.ts'
 import { readConfig } from '../../src/edge/platform/config.ts'
@@ -88,4 +88,29 @@ test('a secret that is not configured lets nobody in', async () => {
     const answer = await look({ SECRET_KEYS })
     expect([answer.status, answer.body['userId']]).toEqual([500, undefined])
   }
+})
+
+test('nobody makes objects by naming rooms and shells that are not there', async () => {
+  const { accessToken } = await signIn()
+  const objects = async () => [...(await listDurableObjectIds(env.ROOMS)), ...(await listDurableObjectIds(env.SHELLS))].length
+  const before = await objects()
+  const named: Readonly<Record<string, string>> = {
+    roomId: 'rm_01jd0000000000000000000099',
+    shellId: 'shl_01jd0000000000000000000099',
+    versionId: '1',
+  }
+  const at = (path: string) => `https://parvis.test${path.replace(/:(\w+)/g, (_, name: string) => named[name] ?? 'x')}`
+  const doors = Object.values(sockets).filter(({ path }) => path.includes('/:'))
+  for (const token of [accessToken, 'a.b.c', undefined]) {
+    const authorization = token === undefined ? {} : { authorization: `Bearer ${token}` }
+    for (const { path } of doors) {
+      const answer = await ask(
+        new Request(at(path), { headers: { upgrade: 'websocket', 'sec-websocket-protocol': 'parvis', ...authorization } }),
+      )
+      expect([401, 403, 404], path).toContain(answer.status)
+    }
+    for (const { method, path } of CLOSED.filter((e) => e.path.includes(':roomId') || e.path.includes(':shellId')))
+      expect([400, 401, 404, 415], path).toContain((await ask(new Request(at(path), { method, headers: authorization }))).status)
+  }
+  expect(await objects()).toBe(before)
 })
