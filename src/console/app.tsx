@@ -66,7 +66,7 @@ function makePages(): Hono<ConsoleEnv> {
   pages.get('/app/rooms/:roomId', (c) => {
     const route = '/app/rooms/:roomId'
     const id = RoomId.safeParse(c.req.param('roomId'))
-    return id.success ? answerPage(c, <RoomPage roomId={id.data} />, { route }) : missing(c, route)
+    return id.success ? answerPage(c, <RoomPage roomId={id.data} lang={languageOf(c)} />, { route }) : missing(c, route)
   })
   pages.get('/app/shells/:shellId', (c) => {
     const route = '/app/shells/:shellId'

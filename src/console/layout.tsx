@@ -1,5 +1,6 @@
 import type { Child, FC } from 'hono/jsx'
 import type { Locale } from '../contract/identity.ts'
+import { Bell } from './bell.tsx'
 import { FRAME_WORDS } from './words/frame.ts'
 import { LANGUAGES } from './words/language.ts'
 
@@ -137,6 +138,7 @@ export const AppPage: FC<PageProps> = ({ title, lang, children, ...rest }) => {
         </a>
         <a href="/docs">API</a>
         <span class="who" id="who" />
+        <Bell lang={lang ?? 'en'} />
         <button type="button" class="quiet small" id="sign-out" disabled>
           {words.signOut}
         </button>
@@ -165,10 +167,10 @@ export const NeedsScripts: FC<{ readonly lang?: Locale | undefined }> = ({ lang 
 )
 
 /** The way back from a page that has nothing to show. */
-export const Lost: FC = () => (
+export const Lost: FC<{ readonly lang?: Locale | undefined }> = ({ lang = 'en' }) => (
   <p class="lost" id="page-lost" hidden>
     <a class="button quiet" href="/app">
-      To the dashboard
+      {FRAME_WORDS[lang].toDashboard}
     </a>
   </p>
 )

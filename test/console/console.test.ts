@@ -65,6 +65,15 @@ describeWith('chromium', 'the console in a browser', (executablePath) => {
     await dialog.getByRole('button', { name: 'Close' }).click()
   }
 
+  /** Opens a room in another tab and gives somebody a seat in it. */
+  async function createRoomFor(page: Page, name: string, userId: string): Promise<void> {
+    const tab = await page.context().newPage()
+    await tab.goto('/app')
+    await createRoom(tab, name)
+    await giveSeat(tab, { room: name, userId, role: 'editor' })
+    await tab.close()
+  }
+
   const textOf = (page: Page) => page.getByLabel('Shared text')
   const shows = (page: Page, text: string) =>
     page.waitForFunction((expected) => document.querySelector<HTMLTextAreaElement>('#text')?.value === expected, text)
@@ -198,6 +207,55 @@ describeWith('chromium', 'the console in a browser', (executablePath) => {
       await textOf(ada.page).press('End')
       await textOf(ada.page).pressSequentially('\nAgenda')
       await shows(eve.page, 'Present: Ada, Bob.\nAgenda')
+    })
+
+    test('two talk: they reply, react, edit, take back, see who writes and who has read', async () => {
+      const messages = (page: Page) => page.locator('#messages > li')
+      const say = async (page: Page, text: string) => {
+        await page.getByLabel('Message', { exact: true }).fill(text)
+        await page.keyboard.press('Enter')
+      }
+      const act = async (page: Page, text: string, name: string) => {
+        const row = messages(page).filter({ hasText: text })
+        await row.hover()
+        await row.getByRole('button', { name }).click()
+      }
+      await say(ada.page, 'Shall we <b>begin</b>?')
+      await messages(bob.page).filter({ hasText: 'Shall we <b>begin</b>?' }).waitFor()
+      await ada.page.locator('#messages-read').getByText('Bob <b>').waitFor()
+      await bob.page.getByLabel('Message', { exact: true }).pressSequentially('One mom')
+      await ada.page.getByText('Bob <b> is writing…').waitFor()
+      await bob.page.getByLabel('Message', { exact: true }).fill('')
+      await act(bob.page, 'begin', 'Reply')
+      await say(bob.page, 'In a minut')
+      await ada.page.locator('blockquote', { hasText: 'Shall we <b>begin</b>?' }).waitFor()
+      await act(bob.page, 'In a minut', 'Edit')
+      await say(bob.page, 'In a minute')
+      await messages(ada.page).filter({ hasText: 'edited' }).getByText('In a minute', { exact: true }).waitFor()
+      await act(ada.page, 'In a minute', 'React with 👍')
+      await bob.page.getByRole('button', { name: '👍 1' }).waitFor()
+      await say(bob.page, 'a slip')
+      await act(bob.page, 'a slip', 'Delete')
+      await act(bob.page, 'a slip', 'Really delete?')
+      await ada.page.getByText('This message was deleted.').waitFor()
+      expect(await messages(ada.page).count()).toBe(3)
+      await eve.page.getByText('Viewers read along.').waitFor()
+      expect(await eve.page.getByRole('button', { name: 'Reply' }).count()).toBe(0)
+    })
+
+    test('the bell counts what one was told, live, says it, and is silent once it is read', async () => {
+      await createRoomFor(ada.page, 'Ledger', bob.userId)
+      const bell = bob.page.getByRole('button', { name: 'Notifications' })
+      const count = bob.page.locator('#bell-count')
+      const before = Number(await count.textContent())
+      await createRoomFor(ada.page, 'Atlas', bob.userId)
+      await expect.poll(async () => Number(await count.textContent())).toBe(before + 1)
+      await bell.click()
+      await bob.page.locator('#notices-list').getByText('You have a seat in a room: editor.').first().waitFor()
+      await bob.page.getByRole('button', { name: 'Mark all as read' }).click()
+      await count.waitFor({ state: 'hidden' })
+      await bob.page.keyboard.press('Escape')
+      await bob.page.locator('#notices').waitFor({ state: 'hidden' })
     })
 
     test('no page logs an error, breaks its policy or asks another origin for anything', () => {

@@ -1,6 +1,7 @@
 import { createClient, localStorageTokens } from '../../client/client.ts'
 import type { Me } from '../../contract/identity.ts'
 import { isProblem, type ProblemSlug } from '../../contract/problem.ts'
+import { startBell } from './bell.ts'
 import { byId } from './dom.ts'
 import { adoptLanguage } from './language.ts'
 import { tellTrouble } from './trouble.ts'
@@ -33,6 +34,7 @@ export async function openAccount(): Promise<Me> {
     button.disabled = false
     client.on('signedOut', ({ cause }) => cause !== 'logout' && leaveForLogin())
     button.onclick = signOut
+    startBell(client)
     return me
   } catch (error) {
     if (!isSignedOut(error)) throw error

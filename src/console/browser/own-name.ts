@@ -1,11 +1,12 @@
 import type { Me } from '../../contract/identity.ts'
 import { byId, openDialog } from './dom.ts'
 import { bindForm } from './form.ts'
+import { plainName } from './people.ts'
 
 const KEY = 'parvis.name'
 
 /** The name others see: chosen in this browser, else one that says nothing about the person. An address is nobody else's business. */
-export const ownName = (me: Me): string => localStorage.getItem(KEY) ?? `Member ${me.id.slice(-4)}`
+export const ownName = (me: Me): string => localStorage.getItem(KEY) ?? plainName(me.id)
 
 /** Lets the user choose another name. */
 export function bindRename(me: Me, renamed: (name: string) => void): void {

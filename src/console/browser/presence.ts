@@ -7,36 +7,19 @@ import {
 } from 'yjs'
 import * as z from 'zod'
 import { byId, filled } from './dom.ts'
+import { drawFace, SaidName } from './people.ts'
+import { roomSaid } from './room-words.ts'
 import { documentOffset } from './text-change.ts'
 
-/** Longest name shown, in UTF-16 units. */
-const NAME_CHARS_MAX = 40
-
-/** What a peer says of itself. Peers are other people's programs: what does not fit is replaced, never trusted. */
+/** What a peer says of itself. */
 const PeerUser = z.object({
-  name: z
-    .string()
-    .trim()
-    .min(1)
-    .transform((name) => name.slice(0, NAME_CHARS_MAX))
-    .catch('Somebody'),
+  name: SaidName.catch(() => roomSaid().somebody),
   color: z
     .string()
     .regex(/^#[0-9a-f]{6}$/i)
     .catch('#8d8b84'),
 })
 const PeerCursor = z.object({ head: z.looseObject({}) })
-
-/** Colours that hold on light and on dark paper. */
-const COLORS = ['#c2553d', '#b07d1e', '#5f8a2f', '#2a8f6d', '#2b86b0', '#5a6fd0', '#9257c2', '#c2497f'] as const
-
-/** A colour that nobody else in the room has, as long as there are enough; the same for the same user where it is free. */
-export function freeColor(awareness: Awareness, userId: string): string {
-  const taken = new Set([...awareness.getStates().values()].map((state) => PeerUser.safeParse(state['user']).data?.color))
-  const preferred = [...userId].reduce((sum, char) => (sum * 31 + (char.codePointAt(0) ?? 0)) % 997, 0) % COLORS.length
-  const inOrder = [...COLORS.slice(preferred), ...COLORS.slice(0, preferred)]
-  return inOrder.find((color) => !taken.has(color)) ?? COLORS[0]
-}
 
 interface Peer {
   readonly clientId: number
@@ -47,7 +30,7 @@ interface Peer {
 
 function lineAt(text: YText, { index, type }: AbsolutePosition): string {
   if (type !== text) return ''
-  return `line ${text.toString().slice(0, index).split('\n').length}`
+  return `${roomSaid().line} ${text.toString().slice(0, index).split('\n').length}`
 }
 
 function placeOf(text: YText, cursor: unknown): string {
@@ -64,7 +47,7 @@ function placeOf(text: YText, cursor: unknown): string {
 
 function peersOf(awareness: Awareness, text: YText): Peer[] {
   const peers = [...awareness.getStates()].map(([clientId, state]) => {
-    const { name, color } = PeerUser.catch({ name: 'Somebody', color: '#8d8b84' }).parse(state['user'])
+    const { name, color } = PeerUser.parse(state['user'] ?? {})
     return { clientId, name, color, place: placeOf(text, state['cursor']) }
   })
   const isOther = ({ clientId }: Peer) => Number(clientId !== awareness.clientID)
@@ -72,8 +55,8 @@ function peersOf(awareness: Awareness, text: YText): Peer[] {
 }
 
 function row({ clientId, name, color, place }: Peer, ownId: number): HTMLElement {
-  const piece = filled('present-row', { name: clientId === ownId ? `${name} (you)` : name, place })
-  piece.slot('dot').style.backgroundColor = color
+  const piece = filled('present-row', { name: clientId === ownId ? `${name} (${roomSaid().you})` : name, place })
+  drawFace(piece.slot('face'), { name, color })
   return piece.root
 }
 

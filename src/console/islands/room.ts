@@ -1,32 +1,28 @@
 import type { Room } from '../../client/client.ts'
 import type { Me } from '../../contract/identity.ts'
 import { isProblem } from '../../contract/problem.ts'
-import { RoomId } from '../../contract/rooms.ts'
+import { RoomId, type RoomRole } from '../../contract/rooms.ts'
 import { client, openAccount } from '../browser/account.ts'
+import { openConversation } from '../browser/conversation.ts'
 import { byId, show } from '../browser/dom.ts'
 import { bindRename, ownName } from '../browser/own-name.ts'
-import { followCaret, freeColor, showPresence } from '../browser/presence.ts'
+import { colorOf } from '../browser/people.ts'
+import { followCaret, showPresence } from '../browser/presence.ts'
+import { roomSaid } from '../browser/room-words.ts'
 import { bindText } from '../browser/text-binding.ts'
 import { tellLost, tellTrouble } from '../browser/trouble.ts'
 
 /** Name of the shared text in a room's document. */
 const TEXT = 'text'
 
-const STATUS = {
-  connecting: 'Connecting…',
-  open: 'Catching up…',
-  waiting: 'Offline. What you write is kept here and sent when the connection is back.',
-  closed: 'Disconnected',
-} as const
-
 function tellStatus(state: Room['status'], text: string): void {
   const status = byId('room-status')
-  status.dataset['state'] = text === STATUS.open || state === 'waiting' ? 'connecting' : state
+  status.dataset['state'] = text === roomSaid().status.open || state === 'waiting' ? 'connecting' : state
   status.textContent = text
 }
 
-function showRole(role: string): void {
-  byId('room-role').textContent = role === 'viewer' ? 'viewer: read-only' : role
+function showRole(role: RoomRole): void {
+  byId('room-role').textContent = roomSaid().roles[role]
   show(byId('room-role'), true)
 }
 
@@ -34,7 +30,8 @@ function showRole(role: string): void {
 function followSaving(room: Room): void {
   const place = byId('room-saved')
   const tell = () => {
-    place.textContent = room.hasUnsaved ? (room.status === 'open' ? 'Saving…' : 'Not saved yet') : 'All changes saved'
+    const { saved, saving, unsaved } = roomSaid()
+    place.textContent = room.hasUnsaved ? (room.status === 'open' ? saving : unsaved) : saved
   }
   room.doc.on('update', tell)
   room.on('saved', tell)
@@ -46,15 +43,19 @@ function followSaving(room: Room): void {
 /** What ends the room or makes it read-only. */
 function followProblems(room: Room, area: HTMLTextAreaElement): void {
   room.on('problem', (error) => {
-    if (isProblem(error) && error.slug === 'forbidden') showRole('viewer')
-    if (room.status === 'closed' || isProblem(error)) area.readOnly = true
+    const isReader = isProblem(error) && error.slug === 'forbidden'
+    if (isReader) showRole('viewer')
+    if (room.status === 'closed' || isReader) area.readOnly = true
     tellTrouble(byId('page-alert'), error)
   })
 }
 
 function showYourself(room: Room, me: Me): void {
-  const color = freeColor(room.awareness, me.id)
-  const tell = (name: string) => room.awareness.setLocalStateField('user', { name, color })
+  const color = colorOf(me.id)
+  const tell = (name: string) => {
+    room.awareness.setLocalStateField('user', { name, color })
+    room.presence.show({ name })
+  }
   tell(ownName(me))
   bindRename(me, tell)
 }
@@ -70,19 +71,20 @@ async function start(): Promise<void> {
   const area = byId('text', HTMLTextAreaElement)
   const room = await client.rooms.join(roomId)
   const text = room.doc.getText(TEXT)
-  tellStatus(room.status, STATUS[room.status])
-  room.on('status', (status) => tellStatus(status, STATUS[status]))
-  room.on('synced', () => tellStatus('open', 'Live'))
+  tellStatus(room.status, roomSaid().status[room.status])
+  room.on('status', (status) => tellStatus(status, roomSaid().status[status]))
+  room.on('synced', () => tellStatus('open', roomSaid().live))
   followProblems(room, area)
+  openConversation(room)
   showPresence(room.awareness, text)
   await room.whenSynced()
   showYourself(room, me)
   bindText(text, area)
   followCaret(room.awareness, text, area)
-  const canWrite = role !== 'viewer'
+  const canWrite = role === 'owner' || role === 'editor'
   if (canWrite) followSaving(room)
   area.readOnly = !canWrite
-  area.placeholder = canWrite ? 'Write here. Everybody in the room sees it at once.' : 'Nothing is written yet.'
+  area.placeholder = canWrite ? roomSaid().invitation : roomSaid().empty
   if (canWrite) area.focus()
 }
 
