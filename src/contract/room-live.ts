@@ -149,6 +149,9 @@ export const LiveServerFrame = z.discriminatedUnion('type', [
     .object({ type: z.literal('behind'), stream: LiveStream, seq: z.int().meta({ description: 'The last event that was sent.' }) })
     .meta({ description: 'No more of the stream is sent here: subscribe again from your cursor.' }),
   z
+    .object({ type: z.literal('size'), bytes: z.int(), bytesMax: z.int() })
+    .meta({ description: 'The document has grown past 80 or 95 percent of what it may be; at the limit only deletions are taken.' }),
+  z
     .object({
       type: z.literal('error'),
       code: z.enum(slugs).meta({ description: 'A slug of `/problems`.' }),

@@ -46,10 +46,19 @@ export const Room = z
 /** A room as one of its members sees it. */
 export type Room = z.infer<typeof Room>
 
+/** How long a conversation keeps messages unless its owner says otherwise, in seconds. */
+export const CONVERSATION_TTL_SECONDS = 86_400
+
 /** What `createRoom` takes. */
 export const CreateRoom = z
   .strictObject({
     name: lineOf(ROOM_NAME_CHARS_MAX),
+    kind: z
+      .enum(['room', 'conversation'])
+      .default('room')
+      .meta({
+        description: 'A conversation keeps messages for 24 hours from the first one on, until `setMessageRetention` says otherwise.',
+      }),
     orgId: OrgId.optional().meta({ description: 'Opens it for an organisation, as its owner or operator.' }),
   })
   .meta({ id: 'CreateRoom' })
@@ -75,6 +84,22 @@ export const RoomQuery = z.strictObject({
 })
 /** Which rooms `listRooms` answers. */
 export type RoomQuery = z.output<typeof RoomQuery>
+
+/** What a room costs and holds. Frames, messages and refusals are counted on the way in. */
+export const RoomStats = z
+  .object({
+    since: Moment.meta({ description: 'Since when it is counted.' }),
+    awakeSeconds: z.int().meta({ description: 'How long it was in memory, estimated; a room of idle clients of ours sleeps.' }),
+    frames: z.int(),
+    messages: z.int(),
+    refusals: z.int(),
+    sockets: z.int().meta({ description: 'Open now.' }),
+    documentBytes: z.int(),
+    documentBytesMax: z.int(),
+  })
+  .meta({ id: 'RoomStats' })
+/** What a room costs and holds. */
+export type RoomStats = z.infer<typeof RoomStats>
 
 /** A user's seat in a room. */
 export const RoomMember = z.object({ userId: UserId, role: RoomRole, addedAt: Moment }).meta({ id: 'RoomMember' })
@@ -124,6 +149,19 @@ export const roomEndpoints = {
     success: 200,
     response: Room,
     problems: ['not-found'],
+  }),
+  getRoomStats: endpoint({
+    id: 'getRoomStats',
+    method: 'GET',
+    path: '/v1/rooms/:roomId/stats',
+    tag: 'rooms',
+    access: 'user',
+    scope: 'rooms:read',
+    summary: 'How long a room was awake, what came in, and how large its document is. Owners only.',
+    params: RoomPath,
+    success: 200,
+    response: RoomStats,
+    problems: ['not-found', 'forbidden'],
   }),
   updateRoom: endpoint({
     id: 'updateRoom',

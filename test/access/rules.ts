@@ -146,6 +146,7 @@ export const RULES: Readonly<Record<keyof typeof endpoints, Rule>> = {
   createRoom: own({ name: 'Own' }),
   listRooms: OWN,
   getRoom: SHOWN,
+  getRoomStats: GUARDED,
   updateRoom: { body: { name: 'Taken' }, ...GUARDED },
   deleteRoom: POWER,
   listRoomMembers: SHOWN,

@@ -1,14 +1,22 @@
 import { crowd, memory } from './crowd.ts'
 import { floorRows, peerRows } from './identity.ts'
+import { measureRooms } from './rooms.ts'
 import { startStack } from './stack.ts'
 import { printTable } from './table.ts'
 
-const stack = await startStack()
-try {
-  await printTable(floorRows(stack))
-  await printTable(await peerRows(stack))
-  await crowd(stack)
-  await memory(stack)
-} finally {
-  await stack.stop()
+async function measureIdentity(): Promise<void> {
+  const stack = await startStack()
+  try {
+    await printTable(floorRows(stack))
+    await printTable(await peerRows(stack))
+    await crowd(stack)
+    await memory(stack)
+  } finally {
+    await stack.stop()
+  }
 }
+
+/** `npm run bench` measures all; `npm run bench -- rooms storm idle` what is named. */
+const [part, ...rows] = process.argv.slice(2)
+if (part === undefined || part === 'identity') await measureIdentity()
+if (part === undefined || part === 'rooms') await measureRooms(rows)

@@ -19,7 +19,8 @@ export const HOME = { 'cf-connecting-ip': '203.0.113.7' }
 const STATEMENT = /\s*(?:CREATE TRIGGER[\s\S]*?\bEND;|[^;]+;)/g
 const PEERS = 'test/bench/peers'
 
-async function migrate(runtime: BareRuntime): Promise<void> {
+/** Makes the schema. */
+export async function migrate(runtime: BareRuntime): Promise<void> {
   const db = await runtime.getD1Database('DB', 'parvis')
   for (const file of readdirSync('migrations').sort()) {
     const sql = readFileSync(join('migrations', file), 'utf8').replace(/--.*$/gm, '').trim()
@@ -45,14 +46,15 @@ export interface Tokens {
   readonly refreshToken: string
 }
 
-async function signUp(origin: string, mailbox: Awaited<ReturnType<typeof startMailbox>>, email: string): Promise<Tokens> {
+/** Registers somebody, proves the address and signs in. */
+export async function signUp(origin: string, mailbox: Awaited<ReturnType<typeof startMailbox>>, email: string): Promise<Tokens> {
   const { registrationId } = await call<{ registrationId: string }>(`${origin}/v1/auth/register`, { email, password: PASSWORD })
   await call(`${origin}/v1/auth/verify`, { registrationId, code: await mailbox.codeTo(email) })
   return call<Tokens>(`${origin}/v1/auth/login`, { email, password: PASSWORD })
 }
 
 /** Those we are held against are installed by their own lockfile, where nothing of the product can import them. */
-function installPeers(): string {
+export function installPeers(): string {
   const home = resolve('.parvis/bench-peers')
   mkdirSync(home, { recursive: true })
   const lock = join(home, 'package-lock.json')
@@ -69,7 +71,8 @@ function objectsOf(toml: string): Record<string, { readonly className: string; r
   return Object.fromEntries([...bindings].map(([, name = '', className = '']) => [name, { className, useSQLite: true }]))
 }
 
-function parvis(smtpPort: number) {
+/** Parvis, as it is built for a deployment. */
+export function parvis(smtpPort: number) {
   const bindings = {
     ENVIRONMENT: 'dev',
     PUBLIC_ORIGIN: 'https://parvis.test',

@@ -34,13 +34,13 @@ const MAJORS = { current: { HocuspocusProvider, HocuspocusProviderWebsocket }, p
 >
 
 /** An unmodified provider with a document of its own. */
-function editor(roomId: RoomId, token: string | (() => Promise<string>), { major = 'current', name = roomId as string } = {}) {
+function editor(roomId: RoomId, token: string | (() => Promise<string>), { major = 'current', name = roomId as string, query = '' } = {}) {
   const kind = MAJORS[major]
   if (!kind) throw new Error(major)
   const doc = new Y.Doc()
   const failures: string[] = []
   const websocketProvider = new kind.HocuspocusProviderWebsocket({
-    url: new URL(door(roomId), edge.origin.replace('http', 'ws')).href,
+    url: new URL(door(roomId) + query, edge.origin.replace('http', 'ws')).href,
     WebSocketPolyfill: WebSocket,
   })
   const provider = new kind.HocuspocusProvider({
@@ -79,6 +79,21 @@ async function raw(roomId: RoomId): Promise<WebSocket> {
   stops.push(() => socket.terminate())
   return socket
 }
+
+test('who asks not to be seen is not, in awareness neither, and still writes', async () => {
+  const roomId = await ada.openRoom()
+  await ada.seat(roomId, bob, 'editor')
+  const one = editor(roomId, ada.accessToken)
+  const hidden = editor(roomId, bob.accessToken, { query: '?incognito=1' })
+  const y = editorOf(edge, roomId, { protocols: bearer(bob), params: { incognito: '1' } })
+  stops.push(y.stop)
+  hidden.provider.setAwarenessField('name', 'bob')
+  y.provider.awareness.setLocalState({ name: 'bob too' })
+  hidden.text.insert(0, 'from nobody ')
+  await eventually(() => [one.text.toString(), y.text.toString()]).toEqual(['from nobody ', 'from nobody '])
+  await eventually(() => hidden.provider.hasUnsyncedChanges).toBe(false)
+  expect([...(one.provider.awareness?.getStates().keys() ?? [])]).toEqual([one.doc.clientID])
+})
 
 describe.each(['current', 'previous'])('unmodified Hocuspocus providers of the %s major', (major) => {
   test('converge with each other and with y-websocket, have every change acknowledged, and see each other', async () => {

@@ -45,6 +45,27 @@ describe('a room', () => {
     expect(await auditOf(roomId)).toEqual(['room.create', 'room.member-add', 'room.rename'])
   })
 
+  test('that is a conversation keeps messages for a day until its owner says otherwise', async () => {
+    const { body } = await ada.send('POST', '/v1/rooms', { name: 'us', kind: 'conversation' })
+    const retention = path(String(body['id']), '/messages/retention')
+    expect((await ada.send('GET', retention)).body).toEqual({ ttlSeconds: 86_400 })
+    expect((await ada.send('PUT', retention, { ttlSeconds: 600 })).body).toEqual({ ttlSeconds: 600 })
+    expect((await ada.send('GET', path(await ada.openRoom(), '/messages/retention'))).body).toEqual({ ttlSeconds: null })
+  })
+
+  test('tells its owners what it costs', async () => {
+    const roomId = await ada.openRoom()
+    await ada.seat(roomId, bob, 'editor')
+    await ada.send('POST', path(roomId, '/messages'), { cid: 'counted-once', action: { kind: 'post', text: 'one' } })
+    const { status, body } = await ada.send('GET', path(roomId, '/stats'))
+    expect([status, body]).toEqual([
+      200,
+      expect.objectContaining({ messages: 1, sockets: 0, documentBytes: 0, awakeSeconds: expect.any(Number) }),
+    ])
+    expect((await bob.send('GET', path(roomId, '/stats'))).slug).toBe('forbidden')
+    expect((await stranger.send('GET', path(roomId, '/stats'))).slug).toBe('not-found')
+  })
+
   test('that is archived can be read and not written, by open sockets too, until it is brought back', async () => {
     const roomId = await ada.openRoom()
     const socket = await enter(ada, roomId)

@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import * as Y from 'yjs'
 import { ROOM_DOCUMENT_BYTES_MAX } from '../../src/contract/rooms.ts'
 import { readFrame, step1Frame, updateFrame } from '../../src/edge/rooms/framing.ts'
+import { liveIn } from './live-peer.ts'
 import { newRoom, type RawPeer, type Room, rawIn, seatOf } from './rooms-peer.ts'
 
 const MEGABYTE = 1_000_000
@@ -75,7 +76,7 @@ test('five hundred rows become one state, and nothing changes for those who read
   expect((await readAll(room)).getText('t').toDelta()).toEqual(doc.getText('t').toDelta())
 })
 
-test.each([3, 10])('a document of %i MB survives eviction', async (megabytes) => {
+test.each([3, 10, 30])('a document of %i MB survives eviction', { timeout: 60_000 }, async (megabytes) => {
   const room = newRoom()
   const ada = await rawIn(room, seatOf('ada'))
   const doc = writerTo(ada)
@@ -98,13 +99,27 @@ test('a document at its limit refuses growth with payload-too-large, keeps what 
   const chunk = 1_000_000
   const fits = Math.floor(ROOM_DOCUMENT_BYTES_MAX / chunk)
   let ada = await rawIn(room, seatOf('ada'))
+  const watcher = await liveIn(room, 'watcher', 'viewer')
+  await watcher.subscribe('document')
   const doc = new Y.Doc()
   const updates: Uint8Array[] = []
   doc.on('update', (update) => updates.push(update))
   for (let i = 0; i <= fits; i++) doc.getArray('a').push([text(i, chunk)])
   const beyond = updates.at(-1) as Uint8Array
-  for (const update of updates.slice(0, -1)) ada.send(updateFrame(update))
+  for (const [i, update] of updates.slice(0, -1).entries()) {
+    ada.send(updateFrame(update))
+    if (i % 4 > 0) continue
+    await ada.settled()
+    // Who follows and says nothing is closed before long; this one asks who is here.
+    watcher.socket.send(Uint8Array.of(3))
+  }
   await ada.settled()
+  const warnings = () => watcher.frames.flatMap((f) => (f.type === 'size' ? [f.bytes / f.bytesMax] : []))
+  await watcher.frame('size', ({ bytes, bytesMax }) => bytes >= 0.95 * bytesMax)
+  expect(warnings()).toEqual([expect.closeTo(0.82, 1), expect.closeTo(0.96, 1)])
+  const late = await liveIn(room, 'late', 'viewer')
+  await late.subscribe('document')
+  await late.frame('size')
   ada.send(updateFrame(beyond))
   expect(await ada.closed).toEqual({ code: 4413, reason: 'payload-too-large' })
   expect((await readAll(room)).getArray('a').length).toBe(fits)

@@ -1,5 +1,6 @@
 import { diffAuto } from 'lib0/diff/patience'
 import * as Y from 'yjs'
+import { toMoment } from '../../contract/id.ts'
 import { Problem } from '../../contract/problem.ts'
 import {
   DOCUMENT_READ_BYTES_MAX,
@@ -9,7 +10,7 @@ import {
   type RoomVersion,
   type TextDiff,
 } from '../../contract/room-document.ts'
-import { ROOM_DOCUMENT_BYTES_MAX } from '../../contract/rooms.ts'
+import { ROOM_DOCUMENT_BYTES_MAX, type RoomStats } from '../../contract/rooms.ts'
 import { fromBase64Url, toBase64Url } from '../platform/base64.ts'
 import { traceFrom } from '../platform/trace.ts'
 import { jsonOf, operate, overwrite, plainTextOf } from './content.ts'
@@ -28,6 +29,19 @@ function tellDocument(doc: Y.Doc, state: Uint8Array, format: DocumentFormat | un
     ...(format === 'json' ? { json: jsonOf(doc) } : {}),
     ...(format === 'text' ? { text: plainTextOf(doc) } : {}),
     ...(format === 'update' ? { update: toBase64Url(state) } : {}),
+  }
+}
+
+/** What a room costs and holds. */
+export function statsOf({ document: { size }, hub, meter }: LiveRoom): RoomStats {
+  const { since, awakeMs, ...counts } = meter.read()
+  return {
+    since: toMoment(since),
+    awakeSeconds: Math.round(awakeMs / 1000),
+    ...counts,
+    sockets: hub.open().length,
+    documentBytes: size.baseBytes + size.logBytes,
+    documentBytesMax: ROOM_DOCUMENT_BYTES_MAX,
   }
 }
 

@@ -66,6 +66,7 @@ export function receive(
 /** Closes a socket for a reason its client can act upon. */
 export function expel(room: LiveRoom, socket: WebSocket, slug: ProblemSlug): void {
   logOf(room, room.hub.placeOf(socket))('room.refused', { problem: slug })
+  room.meter.note({ refusals: 1 })
   closeWith(socket, slug)
   leave(room, socket, closeCodeOf(slug))
 }

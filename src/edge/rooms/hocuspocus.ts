@@ -25,11 +25,24 @@ const TOKENS_MAX = 3
 export type Admit = (token: string) => Promise<Seat>
 
 /** Lets a socket wait for its token. */
-export function letWait(room: LiveRoom, socket: WebSocket, traceparent: string | null): void {
+export function letWait(
+  room: LiveRoom,
+  socket: WebSocket,
+  { traceparent, isIncognito }: { readonly traceparent: string | null; readonly isIncognito: boolean },
+): void {
   // Until it has a seat it counts as gone for everybody else.
   socket.serializeAttachment({ isGone: true })
   const timer = setTimeout(() => refuse(room, socket, 'unauthenticated'), WAITING_MS_MAX)
-  room.waiting.set(socket, { trace: traceFrom(traceparent), timer, frames: [], count: 0, bytes: 0, tokens: 0, isChecking: false })
+  room.waiting.set(socket, {
+    trace: traceFrom(traceparent),
+    isIncognito,
+    timer,
+    frames: [],
+    count: 0,
+    bytes: 0,
+    tokens: 0,
+    isChecking: false,
+  })
 }
 
 /** Sockets that waited when the memory went: what they sent along is lost, so they must come again. */
@@ -134,7 +147,7 @@ async function seat(
   if (room.waiting.get(socket) !== waiting) return
   if (typeof found === 'string') return send(socket, named(key, refusedFrame(found)))
   stopWaiting(room, socket)
-  room.hub.sit(socket, found, { trace: waiting.trace, framing: 'hocuspocus', key })
+  room.hub.sit(socket, found, { trace: waiting.trace, framing: 'hocuspocus', key, isIncognito: waiting.isIncognito })
   welcome(room, socket, found)
   logFor(waiting.trace, { roomId: room.roomId, userId: found.userId })('room.joined', {
     role: found.role,

@@ -9,7 +9,7 @@ import { refusalOf, upgradeFor } from '../platform/admission.ts'
 import { openDb } from '../platform/db.ts'
 import type { Scope } from '../platform/scope.ts'
 import { traceparentOf } from '../platform/trace.ts'
-import { type Admission, nobodysSeat, type Seat, unannouncedUpgrade } from './seat.ts'
+import { type Admission, isIncognito, nobodysSeat, type Seat, unannouncedUpgrade } from './seat.ts'
 import { seatAtDoor } from './seat-store.ts'
 import { roomExists } from './store.ts'
 
@@ -43,9 +43,6 @@ export async function joinRoom(
   }
   throw new Problem('unavailable', { retryAfterSeconds: RETRY_SECONDS })
 }
-
-/** Whether who joins asks not to be seen: `?incognito=1`. */
-const isIncognito = ({ url }: Request): boolean => new URL(url).searchParams.get('incognito') === '1'
 
 /**
  * Opens a socket of our own protocol. One without a credential may show it by its first frame, in a room that exists:
@@ -97,7 +94,7 @@ export async function joinLate({ scope, request }: Pick<Upgrade<never>, 'scope' 
   if (request.headers.has('origin') && !isTrustedOrigin(request.headers, scope.config)) throw new Problem('origin-untrusted')
   const [room] = await roomExists(openDb(scope.env.DB, undefined).db, roomId)
   if (!room) throw new Problem('not-found')
-  const response = await scope.env.ROOMS.getByName(roomId).fetch(unannouncedUpgrade(traceparentOf(scope.trace)))
+  const response = await scope.env.ROOMS.getByName(roomId).fetch(unannouncedUpgrade(traceparentOf(scope.trace), isIncognito(request)))
   if (refusalOf(response) !== null) throw new Problem('limit-reached')
   return response
 }

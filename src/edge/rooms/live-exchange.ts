@@ -22,6 +22,7 @@ import { send } from './live.ts'
 import { eventsAfter, firstServedSeq, markRead, readMarkers } from './messages.ts'
 import { isBehind, noteRead, tell } from './outlet.ts'
 import { isNobody, type LivePlace } from './seat.ts'
+import { warnNewcomer } from './size.ts'
 import { broadcast, endTalkWindow, listeners, logTalk, openTalk, publish, type Talk } from './talk.ts'
 
 /** All that answers a frame of our own protocol. */
@@ -120,6 +121,7 @@ function refuse(
   const { room } = p.talk
   if (!isProblem(error)) logTalk(p.talk, socket)('room.failed', describeError(error))
   const slug = isProblem(error) ? error.slug : 'internal'
+  room.meter.note({ refusals: 1 })
   if (isObstinate(socket) || isNobody(room.hub.placeOf(socket))) return expel(room, socket, slug)
   const seconds = isProblem(error) ? error.extras.retryAfterSeconds : undefined
   tell(socket, {
@@ -208,7 +210,9 @@ function subscribe(p: Parlour, said: Said<'subscribe'>): void {
   changeStreams(p, said, (streams) => [...streams.filter((s) => s !== stream), stream])
   tell(socket, { type: 'subscribed', stream })
   if (stream === 'presence') tell(socket, wholePresence(p.talk))
-  if (stream === 'document') for (const greeting of greetingOf(p.talk.room)) send(socket, greeting)
+  if (stream !== 'document') return
+  for (const greeting of greetingOf(p.talk.room)) send(socket, greeting)
+  warnNewcomer(p.talk.room, socket)
 }
 
 /** What is sent is on disk, and what was missed is said to be missed. */

@@ -5,6 +5,7 @@ import { openDocument, type RoomDocument } from './document.ts'
 import type { PresenceEntry } from './framing.ts'
 import { named } from './hocuspocus-framing.ts'
 import { type Hub, openHub, type Place } from './hub.ts'
+import { type Meter, openMeter } from './meter.ts'
 import type { Allowance } from './policy.ts'
 import { openVersions, type Versions } from './versions.ts'
 
@@ -21,6 +22,7 @@ export interface Gathering {
 /** A socket that has not shown a token yet. */
 export interface Waiting {
   readonly trace: Trace
+  readonly isIncognito: boolean
   readonly timer: ReturnType<typeof setTimeout>
   /** What it sent along with its token. */
   readonly frames: ArrayBuffer[]
@@ -36,9 +38,12 @@ export interface LiveRoom {
   readonly document: RoomDocument
   readonly hub: Hub
   readonly versions: Versions
+  readonly meter: Meter
   /** Windows of changes since the last version, and when that was, as far as this memory knows. */
   windows: number
   keptAt: number | undefined
+  /** The share of its size that was warned of last. */
+  sizeTold: number
   gathering: Gathering
   /** Runs while a window is open; nothing else keeps the object from hibernating. */
   timer: ReturnType<typeof setTimeout> | undefined
@@ -64,6 +69,8 @@ export const openLive = (ctx: DurableObjectState): LiveRoom => ({
   document: openDocument(ctx.storage),
   hub: openHub(ctx),
   versions: openVersions(ctx.storage),
+  meter: openMeter(ctx.storage),
+  sizeTold: 0,
   windows: 0,
   keptAt: undefined,
   gathering: newGathering(),

@@ -9,7 +9,7 @@ import { logFor } from '../platform/log.ts'
 import { seal } from '../platform/rpc.ts'
 import { newSocketTag, type Ties, tiesOf } from '../platform/ties.ts'
 import { traceFrom } from '../platform/trace.ts'
-import { diffVersion, keepVersion, patchDocument, readDocument, readVersion, restoreVersion } from './desk.ts'
+import { diffVersion, keepVersion, patchDocument, readDocument, readVersion, restoreVersion, statsOf } from './desk.ts'
 import { type Door, openDoor } from './door.ts'
 import { runErrands } from './errands.ts'
 import { applySeat, expel, expelExpired, expelSessions, greetingOf, leave, receive } from './exchange.ts'
@@ -20,7 +20,7 @@ import { type LiveRoom, openLive, send } from './live.ts'
 import { greet, hear, openParlour, type Parlour } from './live-exchange.ts'
 import { expiryCheckAt, JOIN_FLIGHT_MS, RENEWAL_AHEAD_MS } from './policy.ts'
 import type { AuthorOrder, MessagesOrder, RoomRpc, SeatState } from './rpc.ts'
-import { type Admission, isNobody, isUnannounced, NEW_LIVE_PLACE, type Seat } from './seat.ts'
+import { type Admission, isIncognito, isNobody, isUnannounced, NEW_LIVE_PLACE, type Seat } from './seat.ts'
 import { endTalkWindow } from './talk.ts'
 import { eraseAuthor, exportAuthor, nextLookAt, publishFor, readMessages, retain, retention } from './talk-service.ts'
 import { endWindow } from './window.ts'
@@ -45,8 +45,9 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
 
   /** Takes an upgrade that the Worker has admitted. */
   override async fetch(request: Request): Promise<Response> {
+    this.#room.meter.note({})
     if (isUnannounced(request)) return this.#wait(request)
-    const { ticket, subprotocol, framing, isIncognito, ...seat } = admissionOf<Admission>(request)
+    const { ticket, subprotocol, framing, isIncognito: isHidden, ...seat } = admissionOf<Admission>(request)
     const trace = traceFrom(request.headers.get('traceparent'))
     const log = logFor(trace, { roomId: this.#room.roomId, userId: seat.userId })
     await this.#watchExpiry(seat.expiresAt)
@@ -62,7 +63,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     const { 0: client, 1: server } = new WebSocketPair()
     this.ctx.acceptWebSocket(server, [...tagsOf(seat), newSocketTag()])
     const greeting = framing === 'y' ? greetingOf(this.#room) : []
-    hub.sit(server, seat, { trace, framing, isIncognito, live: framing === 'live' ? NEW_LIVE_PLACE : null })
+    hub.sit(server, seat, { trace, framing, isIncognito: isHidden, live: framing === 'live' ? NEW_LIVE_PLACE : null })
     if (!isNobody(seat)) this.ctx.waitUntil(this.#tie(server, seat))
     for (const frame of greeting) send(server, frame)
     greet(this.#parlour, server)
@@ -166,13 +167,18 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     return seal(() => restoreVersion(this.#room, id, traceparent))
   }
 
+  async stats() {
+    return statsOf(this.#room)
+  }
+
   /** Whether objects and their storage answer. */
   async ping(): Promise<boolean> {
     return this.ctx.storage.sql.exec<{ one: number }>('SELECT 1 AS one').one().one === 1
   }
 
   override async webSocketMessage(socket: WebSocket, data: ArrayBuffer | string): Promise<void> {
-    const { hub, waiting } = this.#room
+    const { hub, waiting, meter } = this.#room
+    meter.note({ frames: 1 })
     const before = hub.placeOf(socket)
     if (before.framing === 'live') return hear(this.#parlour, socket, data)
     if (before.framing !== 'hocuspocus' && !waiting.has(socket)) return receive(this.#room, socket, { data })
@@ -199,6 +205,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
   override async alarm(): Promise<void> {
     if (this.#door.isShut()) return this.ctx.storage.deleteAll()
     const now = Date.now()
+    this.#room.meter.note({}, now)
     this.#door.forgetTickets(now)
     this.#room.departures.prune(now)
     const next = nextLookAt(this.#parlour.talk, expelExpired(this.#room, now), now)
@@ -217,6 +224,9 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     const { userId } = this.#room.hub.placeOf(socket)
     if (userId) this.#ties.untie(socket, userId)
     leave(this.#room, socket, code)
+    const { hub, meter, roomId } = this.#room
+    meter.note({})
+    if (hub.open().length === 0) meter.write(logFor(undefined, { roomId }))
   }
 
   /** Takes an upgrade whose token is to come in a frame. */
@@ -224,7 +234,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     if (this.#room.waiting.size >= WAITING_SOCKETS_MAX) return declined('limit-reached')
     const { 0: client, 1: server } = new WebSocketPair()
     this.ctx.acceptWebSocket(server, [LATE, newSocketTag()])
-    letWait(this.#room, server, request.headers.get('traceparent'))
+    letWait(this.#room, server, { traceparent: request.headers.get('traceparent'), isIncognito: isIncognito(request) })
     return new Response(null, { status: 101, webSocket: client })
   }
 

@@ -36,7 +36,13 @@ export async function eraseMemberships(scope: Scope, userId: UserId): Promise<vo
   for (;;) {
     const seats = await seatsOwnedBy(scope.db, userId, ROOMS_PER_BATCH)
     if (seats.length === 0) break
-    for (const { roomId } of seats) await eraseFrom(scope, roomId, userId)
+    const leavings = await Promise.all(seats.map(({ roomId }) => leavingOf(scope, roomId, userId)))
+    await commit(
+      scope,
+      leavings.flatMap(({ statements }) => statements),
+      leavings.flatMap(({ events }) => events),
+    )
+    scope.deliver(leavings.map(({ newsId }) => newsId))
   }
   for (;;) {
     const rooms = await roomsWrittenBy(scope.db, userId, ROOMS_PER_BATCH)
@@ -50,16 +56,20 @@ export async function eraseMemberships(scope: Scope, userId: UserId): Promise<vo
   }
 }
 
-async function eraseFrom(scope: Scope, roomId: RoomId, userId: UserId): Promise<void> {
+/** What takes a user out of a room, hands it on and tells everybody. */
+async function leavingOf(scope: Scope, roomId: RoomId, userId: UserId) {
   const { db } = scope
   const [next] = await heirOf(db, roomId, userId)
   const news = await announceRoom(scope, { kind: 'room.member.removed', roomId, userId, data: { role: null } })
   const isHeir = sql`EXISTS (SELECT 1 FROM room_members AS held WHERE held.room_id = ${roomId} AND held.user_id = ${next?.userId ?? ''} AND held.role = 'owner')`
   const content = { kind: 'room-member', roomId, role: 'owner' } as const
-  const told = next ? [await notifyIf(scope, { userId: next.userId }, { content, condition: isHeir })] : []
-  await commit(
-    scope,
-    [
+  const heirs = next && [
+    await notifyIf(scope, { userId: next.userId }, { content, condition: isHeir }),
+    await outboxEvent(scope, ROOM_CHANGED, { roomId }),
+  ]
+  return {
+    newsId: news.id,
+    statements: [
       eraseSeat(db, roomId, userId),
       ...news.statements,
       passToHeir(db, roomId),
@@ -68,15 +78,13 @@ async function eraseFrom(scope: Scope, roomId: RoomId, userId: UserId): Promise<
       markDeserted(db, roomId),
       ...deleteMarked(db, roomId),
     ],
-    [
+    events: [
       await outboxEvent(scope, MEMBERS_CHANGED, { roomId, userId }),
       await outboxEvent(scope, AUTHOR_ERASED, { roomId, userId }),
       await outboxEventIf(scope, { topic: ROOM_DELETED, payload: { roomId }, condition: isDeleted(roomId) }),
-      ...told,
-      ...(next ? [await outboxEvent(scope, ROOM_CHANGED, { roomId })] : []),
+      ...(heirs ?? []),
     ],
-  )
-  scope.deliver([news.id])
+  }
 }
 
 /** Everything rooms keep about a user; what they wrote in a shared document belongs to the room. */

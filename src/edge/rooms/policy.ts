@@ -62,6 +62,13 @@ export interface DocumentSize {
 export const needsCompaction = (size: DocumentSize): boolean =>
   size.logBytes >= Math.max(1_048_576, size.baseBytes / 4) || size.logRows >= Math.max(500, size.baseBytes / 8192)
 
+/** Shares of its largest size at which editors are warned. */
+const WARNINGS = [0.95, 0.8] as const
+
+/** The share of its largest size that a document has passed, of those that are warned of; 0 for none. */
+export const sizeWarning = ({ baseBytes, logBytes }: DocumentSize): number =>
+  WARNINGS.find((share) => baseBytes + logBytes >= share * ROOM_DOCUMENT_BYTES_MAX) ?? 0
+
 /** Whether the document may take a change of this size. */
 export const hasRoomFor = (size: DocumentSize, change: { readonly bytes: number; readonly onlyDeletes: boolean }): boolean =>
   size.baseBytes + size.logBytes + change.bytes <= ROOM_DOCUMENT_BYTES_MAX + (change.onlyDeletes ? DELETION_BYTES_SPARE : 0)

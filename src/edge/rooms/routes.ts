@@ -9,13 +9,14 @@ import { acceptInvite, createInvite, listInvites, revokeInvite } from './invites
 import { joinLate, joinLive, joinRoom } from './join.ts'
 import { deleteRoom, updateRoom } from './keeping.ts'
 import { listMembers, putMember, removeMember } from './members.ts'
-import { createRoom, createRoomTicket, getRoom, listRooms } from './service.ts'
+import { createRoom, createRoomTicket, getRoom, getStats, listRooms } from './service.ts'
 
 /** Mounts the room operations. */
 export function mountRooms(app: EdgeApp): void {
   implement(app, api.createRoom, ({ scope, actor, body }) => createRoom(scope, actor, body))
   implement(app, api.listRooms, ({ scope, actor, query }) => listRooms(scope, actor, query))
   implement(app, api.getRoom, ({ scope, actor, params }) => getRoom(scope, actor, params.roomId))
+  implement(app, api.getRoomStats, ({ scope, actor, params }) => getStats(scope, actor, params.roomId))
   implement(app, api.updateRoom, ({ scope, actor, params, body }) => updateRoom(scope, actor, { ...params, change: body }))
   implement(app, api.deleteRoom, ({ scope, actor, params }) => deleteRoom(scope, actor, params.roomId).then(() => undefined))
   implement(app, api.listRoomMembers, ({ scope, actor, params, query }) => listMembers(scope, actor, { roomId: params.roomId, query }))

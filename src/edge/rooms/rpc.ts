@@ -2,7 +2,7 @@ import type { UserId } from '../../contract/identity.ts'
 import type { DocumentFormat, DocumentPatch, RoomDocument, RoomVersion, TextDiff } from '../../contract/room-document.ts'
 import type { LiveCursor } from '../../contract/room-live.ts'
 import type { MessageAction, MessageEvent, MessagePage, MessageReceipt, MessageRetention } from '../../contract/room-messages.ts'
-import type { RoomRole } from '../../contract/rooms.ts'
+import type { RoomRole, RoomStats } from '../../contract/rooms.ts'
 import type { SocketHolder } from '../platform/live-sockets.ts'
 import type { Sealed } from '../platform/rpc.ts'
 
@@ -54,6 +54,8 @@ export interface RoomRpc extends Rpc.DurableObjectBranded, SocketHolder {
   readVersion(id: string, format: DocumentFormat): Promise<Sealed<RoomDocument>>
   diffVersion(id: string): Promise<Sealed<TextDiff>>
   restoreVersion(id: string, traceparent: string): Promise<Sealed<RoomDocument>>
+  /** What it costs and holds. */
+  stats(): Promise<RoomStats>
   /** Whether objects and their storage answer. */
   ping(): Promise<boolean>
 }

@@ -47,8 +47,11 @@ export interface Admission extends Seat, DoorAdmission {
 }
 
 /** An upgrade whose token will come in a frame: it names nobody. */
-export const unannouncedUpgrade = (traceparent: string): Request =>
-  new Request('https://room/unannounced', { headers: { upgrade: 'websocket', traceparent } })
+export const unannouncedUpgrade = (traceparent: string, isIncognito: boolean): Request =>
+  new Request(`https://room/unannounced${isIncognito ? '?incognito=1' : ''}`, { headers: { upgrade: 'websocket', traceparent } })
+
+/** Whether an upgrade asks not to be seen: `?incognito=1`. */
+export const isIncognito = ({ url }: Pick<Request, 'url'>): boolean => new URL(url).searchParams.get('incognito') === '1'
 
 /** Whether the token of an upgrade is still to come. */
 export const isUnannounced = (request: Request): boolean => new URL(request.url).pathname === '/unannounced'

@@ -2,7 +2,15 @@ import { toMoment } from '../../contract/id.ts'
 import type { Ticket, UserId } from '../../contract/identity.ts'
 import type { OrgRole } from '../../contract/orgs.ts'
 import { Problem } from '../../contract/problem.ts'
-import { type CreateRoom, type Room, RoomId, type RoomQuery, type RoomRole } from '../../contract/rooms.ts'
+import {
+  CONVERSATION_TTL_SECONDS,
+  type CreateRoom,
+  type Room,
+  RoomId,
+  type RoomQuery,
+  type RoomRole,
+  type RoomStats,
+} from '../../contract/rooms.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import { requireOrgRole } from '../orgs/service.ts'
 import { commit } from '../platform/outbox/outbox.ts'
@@ -36,6 +44,9 @@ export async function createRoom(scope: Scope, actor: Actor, input: CreateRoom):
   if (orgId !== null) await requireOrgRole(scope, actor, { orgId, roles: OPENERS })
   const id = RoomId.parse(scope.newId('rm'))
   const room = { id, name: input.name, creatorId: actor.userId, orgId, createdAt: scope.now() }
+  const object = scope.env.ROOMS.getByName(id)
+  // First, so that no message is ever kept for longer; a room that is refused leaves nothing behind.
+  if (input.kind === 'conversation') await object.setMessageRetention(CONVERSATION_TTL_SECONDS)
   const news = await announceRoom(scope, { kind: 'room.created', roomId: id, data: { name: room.name, orgId } })
   const results = (await commit(scope, [
     insertRoom(scope.db, room),
@@ -45,6 +56,7 @@ export async function createRoom(scope: Scope, actor: Actor, input: CreateRoom):
   ])) as readonly D1Result[]
   if (results[0]?.meta.changes === 1) scope.deliver([news.id])
   if (results[0]?.meta.changes === 1) return toRoom({ room: { ...room, seatsVersion: 0, archivedAt: null }, role: 'owner' })
+  if (input.kind === 'conversation') await object.destroy()
   const [user] = await activeUser(scope.db, actor.userId)
   throw new Problem(user ? 'limit-reached' : 'session-ended')
 }
@@ -77,6 +89,12 @@ export async function requireOwner(scope: Scope, actor: Actor, roomId: RoomId): 
 
 /** One room of the caller. @throws Problem `not-found` */
 export const getRoom = async (scope: Scope, actor: Actor, roomId: RoomId): Promise<Room> => toRoom(await seatIn(scope, actor, roomId))
+
+/** What a room costs and holds, for its owners. @throws Problem `not-found` or `forbidden` */
+export async function getStats(scope: Scope, actor: Actor, roomId: RoomId): Promise<RoomStats> {
+  await requireOwner(scope, actor, roomId)
+  return scope.env.ROOMS.getByName(roomId).stats()
+}
 
 /** A pass for one socket. @throws Problem `not-found` */
 export async function createRoomTicket(scope: Scope, actor: Actor, roomId: RoomId): Promise<Ticket> {

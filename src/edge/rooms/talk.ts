@@ -66,6 +66,7 @@ export function gather(talk: Talk, author: Author, { cid, action }: Publication)
   const event = { seq: talk.log.nextSeq, at: Date.now(), userId: author.userId, cid, ...action } as MessageEvent
   talk.log.nextSeq += 1
   talk.events.push(event)
+  talk.room.meter.note({ messages: 1 })
   talk.chars += 'text' in event ? event.text.length : 0
   remember(talk.log, event)
   if (talk.chars > WINDOW_CHARS_MAX) endTalkWindow(talk)

@@ -8,6 +8,7 @@ import { awarenessFrame, updateFrame } from './framing.ts'
 import { type LiveRoom, newGathering, tell } from './live.ts'
 import { isOverfed } from './outlet.ts'
 import { windowMs } from './policy.ts'
+import { warnOfSize } from './size.ts'
 import { VERSION_EVERY_MS, VERSION_EVERY_WINDOWS } from './versions.ts'
 
 /** A window that has gathered this much ends early: it must fit one row. */
@@ -61,6 +62,7 @@ export function endWindow(room: LiveRoom): void {
   room.gathering = newGathering()
   const stored = store(room, trace)
   if (!stored) return
+  if (stored.updates.length > 0) warnOfSize(room)
   broadcast(room, [...stored.updates.map(updateFrame), ...inFrames([...presences.values()]).map(awarenessFrame)])
   for (const { socket, frame } of echoes) tell(room, socket, frame)
 }

@@ -1,0 +1,23 @@
+import { ROOM_DOCUMENT_BYTES_MAX } from '../../contract/rooms.ts'
+import { logFor } from '../platform/log.ts'
+import type { LiveRoom } from './live.ts'
+import { tell } from './outlet.ts'
+import { sizeWarning } from './policy.ts'
+
+const bytesOf = ({ document: { size } }: LiveRoom): number => size.baseBytes + size.logBytes
+
+/** Warns a client that begins to follow a document which is large already. */
+export function warnNewcomer(room: LiveRoom, socket: WebSocket): void {
+  if (sizeWarning(room.document.size) > 0) tell(socket, { type: 'size', bytes: bytesOf(room), bytesMax: ROOM_DOCUMENT_BYTES_MAX })
+}
+
+/** Warns all who follow the document when it has passed a further share of its largest size. */
+export function warnOfSize(room: LiveRoom): void {
+  const share = sizeWarning(room.document.size)
+  if (share === room.sizeTold) return
+  const hasGrown = share > room.sizeTold
+  room.sizeTold = share
+  if (!hasGrown) return
+  logFor(undefined, { roomId: room.roomId })('room.document-large', { bytes: bytesOf(room) })
+  for (const socket of room.hub.open()) if (room.hub.placeOf(socket).live?.streams.includes('document')) warnNewcomer(room, socket)
+}
