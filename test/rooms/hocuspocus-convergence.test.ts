@@ -8,8 +8,8 @@ import { type Edge, startEdge } from '../harness.ts'
 import { until } from '../until.ts'
 import { meet, type Person } from './person.ts'
 
-/** `ROOMS_FUZZ=whole` runs the length at which such errors are looked for; otherwise a tenth, on every seed that once was of use. */
-const SHARE = process.env['ROOMS_FUZZ'] === 'whole' ? 1 : 0.1
+/** `ROOMS_FUZZ=whole` runs the length at which such errors are looked for; otherwise a fifth, on every seed that once was of use. */
+const SHARE = process.env['ROOMS_FUZZ'] === 'whole' ? 1 : 0.2
 const OPERATIONS = 1_500 * SHARE
 const ABSENCES = 30 * SHARE
 const CLIENTS = 8
@@ -44,7 +44,8 @@ function editor(roomId: RoomId, nth: number) {
   const websocketProvider = new kind.HocuspocusProviderWebsocket({
     url: new URL(`/v1/rooms/${roomId}/hocuspocus`, edge.origin.replace('http', 'ws')).href,
     WebSocketPolyfill: WebSocket,
-    delay: 50,
+    delay: 100,
+    minDelay: 50,
     maxDelay: 500,
   })
   const provider = new kind.HocuspocusProvider({ websocketProvider, name: roomId, document: doc, token: ada.accessToken })
@@ -67,10 +68,14 @@ function operate({ doc, text }: Editor, next: (below: number) => number): void {
   else doc.getMap('m').set(`k${next(7)}`, next(1_000))
 }
 
-/** Goes away for some operations: by a dead socket, which the provider notices, or by being offline, which it does itself. */
-function absent({ websocketProvider }: Editor, next: (below: number) => number): void {
-  if (next(2) === 0) (websocketProvider.webSocket as unknown as WebSocket | null)?.terminate()
+/** Goes away: by a dead socket, which the provider notices, or by being offline, which it does itself and comes back from at the end. */
+function leave({ websocketProvider }: Editor, next: (below: number) => number): boolean {
+  const socket = websocketProvider.webSocket as unknown as WebSocket | null
+  if (socket?.readyState !== WebSocket.OPEN) return false
+  const isKill = next(2) === 0
+  if (isKill) socket.terminate()
   else websocketProvider.disconnect()
+  return !isKill
 }
 
 test.each(SEEDS)(
@@ -80,19 +85,30 @@ test.each(SEEDS)(
     const next = numbersFrom(seed)
     const roomId = await ada.openRoom()
     const editors = Array.from({ length: CLIENTS }, (_, nth) => editor(roomId, nth))
+    const offline = new Set<Editor>()
+    const comeBack = async (one: Editor) => {
+      offline.delete(one)
+      await one.websocketProvider.connect()
+    }
     const pick = () => editors[next(editors.length)] as Editor
     try {
+      await until(async () => editors.every(({ provider }) => provider.synced))
       for (let i = 0; i < OPERATIONS; i++) {
         operate(pick(), next)
-        if (i % Math.floor(OPERATIONS / ABSENCES) === 0) absent(pick(), next)
-        if (i % 20 === 0) await new Promise((resolve) => setImmediate(resolve))
+        if (i % Math.floor(OPERATIONS / ABSENCES) === 0) {
+          const one = pick()
+          if (leave(one, next)) offline.add(one)
+          else for (const other of offline) await comeBack(other)
+        }
+        if (i % 10 === 0)
+          await until(async () => editors.some((e) => !offline.has(e) && e.provider.synced && !e.provider.hasUnsyncedChanges))
       }
-      for (const { websocketProvider } of editors) await websocketProvider.connect()
+      for (const one of offline) await comeBack(one)
       for (const [i, { doc }] of editors.entries()) doc.getMap('end').set(String(i), true)
       await until(async () => editors.every(({ doc, provider }) => doc.getMap('end').size === CLIENTS && !provider.hasUnsyncedChanges))
       expect(new Set(editors.map(contentOf)).size).toBe(1)
-      const { body } = await ada.send('GET', `/v1/rooms/${roomId}?format=json`)
-      expect(body['id']).toBe(roomId)
+      const { body } = await ada.send('GET', `/v1/rooms/${roomId}/document?format=json`)
+      expect(JSON.stringify(body['json'])).toContain(JSON.stringify(editors[0]?.doc.getArray('a').toJSON()))
     } finally {
       for (const { provider, websocketProvider } of editors) {
         provider.destroy()
