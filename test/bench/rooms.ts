@@ -1,11 +1,14 @@
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { setTimeout as wait } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
 import { WebSocket } from 'ws'
 import { WebsocketProvider } from 'y-websocket'
 import * as Y from 'yjs'
 import { median } from './load.ts'
 import { joinAs, type RoomClient } from './room-client.ts'
-import { type Contender, contenders } from './room-peers.ts'
+import { marked, marksIn } from './room-marks.ts'
+import { type Address, type Contender, contenders } from './room-peers.ts'
 import { said } from './table.ts'
 
 const ROUNDS = Number(process.env['BENCH_ROUNDS'] ?? 3)
@@ -42,20 +45,6 @@ const quantile = (values: readonly number[], q: number): number => {
 async function settle(holds: () => boolean, seconds: number): Promise<void> {
   const until = performance.now() + seconds * 1000
   while (!holds() && performance.now() < until) await wait(20)
-}
-
-/** Eight digits between marks: found in a frame without reading it. */
-const marked = (n: number): string => `#${String(n).padStart(8, '0')}#`.padEnd(64, '.')
-const MARK = 0x23
-
-function marksIn(frame: Uint8Array, found: (n: number) => void): void {
-  for (let at = frame.indexOf(MARK); at >= 0 && at + 9 < frame.length; at = frame.indexOf(MARK, at + 1)) {
-    if (frame[at + 9] !== MARK) continue
-    let n = 0
-    for (let i = 1; i <= 8; i++) n = n * 10 + ((frame[at + i] ?? 0) - 48)
-    found(n)
-    at += 9
-  }
 }
 
 /** A document that says each change instead of keeping company. */
@@ -180,17 +169,7 @@ async function typing(contender: Contender): Promise<Figures> {
   const sender = await joinAs(addressOf(0))
   const provider = readerOf(addressOf(1), read)
   await settle(() => provider.synced, 30)
-  const sentAt: number[] = []
-  const times: number[] = []
-  const hear = (frame: Uint8Array) => marksIn(frame, (n) => sentAt[n] !== undefined && times.push(performance.now() - sentAt[n]))
-  const [near, far] = [await joinAs(beside(2)), await joinAs(beside(3), hear)]
-  const other = writing()
-  let n = 0
-  const bystander = setInterval(() => {
-    sentAt[n] = performance.now()
-    near.send(other.change((doc) => doc.getText('t').insert(0, marked(n))))
-    n++
-  }, 50)
+  const bystander = await startBystander(beside(2), beside(3))
   const startedAt = performance.now()
   for (const [i, [at, gone, text]] of keystrokes().entries()) {
     sender.send(
@@ -208,11 +187,22 @@ async function typing(contender: Contender): Promise<Figures> {
   const whole = writer.doc.getText('t').toString()
   await settle(() => read.getText('t').length === whole.length && read.getText('t').toString() === whole, 120)
   const seconds = (performance.now() - startedAt) / 1000
-  clearInterval(bystander)
+  const times = await bystander()
   const differs = read.getText('t').toString() === whole ? 0 : 1
   provider.destroy()
-  await leave([sender, near, far])
+  await leave([sender])
   return { seconds, 'bystander p99 ms': quantile(times, 0.99), differs }
+}
+
+/** Somebody in another room, on another thread: what the writer costs this process must not count. Answers what they measured, and ends them. */
+async function startBystander(near: Address, far: Address): Promise<() => Promise<number[]>> {
+  const worker = new Worker(new URL('./room-bystander.ts', import.meta.url), { workerData: { near, far } })
+  await once(worker, 'message')
+  return async () => {
+    worker.postMessage('enough')
+    const [times] = (await once(worker, 'message')) as [number[]]
+    return times
+  }
 }
 
 function readerOf({ url, protocols }: { readonly url: string; readonly protocols: readonly string[] }, doc: Y.Doc): WebsocketProvider {
@@ -228,26 +218,32 @@ async function slowReader(contender: Contender): Promise<Figures> {
   const senders = await Promise.all(Array.from({ length: 10 }, (_, i) => joinAs(addressOf(i + 1))))
   let heard = 0
   const reader = await joinAs(addressOf(11), (frame) => marksIn(frame, () => void heard++))
-  slow.socket.pause()
-  const before = residentMb(contender.pid)
   const chunks = share(400)
   const writers = senders.map(() => writing())
-  for (let n = 0; n < chunks; n++) {
-    const i = n % senders.length
-    const update = writers[i]?.change((doc) => {
-      const text = doc.getText(`t${i}`)
-      doc.transact(() => {
-        text.delete(0, text.length)
-        text.insert(0, marked(n) + '.'.repeat(500_000))
+  const publish = async (from: number, until: number) => {
+    for (let n = from; n < until; n++) {
+      const i = n % senders.length
+      const update = writers[i]?.change((doc) => {
+        const text = doc.getText(`t${i}`)
+        doc.transact(() => {
+          text.delete(0, text.length)
+          text.insert(0, marked(n) + '.'.repeat(500_000))
+        })
       })
-    })
-    if (update) senders[i]?.send(update)
-    await settle(() => heard > n, 10)
-    for (const client of [reader, ...senders]) client.stir()
+      if (update) senders[i]?.send(update)
+      await settle(() => heard > n, 10)
+      for (const client of [reader, ...senders, ...(slow.socket.isPaused ? [] : [slow])]) client.stir()
+    }
   }
+  // What publishing itself takes is taken before: only what piles up for the one who stopped is to be weighed.
+  const warmUp = Math.ceil(chunks / 4)
+  await publish(0, warmUp)
+  const before = residentMb(contender.pid)
+  slow.socket.pause()
+  await publish(warmUp, warmUp + chunks)
   const grown = residentMb(contender.pid) - before
   await leave([slow, reader, ...senders])
-  return { 'MB grown': grown, 'MB sent': chunks / 2, missing: chunks - heard }
+  return { 'MB grown': grown, 'MB sent': chunks / 2, missing: warmUp + chunks - heard }
 }
 
 /** All sockets die at once and come back at once, to a document of 96 KB. */
