@@ -53,12 +53,9 @@ export const CONVERSATION_TTL_SECONDS = 86_400
 export const CreateRoom = z
   .strictObject({
     name: lineOf(ROOM_NAME_CHARS_MAX),
-    kind: z
-      .enum(['room', 'conversation'])
-      .default('room')
-      .meta({
-        description: 'A conversation keeps messages for 24 hours from the first one on, until `setMessageRetention` says otherwise.',
-      }),
+    kind: z.enum(['room', 'conversation']).default('room').meta({
+      description: 'A conversation keeps messages for 24 hours from the first one on, until `setMessageRetention` says otherwise.',
+    }),
     orgId: OrgId.optional().meta({ description: 'Opens it for an organisation, as its owner or operator.' }),
   })
   .meta({ id: 'CreateRoom' })
