@@ -64,9 +64,9 @@ const edgeRules = [
   forbid(['edge-platform', 'platform stands below http'], { path: '^src/edge/platform/' }, { path: '^src/edge/http/' }),
   forbid(['edge-env', 'env.ts sees rpc.ts only'], { path: '^src/edge/env\\.ts$' }, { path: featurePath(FEATURES), pathNot: '/rpc\\.ts$' }),
   forbid(
-    ['edge-roots', 'the Worker takes feature.ts and object.ts of a feature'],
+    ['edge-roots', 'the Worker takes feature.ts and the objects of a feature'],
     { path: '^src/edge/[^/]+$', pathNot: '^src/edge/(env|app)\\.ts$' },
-    { path: featurePath(FEATURES), pathNot: '/(feature|object|rpc)\\.ts$' },
+    { path: featurePath(FEATURES), pathNot: '/(feature|object|run-object|rpc)\\.ts$' },
   ),
   forbid(
     ['edge-app', 'app.ts hands services to http, which knows no feature'],

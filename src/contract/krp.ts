@@ -124,6 +124,13 @@ export const RemoteCommand = z
   .max(REMOTE_COMMAND_CHARS_MAX)
   .refine((text) => !text.includes('\0') && !/\p{Surrogate}/u.test(text), 'has NUL or a lone surrogate')
 
+/** An absolute path. */
+export const RemotePath = z
+  .string()
+  .max(4_096)
+  .regex(/^\//, 'is not absolute')
+  .refine((text) => !text.includes('\0') && !/\p{Surrogate}/u.test(text), 'has NUL or a lone surrogate')
+
 /** `modern` is the allow-list of today; `legacy` adds CBC, SHA-1 and small groups for gear that knows nothing else. */
 export const AlgorithmChoice = z.enum(['modern', 'legacy'])
 /** Which algorithms may be negotiated. */
@@ -173,6 +180,21 @@ export const GrantRequest = z.discriminatedUnion('kind', [
     /** Output beyond this ends the command. */
     outputBytesMax: z.int().min(1).optional(),
     detachSeconds,
+  }),
+  z.strictObject({
+    kind: z.literal('file'),
+    ...Login,
+    /** Read: output is the file. Write: input is, until its EOF. List: output is `FileList` as JSON. */
+    op: z.enum(['list', 'read', 'write']),
+    path: RemotePath,
+    /** The real path must lie under one of these. */
+    roots: z.array(RemotePath).min(1).max(32),
+    bytesMax: z.int().min(0),
+    /** Of a write: whether a file that is there is replaced. */
+    overwrite: z.boolean().optional(),
+    /** A transfer that is cut off is given up. */
+    detachSeconds: z.literal(0),
+    timeoutSeconds: z.int().min(1).max(EXEC_SECONDS_MAX),
   }),
   z.strictObject({ kind: z.literal('scan'), ...Target, jumps }),
 ])
@@ -238,6 +260,14 @@ export const OPEN_PROBLEMS = {
   'prompt-unanswered': 'Nobody answered what the target asked.',
   'jump-refused': 'The host before it does not reach the target.',
   'request-refused': 'The target refused the shell, the command or the terminal.',
+  'file-not-found': 'The target has nothing under this path.',
+  'file-denied': 'The target does not let the user do this.',
+  'file-outside': 'The path leads outside of what is allowed.',
+  'file-exists': 'Something is there already.',
+  'file-wrong-kind': 'This is not the kind of file that it takes.',
+  'file-too-large': 'The file is larger than is allowed.',
+  'file-unsupported': 'The target has no SFTP.',
+  'file-failed': 'The target could not do it.',
   internal: 'Something failed in the relay.',
 } as const
 /** The code of an OPEN_FAIL frame. */
@@ -293,7 +323,7 @@ export const CONTROL = {
     traceparent: Traceparent.optional(),
   }),
   /** `creditBytes` is how much input the relay takes before its first CREDIT; `hostKey` is the pin that matched. */
-  OPENED: z.strictObject({ creditBytes: credit, hostKey: HostKeyPin }),
+  OPENED: z.strictObject({ creditBytes: credit, hostKey: HostKeyPin, /** Of a file that is read. */ fileBytes: z.int().min(0).optional() }),
   /** `jump` says at which of the grant's jumps it went wrong; absent: at the target itself. */
   OPEN_FAIL: z.strictObject({
     code: z.enum(Object.keys(OPEN_PROBLEMS) as [OpenProblem, ...OpenProblem[]]),

@@ -4,6 +4,7 @@ import { apiKeyEndpoints } from './api-keys.ts'
 import { auditEndpoints } from './audit.ts'
 import { emailEndpoints } from './email.ts'
 import { factorEndpoints } from './factors.ts'
+import { fileEndpoints } from './files.ts'
 import { healthEndpoints } from './health.ts'
 import { hostEndpoints } from './hosts.ts'
 import { identityEndpoints } from './identity.ts'
@@ -20,8 +21,10 @@ import { roomDocumentEndpoints } from './room-document.ts'
 import { roomInviteEndpoints } from './room-invites.ts'
 import { roomMessageEndpoints } from './room-messages.ts'
 import { roomEndpoints, roomSockets } from './rooms.ts'
+import { runEndpoints } from './runs.ts'
 import { sessionEndpoints } from './sessions.ts'
 import { shellEndpoints, shellSockets } from './shell.ts'
+import { shellPolicyEndpoints } from './shell-policy.ts'
 import { sshCaEndpoints } from './ssh-ca.ts'
 import { webhookEndpoints } from './webhooks.ts'
 
@@ -52,6 +55,9 @@ export const endpoints = {
   ...shellEndpoints,
   ...recordingEndpoints,
   ...oversightEndpoints,
+  ...runEndpoints,
+  ...shellPolicyEndpoints,
+  ...fileEndpoints,
   ...healthEndpoints,
 }
 

@@ -103,7 +103,7 @@ export const shellEndpoints = {
     body: ExecCommand,
     success: 200,
     response: ExecResult,
-    problems: ['not-found', 'forbidden', 'limit-reached', ...RELAY_PROBLEMS],
+    problems: ['not-found', 'forbidden', 'step-up-required', 'access-required', 'command-forbidden', 'limit-reached', ...RELAY_PROBLEMS],
   }),
   openShell: endpoint({
     id: 'openShell',
@@ -118,7 +118,7 @@ export const shellEndpoints = {
     body: OpenShell,
     success: 201,
     response: Shell,
-    problems: ['not-found', 'forbidden', 'limit-reached', ...RELAY_PROBLEMS],
+    problems: ['not-found', 'forbidden', 'step-up-required', 'access-required', 'limit-reached', ...RELAY_PROBLEMS],
   }),
   listShells: endpoint({
     id: 'listShells',

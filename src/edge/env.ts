@@ -1,7 +1,7 @@
 import type { InboxRpc } from './inbox/rpc.ts'
 import type { LimiterRpc } from './platform/limiter/rpc.ts'
 import type { RoomRpc } from './rooms/rpc.ts'
-import type { ShellRpc } from './shell/rpc.ts'
+import type { RunRpc, ShellRpc } from './shell/rpc.ts'
 
 /** Bindings declared in wrangler.toml; its `[vars]` and secrets are read by `platform/config.ts`. */
 export interface Env {
@@ -10,6 +10,7 @@ export interface Env {
   readonly RECORDINGS: R2Bucket
   readonly ROOMS: DurableObjectNamespace<RoomRpc>
   readonly SHELLS: DurableObjectNamespace<ShellRpc>
+  readonly RUNS: DurableObjectNamespace<RunRpc>
   /** One per user, by their id. */
   readonly INBOXES: DurableObjectNamespace<InboxRpc>
   readonly LIMITERS: DurableObjectNamespace<LimiterRpc>

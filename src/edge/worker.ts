@@ -11,6 +11,7 @@ export { InboxObject } from './inbox/object.ts'
 export { LimiterObject } from './platform/limiter/object.ts'
 export { RoomObject } from './rooms/object.ts'
 export { ShellObject } from './shell/object.ts'
+export { RunObject } from './shell/run-object.ts'
 
 const app = makeApp()
 

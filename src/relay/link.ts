@@ -23,7 +23,8 @@ const LINGER_MS = 1_000
 export interface LinkDeps extends OpeningDeps, HandshakeDeps {
   readonly log: Log
   readonly onReady: (link: Link) => void
-  readonly onClosed: (link: Link) => void
+  /** With the reason in our own words. */
+  readonly onClosed: (link: Link, reason: string) => void
 }
 
 type Phase = 'hello' | 'auth' | 'verifying' | 'ready' | 'closed'
@@ -178,5 +179,5 @@ function closeLink(link: Link, reason: string): void {
   link.socket.end()
   setTimeout(() => link.socket.destroy(), LINGER_MS).unref()
   link.log.info(wasReady ? 'link-closed' : 'link-refused', { reason })
-  link.deps.onClosed(link)
+  link.deps.onClosed(link, reason)
 }

@@ -1,11 +1,11 @@
-import type { ClientChannel } from 'ssh2'
 import { type ControlBody, type GrantClaims, type GrantRequest, HostKeyType, type LinkClaims } from '../contract/krp.ts'
 import type { Ask } from './attempt.ts'
+import { openFile } from './file-channel.ts'
 import { errorFields, type Log } from './log.ts'
 import { type PresentedKey, Refusal } from './refusal.ts'
 import type { Registry, Reservation } from './registry.ts'
 import { connectRoute, type RouteDeps } from './route.ts'
-import { createShell, type Shell } from './shell.ts'
+import { createShell, type Shell, type ShellParts } from './shell.ts'
 import { openChannel, type SshConnection } from './ssh.ts'
 import { type ReplayCache, type TokenTrust, verifyGrantToken } from './tokens.ts'
 
@@ -16,6 +16,8 @@ export interface OpeningDeps extends RouteDeps {
   readonly registry: Registry
   readonly detachSecondsMax: number
   readonly isDraining: () => boolean
+  /** `opened`, `scanned`, or the code of a refusal. */
+  readonly noteOpening: (outcome: string) => void
 }
 
 /** One OPEN of one authenticated link. */
@@ -40,6 +42,17 @@ type LoginRequest = Exclude<GrantRequest, { kind: 'scan' }>
  * @throws Refusal any of `OPEN_PROBLEMS`
  */
 export async function openGrant(opening: Opening, deps: OpeningDeps): Promise<Opened> {
+  try {
+    const opened = await openChecked(opening, deps)
+    deps.noteOpening('scanned' in opened ? 'scanned' : 'opened')
+    return opened
+  } catch (error) {
+    deps.noteOpening(error instanceof Refusal ? error.code : 'internal')
+    throw error
+  }
+}
+
+async function openChecked(opening: Opening, deps: OpeningDeps): Promise<Opened> {
   if (deps.isDraining()) throw new Refusal('draining')
   const claims = await checkGrant(opening, deps)
   const { request } = claims
@@ -145,13 +158,14 @@ interface Starting {
 
 async function startShell({ claims, request, log }: Granted, starting: Starting, deps: OpeningDeps): Promise<Shell> {
   const { connection, reservation, signal } = starting
-  const start = (channel: ClientChannel): Shell => {
+  const start = (channel: ShellParts['channel'], fileBytes?: number): Shell => {
     const shell = createShell({
       key: { tenant: claims.tenant, sub: claims.sub, shell: claims.shell },
       kind: request.kind,
       connection,
       channel,
-      timeoutSeconds: request.kind === 'exec' ? request.timeoutSeconds : undefined,
+      fileBytes,
+      timeoutSeconds: request.kind === 'shell' ? undefined : request.timeoutSeconds,
       outputBytesMax: request.kind === 'exec' ? request.outputBytesMax : undefined,
       detachSeconds: Math.min(request.detachSeconds, deps.detachSecondsMax),
       idleSeconds: request.kind === 'shell' ? request.idleSeconds : undefined,
@@ -166,7 +180,8 @@ async function startShell({ claims, request, log }: Granted, starting: Starting,
   const timer = setTimeout(cut, deps.connectSeconds * 1000)
   signal.addEventListener('abort', cut)
   try {
-    const shell = await openChannel(connection.client, request, start)
+    const shell =
+      request.kind === 'file' ? await openTransfer(connection, request, start) : await openChannel(connection.client, request, start)
     const { kex, cs } = connection.algorithms
     const { username: user, algorithms = 'modern', jumps = [] } = request
     const way = { jumps: jumps.length, algorithms, kex, cipher: cs.cipher }
@@ -179,4 +194,13 @@ async function startShell({ claims, request, log }: Granted, starting: Starting,
     clearTimeout(timer)
     signal.removeEventListener('abort', cut)
   }
+}
+
+async function openTransfer(
+  { client }: SshConnection,
+  request: Extract<LoginRequest, { kind: 'file' }>,
+  start: (channel: ShellParts['channel'], fileBytes?: number) => Shell,
+): Promise<Shell> {
+  const { channel, fileBytes } = await openFile(client, request)
+  return start(channel, fileBytes)
 }

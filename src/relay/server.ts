@@ -7,6 +7,7 @@ import { createResolver } from './egress.ts'
 import { createHealthServer } from './health.ts'
 import { endLink, type Link, type LinkDeps, sendGoAway, startLink } from './link.ts'
 import type { Log } from './log.ts'
+import { createMetrics, type Metrics } from './metrics.ts'
 import { createRegistry, type Registry } from './registry.ts'
 import { stopShell } from './shell.ts'
 import { createReplayCache } from './tokens.ts'
@@ -29,6 +30,7 @@ interface State {
   /** Connections without READY, by remote address. */
   readonly strangers: Map<string, number>
   isDraining: boolean
+  readonly metrics: Metrics
 }
 
 /** How often a drain looks whether the last shell has ended. */
@@ -40,17 +42,29 @@ const STOP_MS = 6_000
 
 /** Listens for dialers and for health checks. @throws Error when a port is taken */
 export async function startRelay(config: RelayConfig, log: Log): Promise<Relay> {
-  const state: State = { config, log, registry: createRegistry(config.limits), links: new Set(), strangers: new Map(), isDraining: false }
+  const state: State = {
+    config,
+    log,
+    registry: createRegistry(config.limits),
+    links: new Set(),
+    strangers: new Map(),
+    isDraining: false,
+    metrics: createMetrics(),
+  }
   const deps = createLinkDeps(state)
   const secureContext = config.tls === undefined ? undefined : createSecureContext({ ...config.tls, minVersion: 'TLSv1.2' })
   // Nothing is awaited here: a slow peer delays only itself.
   const server = createNetServer({ noDelay: true, keepAlive: true }, (raw) => acceptLink(state, deps, { raw, secureContext }))
-  const health = createHealthServer(() => ({
-    isReady: !state.isDraining && knownLinks(state) < config.limits.linksMax && state.registry.shellCount() < config.limits.shellsMax,
-    isDraining: state.isDraining,
-    links: state.links.size,
-    shells: state.registry.shellCount(),
-  }))
+  const health = createHealthServer(
+    () => ({
+      isReady: !state.isDraining && knownLinks(state) < config.limits.linksMax && state.registry.shellCount() < config.limits.shellsMax,
+      isDraining: state.isDraining,
+      links: knownLinks(state),
+      strangers: strangerCount(state),
+      shells: state.registry.shellCount(),
+    }),
+    state.metrics,
+  )
   const port = await listen(server, { ...config.listen, key: 'RELAY_PORT' })
   const healthPort = await listen(health, { ...config.health, key: 'RELAY_HEALTH_PORT' }).catch((error: unknown) => {
     server.close()
@@ -62,6 +76,7 @@ export async function startRelay(config: RelayConfig, log: Log): Promise<Relay> 
     for (const link of state.links) endLink(link, 'draining')
     for (const shell of state.registry.shells()) shell.parts.connection.guard.sock.destroy()
     await Promise.all([closeServer(server), closeServer(health)])
+    state.metrics.stop()
     log.info('relay-closed')
   }
   return { port, healthPort, close, drain: () => drain(state).then(close) }
@@ -82,12 +97,14 @@ function createLinkDeps(state: State): LinkDeps {
     connectSeconds: config.limits.connectSeconds,
     detachSecondsMax: config.limits.detachSecondsMax,
     isDraining: () => state.isDraining,
+    noteOpening: state.metrics.opened,
     standing: () => ({ load: Math.min(1, registry.shellCount() / config.limits.shellsMax), isDraining: state.isDraining }),
     onReady(link) {
       leaveStrangers(state, link)
       if (state.isDraining) sendGoAway(link, config.limits.drainSeconds)
     },
-    onClosed(link) {
+    onClosed(link, reason) {
+      state.metrics.linkEnded(reason)
       leaveStrangers(state, link)
       links.delete(link)
     },

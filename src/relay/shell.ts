@@ -1,6 +1,7 @@
 import type { ClientChannel } from 'ssh2'
 import { type ControlBody, CREDIT_EXEC_BYTES, CREDIT_INTERACTIVE_BYTES } from '../contract/krp.ts'
 import { type Clock, createClock } from './clock.ts'
+import type { FileChannel } from './file-channel.ts'
 import { createInput, type Input } from './input.ts'
 import type { Log } from './log.ts'
 import { createOutput, type Output } from './output.ts'
@@ -28,9 +29,11 @@ type Exit = Pick<ControlBody<'EXIT'>, 'code' | 'signal'>
 /** What a shell is made of. */
 export interface ShellParts {
   readonly key: ShellKey
-  readonly kind: 'shell' | 'exec'
+  readonly kind: 'shell' | 'exec' | 'file'
   readonly connection: SshConnection
-  readonly channel: ClientChannel
+  readonly channel: ClientChannel | FileChannel
+  /** Of a file that is read. */
+  readonly fileBytes?: number | undefined
   readonly timeoutSeconds: number | undefined
   readonly outputBytesMax: number | undefined
   readonly detachSeconds: number
@@ -77,7 +80,7 @@ export function createShell(parts: ShellParts): Shell {
     input: createInput({
       channel,
       sock: connection.guard.sock,
-      windowBytes: kind === 'exec' ? CREDIT_EXEC_BYTES : CREDIT_INTERACTIVE_BYTES,
+      windowBytes: kind === 'shell' ? CREDIT_INTERACTIVE_BYTES : CREDIT_EXEC_BYTES,
       isAlive: connection.isAlive,
     }),
     output: createOutput({
@@ -157,7 +160,10 @@ export function stopShell(shell: Shell, cause: StopCause): void {
   if (shell.stopped !== undefined || shell.isEnded) return
   shell.stopped = { cause }
   const { connection, channel, kind } = shell.parts
-  void stopRemote({ connection, channel, firstSignal: kind === 'exec' ? 'TERM' : 'HUP', exited: shell.exited })
+  const stopped = isFile(channel)
+    ? channel.abort().then(() => 'confirmed' as const)
+    : stopRemote({ connection, channel, firstSignal: kind === 'exec' ? 'TERM' : 'HUP', exited: shell.exited })
+  void stopped
     .catch(() => 'unconfirmed' as const)
     .then((killed) => {
       shell.stopped = { cause, killed }
@@ -175,13 +181,17 @@ export function pumpShell(shell: Shell): void {
 
 /** Tells the program its terminal's new size. */
 export function resizeShell(shell: Shell, size: ControlBody<'RESIZE'>): void {
-  if (shell.parts.connection.isAlive()) shell.parts.channel.setWindow(size.rows, size.cols, 0, 0)
+  const { channel, connection } = shell.parts
+  if (connection.isAlive() && !isFile(channel)) channel.setWindow(size.rows, size.cols, 0, 0)
 }
 
 /** Sends a signal to the program. */
 export function signalShell(shell: Shell, { signal }: ControlBody<'SIGNAL'>): void {
-  sendSignal(shell.parts.connection, shell.parts.channel, signal)
+  const { channel, connection } = shell.parts
+  if (!isFile(channel)) sendSignal(connection, channel, signal)
 }
+
+const isFile = (channel: ShellParts['channel']): channel is FileChannel => 'abort' in channel
 
 function watchChannel(shell: Shell): void {
   const { channel, connection } = shell.parts
@@ -263,7 +273,7 @@ function lingerShell(shell: Shell): void {
   waitFor(shell, hasGivenUp ? LINGER_SECONDS_MIN : Math.max(LINGER_SECONDS_MIN, shell.parts.detachSeconds), () => forgetShell(shell))
 }
 
-function watchExit({ client, isAlive }: SshConnection, channel: ClientChannel): Promise<boolean> {
+function watchExit({ client, isAlive }: SshConnection, channel: ShellParts['channel']): Promise<boolean> {
   return new Promise((resolve) => {
     channel.once('exit', () => resolve(true))
     channel.once('close', () => resolve(isAlive()))

@@ -49,10 +49,12 @@ export async function made(edge: Edge, by: Pick<Person, 'accessToken'>, sent: Se
 
 const HOST_ID = 'hst_01jd0000000000000000000001'
 const SHELL_ID = 'shl_01jd0000000000000000000001'
+const ACCESS_ID = 'acr_01jd0000000000000000000001'
+const RUN_ID = 'run_01jd0000000000000000000001'
 const PASSKEY_ID = 'pky_01jd0000000000000000000001'
 const TRUST_ID = 'trd_01jd0000000000000000000001'
 
-/** A host and a live shell on it, as they stand in the database: no relay is needed to be refused one. */
+/** A host, a live shell on it and a run that is over, as they stand in the database: no relay is needed to be refused one. */
 async function plantShell(edge: Edge, { orgId, userId }: { readonly orgId: string; readonly userId: string }): Promise<void> {
   await edge.db.batch([
     edge.db
@@ -69,6 +71,12 @@ async function plantShell(edge: Edge, { orgId, userId }: { readonly orgId: strin
         "INSERT INTO recordings (id, org_id, host_id, user_id, kind, columns, rows, started_at) VALUES (?, ?, ?, ?, 'pty', 80, 24, ?)",
       )
       .bind(SHELL_ID, orgId, HOST_ID, userId, Date.now()),
+    edge.db
+      .prepare("INSERT INTO access_requests VALUES (?, ?, ?, ?, 'To look.', 3600, 'pending', NULL, ?, ?)")
+      .bind(ACCESS_ID, orgId, HOST_ID, userId, Date.now(), Date.now() + 86_400_000),
+    edge.db
+      .prepare("INSERT INTO runs VALUES (?, ?, ?, 'id', 5, 0, 'done', 1, 1, 0, ?, ?)")
+      .bind(RUN_ID, orgId, userId, Date.now(), Date.now()),
   ])
 }
 
@@ -162,6 +170,8 @@ export async function makeWorld(edge: Edge) {
       ...ids,
       hostId: HOST_ID,
       shellId: SHELL_ID,
+      runId: RUN_ID,
+      requestId: ACCESS_ID,
       userId: dora.userId,
       sessionId: ada.sessionId,
       passkeyId: PASSKEY_ID,

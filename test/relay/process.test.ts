@@ -192,6 +192,28 @@ describe('the process', () => {
     expect(await get('/health/live')).toEqual([200, { status: 'ok' }])
     expect(await get('/health/ready')).toEqual([200, { status: 'ok', links: 0, shells: 0 }])
     expect(await get('/')).toEqual([404, { status: 'not-found' }])
+    const link = await openLink(options(relay.port))
+    const stream = await link.open(execRequest(target, 'echo canary-command'), password)
+    await stream.opened()
+    await stream.exit()
+    const wrong = await link.open(execRequest(target, 'true'), { kind: 'password', password: 'canary-wrong' })
+    expect(await wrong.failed()).toBe('login-refused')
+    const metrics = await fetch(`http://127.0.0.1:${relay.healthPort}/metrics`)
+    expect(metrics.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8')
+    const text = await metrics.text()
+    for (const line of [
+      'parvis_relay_ready 1',
+      'parvis_relay_draining 0',
+      'parvis_relay_links 1',
+      'parvis_relay_strangers 0',
+      'parvis_relay_openings_total{outcome="opened"} 1',
+      'parvis_relay_openings_total{outcome="login-refused"} 1',
+    ])
+      expect(text.split('\n')).toContain(line)
+    expect(text).not.toMatch(/canary|org_1|object-1|127\.0\.0\.1|demo/)
+    const samples = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'))
+    for (const sample of samples) expect(sample).toMatch(/^[a-z0-9_]+(\{[a-z]+="[a-z-]+"\})? [0-9.e+-]+$/)
+    link.wire.cut()
     expect(await get('/health/live', { method: 'POST' })).toEqual([405, { status: 'method-not-allowed' }])
     relay.child.kill('SIGTERM')
     expect(await relay.exited).toBe(0)

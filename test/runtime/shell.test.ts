@@ -182,7 +182,7 @@ test('erasing a user ends and empties their shells and leaves their commands wit
     const scope = objectScope(ctx, env, TRACEPARENT)
     expect(await exportShells(scope, userId)).toMatchObject({ shells: [{ id: shellId }], commands: [{ command: 'id' }] })
     await eraseShellsOf(scope, userId)
-    expect(await exportShells(scope, userId)).toEqual({ shells: [], commands: [] })
+    expect(await exportShells(scope, userId)).toEqual({ shells: [], recordings: [], runs: [], accessRequests: [], commands: [] })
   })
   await runInDurableObject(shell, (_, ctx) => expect(loadRecord(ctx.storage.sql)).toBeUndefined())
   expect(await env.DB.prepare("SELECT user_id, command FROM shell_commands WHERE id = 'shl_c'").first()).toEqual({

@@ -43,6 +43,19 @@ describeWith('sshd', 'an interactive shell', () => {
     await until(async () => (await rig.owner.client.getShell({ params: { shellId: view.id } })).state === 'closed')
   })
 
+  test('drops a viewer that floods it with messages, and nobody else', async () => {
+    const { view, screen } = await open()
+    const flooder = await raw(reader, view.id)
+    flooder.tell({ type: 'attach' })
+    await flooder.frame('hello')
+    for (let n = 0; n < 10_000; n++) flooder.tell({ type: 'ack', offset: 0 })
+    expect(await flooder.closed()).toEqual({ code: 4429, reason: 'rate-limited' })
+    view.write('echo st""ill\n')
+    await screen.until('still')
+    view.write('exit\n')
+    await view.finished()
+  })
+
   test('takes the size it is given and every new one, and tells the others', async () => {
     const { view, screen } = await open(rig.owner, { columns: 101, rows: 33 })
     const watcher = await raw(reader, view.id)

@@ -1,6 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import { toMoment } from '../../contract/id.ts'
 import type { Locale, SessionInfo, UserId } from '../../contract/identity.ts'
+import { Problem } from '../../contract/problem.ts'
 import type { Authenticate } from '../http/session.ts'
 import { openDb } from '../platform/db.ts'
 import { chargeFor } from '../platform/limiter/limiter.ts'
@@ -22,11 +23,18 @@ import { proofsOf } from './proof-store.ts'
 import { isDispensable, roleRowsOf } from './role-store.ts'
 import { everySessionEnd } from './session-end.ts'
 import { type Acting, endedSince, isAccessLive, isActing, liveSession, sessionsOf } from './session-store.ts'
+import { demandStepUp, standing } from './standing.ts'
 import { eraseUser, userByEmail, userById } from './store.ts'
 import { deleteTrustsIf, trustsOf } from './trust-store.ts'
 
 /** Who an access token speaks for. @throws Problem `unauthenticated`, `session-ended` or `step-up-required` */
 export const authenticate: Authenticate = (scope, token, demands) => authenticateToken(scope, token, demands)
+
+/** Lets pass whoever has proven lately that it is them. @throws Problem `step-up-required`, which no API key can meet, or `session-ended` */
+export async function requireFreshProof(scope: Scope, actor: Actor): Promise<void> {
+  if (actor.scopes) throw new Problem('step-up-required', { detail: 'An API key cannot prove that it is its user.', methods: [] })
+  demandStepUp(scope, await standing({ ...scope, db: openDb(scope.env.DB, undefined).db }, actor))
+}
 
 /** Whether a session may act, read at the primary: the isolate's memory and a replica may be behind. */
 export async function isSessionLive(scope: Scope, { sessionId }: Pick<Actor, 'sessionId'>): Promise<boolean> {

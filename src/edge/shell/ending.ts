@@ -39,7 +39,7 @@ export function endOf({ record }: LiveShell, reason: ControlBody<'CLOSE'>['reaso
   if (reason === 'done') return { state: 'closed', reason: exitReason(record.exit) }
   if (reason === 'detached-too-long') return { state: 'closed', reason: 'Nobody came back in time, so it was ended.' }
   if (reason === 'idle') return { state: 'closed', reason: 'Nobody typed for as long as its host allows, so it was ended.' }
-  if (reason === 'expired') return { state: 'closed', reason: 'It lived as long as its host allows, so it was ended.' }
+  if (reason === 'expired') return { state: 'closed', reason: 'It lived as long as its host or its approval allows, so it was ended.' }
   if (reason === 'gone') return { state: 'failed', reason: 'The connection to the host broke.' }
   if (reason === 'draining') return { state: 'failed', reason: 'The relay was shut down.' }
   return { state: 'failed', reason: 'The relay ended it.' }

@@ -19,14 +19,32 @@ import { planAlarm } from './schedule.ts'
 import { deliverTo, greet, roleOf, tellPrompt } from './viewing.ts'
 import { connectShell, settleOutput } from './wiring.ts'
 
+/** Messages of one viewer: a paste comes in slices, and 10 MB/s of output are acknowledged 160 times a second. */
+const MESSAGES_PER_SECOND_MAX = 500
+const MESSAGES_BURST_MAX = 2_000
+/** Sockets that are remembered, many times what a shell may have at once. */
+const SENDERS_MAX = 1_024
+
 /** Takes one message of a viewer. Whatever it holds ends at most the viewer's own socket. */
 export function receive(live: LiveShell, socket: WebSocket, data: ArrayBuffer | string): void {
   const { hub } = live
   if (hub.viewerOf(socket).expiresAt <= Date.now()) return expel(live, socket, 'unauthenticated')
   hub.hear(socket)
+  if (isFlood(live, socket)) return expel(live, socket, 'rate-limited')
   if (data === VIEW_PING) return sendTo(socket, VIEW_PONG)
   const refusal = typeof data === 'string' ? takeFrame(live, socket, data) : takeBytes(live, socket, data)
   if (refusal) expel(live, socket, refusal)
+}
+
+/** More than anybody types, resizes or acknowledges at any speed of output; whoever sends more costs others their turn. */
+function isFlood({ ctx, traffic }: LiveShell, socket: WebSocket): boolean {
+  const now = Date.now()
+  const [name = ''] = ctx.getTags(socket)
+  const { left, at } = traffic.get(name) ?? { left: MESSAGES_BURST_MAX, at: now }
+  const rest = Math.min(MESSAGES_BURST_MAX, left + ((now - at) * MESSAGES_PER_SECOND_MAX) / 1000) - 1
+  if (traffic.size > SENDERS_MAX) traffic.clear()
+  traffic.set(name, { left: rest, at: now })
+  return rest < 0
 }
 
 /** Ends one viewer's socket. */

@@ -1,4 +1,5 @@
 import type { HostId } from '../../contract/hosts.ts'
+import type { UserId } from '../../contract/identity.ts'
 import { isProblem, Problem } from '../../contract/problem.ts'
 import { type ExecCommand, type ExecResult, ShellId } from '../../contract/shell.ts'
 import { auditIfChanged } from '../audit/service.ts'
@@ -9,8 +10,10 @@ import type { Actor, Scope } from '../platform/scope.ts'
 import { traceparentOf } from '../platform/trace.ts'
 import { hostFor, targetOf } from './hosts.ts'
 import { oversightIn } from './oversight.ts'
-import { commandLost } from './policy.ts'
+import { commandLost, mayOperate } from './policy.ts'
+import { judgeCommand, requireUse } from './reach-policy.ts'
 import { insertRecording } from './recording-store.ts'
+import type { ExecOrder } from './rpc.ts'
 import { startRefused } from './service.ts'
 import { endCommand, insertCommand } from './store.ts'
 
@@ -18,36 +21,74 @@ import { endCommand, insertCommand } from './store.ts'
 const EXEC_SIZE = { columns: 80, rows: 24 } as const
 const ASKS_LIVE = 'This host asks its questions live; open a shell and run the command there.'
 
+/** Whose command, and what. The id is the caller's to choose where it must be known before the command begins. */
+export interface Beginning extends ExecCommand {
+  readonly hostId: HostId
+  readonly userId: UserId
+  readonly shellId?: ShellId
+  /** Absent in a run, whose starter was asked for their proof. */
+  readonly actor?: Actor
+}
+
 /**
- * Runs one command and waits for its end. The log has its row before it starts; if its object dies, the row says `unknown` and the
- * command is never run again.
+ * Puts a command on record before it starts, and says what its object is to do.
+ *
+ * @throws Problem `not-found`, `forbidden`, `step-up-required`, `access-required`, `command-forbidden`, `limit-reached` or `host-refused`; then
+ * nothing was begun
+ */
+export async function beginCommand(scope: Scope, beginning: Beginning): Promise<ExecOrder> {
+  const { command, timeoutSeconds, env, stdin, userId } = beginning
+  const { host, role } = await hostFor(scope, beginning, beginning.hostId)
+  if (!mayOperate(role)) throw new Problem('forbidden')
+  const policy = await requireUse(scope, { orgId: host.orgId, use: 'exec', actor: beginning.actor })
+  const judged = judgeCommand(policy, command)
+  const target = await targetOf(scope, host)
+  if (host.login === 'keyboard-interactive') throw new Problem('host-refused', { detail: ASKS_LIVE })
+  const { shellId = ShellId.parse(scope.newId('shl')) } = beginning
+  const now = scope.now()
+  const { isStrict } = await oversightIn(scope, host.orgId)
+  const results = (await commit(scope, [
+    insertCommand(scope.db, { id: shellId, hostId: host.id, userId, command, timeoutSeconds, now }),
+    auditIfChanged(scope, { action: 'shell.exec', subject: shellId, orgId: host.orgId, cause: host.id, actorId: userId }),
+    insertRecording(scope.db, { id: shellId, kind: 'exec', ...EXEC_SIZE, now }),
+  ])) as readonly D1Result[]
+  if (results[0]?.meta.changes !== 1) throw await startRefused(scope, beginning, host.id)
+  return {
+    shellId,
+    orgId: host.orgId,
+    userId,
+    traceparent: traceparentOf(scope.trace),
+    target,
+    command: judged,
+    timeoutSeconds,
+    env,
+    stdin,
+    isStrict,
+  }
+}
+
+/**
+ * Runs what was begun and waits for its end. If its object dies, the log says `unknown` and the command is never run again.
+ *
+ * @throws Problem as {@link execCommand}
+ */
+export async function finishCommand(scope: Scope, order: ExecOrder): Promise<ExecResult> {
+  try {
+    return await open(scope.env.SHELLS.getByName(order.shellId).runCommand(order))
+  } catch (error) {
+    // A problem was written down by the object itself; anything else means that the object is gone.
+    if (isProblem(error)) throw error
+    await endCommand(scope.db, order.shellId, { state: 'unknown', problem: 'internal', endedAt: scope.now() })
+    throw isOutage(error) ? commandLost(error) : error
+  }
+}
+
+/**
+ * Runs one command and waits for its end.
  *
  * @throws Problem `not-found`, `forbidden`, `limit-reached`, `target-forbidden`, `host-unreachable`, `host-key-unknown`,
  * `host-key-mismatch`, `host-refused`, `rate-limited` or `unavailable`
  */
 export async function execCommand(scope: Scope, actor: Actor, at: { readonly hostId: HostId } & ExecCommand): Promise<ExecResult> {
-  const { command, timeoutSeconds, env, stdin } = at
-  const { host } = await hostFor(scope, actor, at.hostId)
-  const target = await targetOf(scope, host)
-  if (host.login === 'keyboard-interactive') throw new Problem('host-refused', { detail: ASKS_LIVE })
-  const shellId = ShellId.parse(scope.newId('shl'))
-  const { userId } = actor
-  const now = scope.now()
-  const { isStrict } = await oversightIn(scope, host.orgId)
-  const results = (await commit(scope, [
-    insertCommand(scope.db, { id: shellId, hostId: host.id, userId, command, timeoutSeconds, now }),
-    auditIfChanged(scope, { action: 'shell.exec', subject: shellId, orgId: host.orgId, cause: host.id }),
-    insertRecording(scope.db, { id: shellId, kind: 'exec', ...EXEC_SIZE, now }),
-  ])) as readonly D1Result[]
-  if (results[0]?.meta.changes !== 1) throw await startRefused(scope, actor, host.id)
-  const traceparent = traceparentOf(scope.trace)
-  const order = { shellId, orgId: host.orgId, userId, traceparent, target, command, timeoutSeconds, env, stdin, isStrict }
-  try {
-    return await open(scope.env.SHELLS.getByName(shellId).runCommand(order))
-  } catch (error) {
-    // A problem was written down by the object itself; anything else means that the object is gone.
-    if (isProblem(error)) throw error
-    await endCommand(scope.db, shellId, { state: 'unknown', problem: 'internal', endedAt: scope.now() })
-    throw isOutage(error) ? commandLost(error) : error
-  }
+  return finishCommand(scope, await beginCommand(scope, { ...at, userId: actor.userId, actor }))
 }

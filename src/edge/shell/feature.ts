@@ -2,18 +2,19 @@ import type { Feature } from '../http/feature.ts'
 import { MEMBER_CHANGED, ORG_DELETED } from '../orgs/service.ts'
 import { HOST_DELETED } from './hosts.ts'
 import { relayProbe, secretsProbe } from './probe.ts'
+import { REACH_CHANGED } from './reach-policy.ts'
 import { sweepRecordings } from './recording-sweep.ts'
 import { sweepSecrets } from './rewrap.ts'
 import { mountShell } from './routes.ts'
 import { eraseShellsOf, exportShells } from './service.ts'
 import { sweepCommands, sweepShells } from './sweep.ts'
-import { applyMember, closeOnHost, forgetOrg } from './upkeep.ts'
+import { applyMember, applyReach, closeOnHost, forgetOrg } from './upkeep.ts'
 
 export const shell: Feature = {
   name: 'shell',
   mount: mountShell,
   personalData: { export: exportShells, erase: eraseShellsOf },
   sweeps: { commands: sweepCommands, shells: sweepShells, secrets: sweepSecrets, recordings: sweepRecordings },
-  consumers: { [MEMBER_CHANGED]: applyMember, [HOST_DELETED]: closeOnHost, [ORG_DELETED]: forgetOrg },
+  consumers: { [MEMBER_CHANGED]: applyMember, [HOST_DELETED]: closeOnHost, [ORG_DELETED]: forgetOrg, [REACH_CHANGED]: applyReach },
   probes: { relay: relayProbe, secrets: secretsProbe },
 }

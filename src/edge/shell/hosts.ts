@@ -17,6 +17,7 @@ import { Problem } from '../../contract/problem.ts'
 import { ShellId } from '../../contract/shell.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import { orgRoleOf, requireOrgRole } from '../orgs/service.ts'
+import { ofChange } from '../platform/notify.ts'
 import { commit, outboxEventIf } from '../platform/outbox/outbox.ts'
 import { afterKey, toPage } from '../platform/page.ts'
 import { open } from '../platform/rpc.ts'
@@ -35,6 +36,7 @@ import {
   jumpsTo,
   updateHost as updateHostRow,
 } from './host-store.ts'
+import { REACH_CHANGED } from './reach-policy.ts'
 import type { HostHop, HostTarget } from './rpc.ts'
 
 /** Topic of the event that closes what still lives on a host that is gone: `{ hostId }`. */
@@ -177,7 +179,11 @@ export async function getHost(scope: Scope, actor: Actor, hostId: HostId): Promi
 }
 
 /** A host and the caller's role in its organisation. @throws Problem `not-found` for strangers */
-export async function hostFor(scope: Scope, actor: Actor, id: HostId): Promise<{ readonly host: HostRow; readonly role: OrgRole }> {
+export async function hostFor(
+  scope: Scope,
+  actor: Pick<Actor, 'userId'>,
+  id: HostId,
+): Promise<{ readonly host: HostRow; readonly role: OrgRole }> {
   const [row] = await hostOf(scope.db, { id, callerId: actor.userId })
   if (!row?.role) throw new Problem('not-found')
   return { host: row.host, role: row.role }
@@ -199,15 +205,21 @@ export async function updateHost(scope: Scope, actor: Actor, at: { readonly host
   const after = { ...host, ...change }
   await requireSoundWay(scope, after)
   const acts = keys === undefined ? 'host.update' : 'host.accept-keys'
-  const results = (await commit(scope, [
-    updateHostRow(scope.db, { before: host, callerId: actor.userId }, change),
-    auditIfChanged(scope, {
-      action: acts,
-      subject: host.id,
-      orgId: host.orgId,
-      cause: `${Object.keys(at.change).join(' ')}: ${describe(after)}`,
-    }),
-  ])) as readonly D1Result[]
+  const results = (await commit(
+    scope,
+    [
+      updateHostRow(scope.db, { before: host, callerId: actor.userId }, change),
+      auditIfChanged(scope, {
+        action: acts,
+        subject: host.id,
+        orgId: host.orgId,
+        cause: `${Object.keys(at.change).join(' ')}: ${describe(after)}`,
+      }),
+    ],
+    at.change.tags === undefined
+      ? []
+      : [await outboxEventIf(scope, { topic: REACH_CHANGED, payload: { orgId: host.orgId }, condition: ofChange })],
+  )) as readonly D1Result[]
   // Somebody else was faster, or the hosts behind this one would lie too deep.
   if (results[0]?.meta.changes !== 1) throw new Problem('conflict')
   return toHost(after)

@@ -3,6 +3,7 @@ import { type Config, readConfig } from '../platform/config.ts'
 import { type Log, logFor } from '../platform/log.ts'
 import { objectScope } from '../platform/object-scope.ts'
 import { traceFrom } from '../platform/trace.ts'
+import { type AlertScan, createAlertScan } from './alert-scan.ts'
 import { type Hub, openHub } from './hub.ts'
 import { createKeeper, type Keeper } from './keeper.ts'
 import { type Ledger, openLedger } from './ledger.ts'
@@ -37,6 +38,7 @@ export interface LiveShell {
   /** There may be room for more output; the recording cannot go on. */
   onRoom: () => void
   onUnrecorded: (reason: string) => void
+  readonly alertScan: AlertScan
   record: ShellRecord
   wire: Wire | undefined
   /** The attempt under way to attach. */
@@ -59,6 +61,8 @@ export interface LiveShell {
   /** When the object will be woken, as far as this memory knows. */
   alarmAt: number | undefined
   readonly onEnded: Set<() => void>
+  /** Messages that each viewer may still send at once, as of a moment. */
+  readonly traffic: Map<string, { readonly left: number; readonly at: number }>
   /** From where each typist was asked to send again. */
   readonly holesTold: WeakMap<WebSocket, number>
 }
@@ -90,6 +94,7 @@ export function openLive(ctx: DurableObjectState, env: Env): LiveShell | undefin
       }),
     onRoom: () => undefined,
     onUnrecorded: () => undefined,
+    alertScan: createAlertScan(record.alerts ?? []),
     record,
     wire: undefined,
     dialing: undefined,
@@ -104,6 +109,7 @@ export function openLive(ctx: DurableObjectState, env: Env): LiveShell | undefin
     reportAt: 0,
     alarmAt: undefined,
     onEnded: new Set(),
+    traffic: new Map(),
     holesTold: new WeakMap(),
   }
   // A memory that begins has no link, whatever the one before it had.

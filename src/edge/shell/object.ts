@@ -1,4 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
+import type { FileList, WrittenFile } from '../../contract/files.ts'
 import type { HostKey } from '../../contract/hosts.ts'
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgRole } from '../../contract/orgs.ts'
@@ -16,11 +17,12 @@ import { endLive } from './closing.ts'
 import { reportState } from './ending.ts'
 import { applyRole, expel, expelSessions, receive, viewerGone } from './exchange.ts'
 import { finishLeftOutput } from './exec-recording.ts'
+import { listFiles, type ReadFile, readFile, writeFile } from './file-orders.ts'
 import { isOver, type LiveShell, logOf, openLive } from './live.ts'
 import { beginShell, execute, open, scanHost } from './orders.ts'
 import { mayOperate } from './policy.ts'
 import { useTicket } from './record.ts'
-import type { EndOrder, ExecOrder, OpenOrder, ScanOrder, ShellRpc } from './rpc.ts'
+import type { EndOrder, ExecOrder, FileOrder, OpenOrder, ScanOrder, ShellRpc } from './rpc.ts'
 import { planAlarm } from './schedule.ts'
 import { checkStanding, OPENER_LEFT } from './standing.ts'
 import { tick } from './tick.ts'
@@ -40,6 +42,8 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
   #live: LiveShell | undefined
   /** Commands that run in this memory. */
   #commands = 0
+  /** The one command of this object; null once somebody was told that there is none. */
+  #command: Promise<Sealed<ExecResult>> | null | undefined
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -57,11 +61,30 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
   }
 
   async runCommand(order: ExecOrder): Promise<Sealed<ExecResult>> {
+    if (this.#command !== undefined) throw new Error('an object runs one command')
     this.#commands += 1
     const work = execute(objectScope(this.ctx, this.env, order.traceparent), this.ctx, order).finally(() => {
       this.#commands -= 1
     })
-    return this.#outlive(work)
+    this.#command = this.#outlive(work)
+    return this.#command
+  }
+
+  async awaitCommand(): Promise<Sealed<ExecResult> | null> {
+    this.#command ??= null
+    return this.#command
+  }
+
+  async listFiles(order: FileOrder): Promise<Sealed<FileList>> {
+    return this.#outlive(listFiles(objectScope(this.ctx, this.env, order.traceparent), this.ctx, order))
+  }
+
+  async readFile(order: FileOrder): Promise<Sealed<ReadFile>> {
+    return this.#outlive(readFile(objectScope(this.ctx, this.env, order.traceparent), this.ctx, order))
+  }
+
+  async writeFile(order: FileOrder, body: ReadableStream<Uint8Array>): Promise<Sealed<WrittenFile>> {
+    return this.#outlive(writeFile(objectScope(this.ctx, this.env, order.traceparent), { ctx: this.ctx, body }, order))
   }
 
   async scanHost(order: ScanOrder): Promise<Sealed<HostKey[]>> {

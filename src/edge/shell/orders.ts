@@ -84,7 +84,8 @@ const endOfRun = ({ result, stdoutBytes, stderrBytes }: CommandRun): CommandEnd 
   endedAt: 0,
 })
 
-async function writeEnd(scope: Scope, order: ExecOrder, end: CommandEnd): Promise<void> {
+/** Writes down how something ended, as often as it takes. */
+export async function writeEnd(scope: Scope, order: Order, end: CommandEnd): Promise<void> {
   for (let tries = 1; tries <= END_TRIES; tries++) {
     try {
       await endCommand(scope.db, order.shellId, end)
@@ -150,6 +151,7 @@ export function beginShell(ctx: DurableObjectState, env: LiveShell['env'], order
     ending: null,
     unlinkedAt: Date.now(),
     endedAt: null,
+    alerts: order.alerts,
     traceparent,
   })
   const { isStrict } = oversight
@@ -160,7 +162,7 @@ export function beginShell(ctx: DurableObjectState, env: LiveShell['env'], order
 }
 
 /** A host that presents another key is worth a line on record: it is a mistake, or somebody in between. */
-async function noteRefusedKey(scope: Scope, order: Order & { readonly target: HostTarget }, error: unknown): Promise<void> {
+export async function noteRefusedKey(scope: Scope, order: Order & { readonly target: HostTarget }, error: unknown): Promise<void> {
   const refused = refusalIn(error)
   if (!refused?.code.startsWith('host-key-')) return
   const presented = refused.presented ? `${refused.presented.type} ${refused.presented.fingerprint}` : 'no accepted type'
@@ -180,7 +182,7 @@ function refusalIn(error: unknown): OpenRefused | undefined {
 }
 
 /** What the caller meets; a bug stays one. */
-function asProblem(error: unknown): unknown {
+export function asProblem(error: unknown): unknown {
   if (error instanceof OpenRefused) return problemOfRefusal(error.code, error.jump)
   if (error instanceof CommandLost) return commandLost(error)
   if (error instanceof LinkLost) return relayUnavailable('The relay broke off.', error)

@@ -41,6 +41,14 @@ const SLUGS: Readonly<Record<OpenProblem, ProblemSlug>> = {
   'prompt-unanswered': 'host-refused',
   'jump-refused': 'host-unreachable',
   'request-refused': 'host-refused',
+  'file-not-found': 'file-not-found',
+  'file-denied': 'file-denied',
+  'file-outside': 'file-denied',
+  'file-exists': 'file-exists',
+  'file-wrong-kind': 'file-failed',
+  'file-too-large': 'payload-too-large',
+  'file-unsupported': 'file-failed',
+  'file-failed': 'file-failed',
 }
 
 /** What a caller meets when the relay refuses. The words are ours: no byte of the target is in them. */

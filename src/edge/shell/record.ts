@@ -1,6 +1,7 @@
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgId } from '../../contract/orgs.ts'
 import type { ShellId, ShellState } from '../../contract/shell.ts'
+import type { AlertRule } from '../../contract/shell-policy.ts'
 import type { EndOrder } from './rpc.ts'
 
 /** What a shell's object must know after its memory is gone. */
@@ -27,6 +28,8 @@ export interface ShellRecord {
   /** Since when no link is up, Unix milliseconds. */
   readonly unlinkedAt: number | null
   readonly endedAt: number | null
+  /** Absent in records of before there were any. */
+  readonly alerts?: readonly AlertRule[]
   readonly traceparent: string
 }
 

@@ -5,19 +5,25 @@ import { shellEndpoints as api, shellSockets } from '../../contract/shell.ts'
 import { sshCaEndpoints as ca } from '../../contract/ssh-ca.ts'
 import { type EdgeApp, implement, implementSocket } from '../http/implement.ts'
 import { execCommand } from './exec.ts'
+import { mountFiles } from './file-routes.ts'
 import { createHost, deleteHost, getHost, listHosts, scanHost, updateHost } from './hosts.ts'
 import { viewShell } from './join.ts'
 import { liveShells } from './live-door.ts'
 import { getOversight, putOversight } from './oversight.ts'
+import { mountShellPolicy } from './policy-routes.ts'
 import { createRecordingFile, openRecordingFile } from './recording-file.ts'
 import { searchRecordings } from './recording-search.ts'
 import { verifyRecording } from './recording-verify.ts'
 import { getRecording, listChunks, listRecordings } from './recordings.ts'
+import { mountRuns } from './run-routes.ts'
 import { closeShell, createShellTicket, getShell, listShells, openShell } from './service.ts'
 import { createSshCaKey, deleteSshCaKey, getSshCa } from './ssh-ca.ts'
 
 /** Mounts the host and shell operations. */
 export function mountShell(app: EdgeApp): void {
+  mountRuns(app)
+  mountShellPolicy(app)
+  mountFiles(app)
   implement(app, hosts.scanHost, ({ scope, actor, params, body }) => scanHost(scope, actor, { orgId: params.orgId, ...body }))
   implement(app, hosts.createHost, ({ scope, actor, params, body }) => createHost(scope, actor, { orgId: params.orgId, input: body }))
   implement(app, hosts.listHosts, ({ scope, actor, params, query }) => listHosts(scope, actor, { orgId: params.orgId, query }))

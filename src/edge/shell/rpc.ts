@@ -1,9 +1,13 @@
+import type { ApiKeyId } from '../../contract/api-keys.ts'
+import type { FileList, WrittenFile } from '../../contract/files.ts'
 import type { AlgorithmProfile, CredentialKind, HostId, HostKey } from '../../contract/hosts.ts'
-import type { UserId } from '../../contract/identity.ts'
+import type { SessionId, UserId } from '../../contract/identity.ts'
 import type { HostKeyPin, Pty } from '../../contract/krp.ts'
 import type { OrgId, OrgRole } from '../../contract/orgs.ts'
 import type { Oversight } from '../../contract/oversight.ts'
+import type { Run, RunHost, RunId, StartRun } from '../../contract/runs.ts'
 import type { ExecResult, ShellId, ShellState } from '../../contract/shell.ts'
+import type { AlertRule } from '../../contract/shell-policy.ts'
 import type { SocketHolder } from '../platform/live-sockets.ts'
 import type { Sealed } from '../platform/rpc.ts'
 
@@ -40,6 +44,8 @@ export interface OpenOrder extends Order {
   readonly target: HostTarget
   readonly pty: Pty
   readonly oversight: Oversight
+  /** Words to raise an alert for. */
+  readonly alerts: readonly AlertRule[]
 }
 
 /** Run one command. */
@@ -52,6 +58,16 @@ export interface ExecOrder extends Order {
   readonly stdin: string
   /** Whether it must end when it cannot be recorded. */
   readonly isStrict: boolean
+}
+
+/** List, read or write one file. */
+export interface FileOrder extends Order {
+  readonly target: HostTarget
+  readonly op: 'list' | 'read' | 'write'
+  readonly path: string
+  readonly roots: readonly string[]
+  readonly bytesMax: number
+  readonly overwrite: boolean
 }
 
 /** Ask a host for its key. */
@@ -73,6 +89,12 @@ export interface ShellRpc extends Rpc.DurableObjectBranded, SocketHolder {
   /** Answers `open`, or `connecting` while the host waits for a person's answer. */
   openShell(order: OpenOrder): Promise<Sealed<ShellState>>
   runCommand(order: ExecOrder): Promise<Sealed<ExecResult>>
+  /** The command that runs or ran here, for a caller that was lost; null when this memory knows of none, and then none is taken any more. */
+  awaitCommand(): Promise<Sealed<ExecResult> | null>
+  listFiles(order: FileOrder): Promise<Sealed<FileList>>
+  /** The bytes come as they are taken. */
+  readFile(order: FileOrder): Promise<Sealed<{ readonly bytes: number; readonly body: ReadableStream<Uint8Array> }>>
+  writeFile(order: FileOrder, body: ReadableStream<Uint8Array>): Promise<Sealed<WrittenFile>>
   scanHost(order: ScanOrder): Promise<Sealed<HostKey[]>>
   /** Ends the remote process and tells everybody. Ending an ended shell is fine. */
   endShell(order: EndOrder): Promise<void>
@@ -82,4 +104,29 @@ export interface ShellRpc extends Rpc.DurableObjectBranded, SocketHolder {
   reportState(): Promise<boolean>
   /** Ends the shell and forgets its output, once the recording is in storage or nobody will want it. */
   forgetShell(of: { readonly recording: 'keep' | 'drop' }): Promise<void>
+}
+
+/** What a run is to do, and for whom. */
+export interface RunOrder extends Omit<StartRun, 'on'> {
+  readonly runId: RunId
+  readonly orgId: OrgId
+  readonly userId: UserId
+  /** The access it was started with: when that ends, nothing more is begun. */
+  readonly sessionId: SessionId | ApiKeyId
+  readonly hosts: readonly { readonly id: HostId; readonly name: string }[]
+  readonly createdAt: number
+  readonly traceparent: string
+}
+
+/** What the rest of the edge may ask a run's object; `fetch` answers its events. */
+export interface RunRpc extends Rpc.DurableObjectBranded {
+  startRun(order: RunOrder): Promise<Sealed<Run>>
+  /** Null when its results are forgotten. */
+  readRun(): Promise<Run | null>
+  /** Hosts after a place in their order. */
+  readHosts(page: { readonly after: number; readonly limit: number }): Promise<readonly RunHost[] | null>
+  cancelRun(): Promise<Run | null>
+  /** Cancels what is left and forgets who started it. */
+  forgetRunner(): Promise<void>
+  forgetRun(): Promise<void>
 }

@@ -11,12 +11,17 @@ import { open } from '../platform/rpc.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { mintTicket } from '../platform/ticket.ts'
 import { traceparentOf } from '../platform/trace.ts'
+import { exportRequests } from './access.ts'
 import { hostOf } from './host-store.ts'
 import { hostFor, targetOf } from './hosts.ts'
 import { oversightIn } from './oversight.ts'
-import { refusalOfStart } from './policy.ts'
+import { mayOperate, refusalOfStart } from './policy.ts'
+import { erasePolicyTraces } from './policy-store.ts'
+import { requireReach, requireUse } from './reach-policy.ts'
 import { eraseRecorded, insertRecording, recordingsBy } from './recording-store.ts'
 import { toRecording } from './recordings.ts'
+import type { HostTarget } from './rpc.ts'
+import { eraseRunsOf, exportRuns } from './runs.ts'
 import { allShellsOf, commandsOf, eraseCommander, eraseShells, insertShell, shellOf, shellsOf } from './store.ts'
 import type { shells } from './tables.ts'
 
@@ -42,8 +47,11 @@ const toShell = ({ id, orgId, hostId, userId, state, reason, createdAt, closedAt
  * `host-key-mismatch`, `host-refused`, `rate-limited` or `unavailable`
  */
 export async function openShell(scope: Scope, actor: Actor, input: OpenShell): Promise<Shell> {
-  const { host } = await hostFor(scope, actor, input.hostId)
-  const target = await targetOf(scope, host)
+  const { host, role } = await hostFor(scope, actor, input.hostId)
+  if (!mayOperate(role)) throw new Problem('forbidden')
+  const { alerts } = await requireUse(scope, { orgId: host.orgId, use: 'shell', actor })
+  const until = await requireReach(scope, { hostId: host.id, userId: actor.userId })
+  const target = endingBy(await targetOf(scope, host), until, scope.now())
   const id = ShellId.parse(scope.newId('shl'))
   const { userId } = actor
   const now = scope.now()
@@ -55,15 +63,24 @@ export async function openShell(scope: Scope, actor: Actor, input: OpenShell): P
   ])) as readonly D1Result[]
   if (results[0]?.meta.changes !== 1) throw await startRefused(scope, actor, host.id)
   const pty = { term: input.terminal, cols: input.columns, rows: input.rows }
-  const order = { shellId: id, orgId: host.orgId, userId, traceparent: traceparentOf(scope.trace), target, pty, oversight }
+  const order = { shellId: id, orgId: host.orgId, userId, traceparent: traceparentOf(scope.trace), target, pty, oversight, alerts }
   const state = await open(scope.env.SHELLS.getByName(id).openShell(order))
   return { id, orgId: host.orgId, hostId: host.id, userId, state, createdAt: toMoment(now) }
 }
 
-/** Why nothing was started: the role has changed, the host is gone, or there is no room. */
-export async function startRefused(scope: Scope, actor: Actor, hostId: ShellRow['hostId']): Promise<Problem> {
-  const [row] = await hostOf(openDb(scope.env.DB, undefined).db, { id: hostId, callerId: actor.userId })
-  return new Problem(refusalOfStart(row?.role ?? undefined))
+/** An approval that ends sooner than the host's own time ends the shell: the relay sees to it, whatever happens to us. */
+function endingBy(target: HostTarget, until: number | null, now: number): HostTarget {
+  if (until === null) return target
+  const leftSeconds = Math.max(1, Math.floor((until - now) / 1000))
+  return { ...target, lifeSeconds: Math.min(target.lifeSeconds ?? leftSeconds, leftSeconds) }
+}
+
+/** Why nothing was started: the role or the policy has changed, the host is gone, or there is no room. */
+export async function startRefused(scope: Scope, { userId }: Pick<Actor, 'userId'>, hostId: ShellRow['hostId']): Promise<Problem> {
+  const [row] = await hostOf(openDb(scope.env.DB, undefined).db, { id: hostId, callerId: userId })
+  const slug = refusalOfStart(row?.role ?? undefined)
+  if (slug === 'limit-reached') await requireReach(scope, { hostId, userId })
+  return new Problem(slug)
 }
 
 /** The caller's shells, newest first. */
@@ -112,6 +129,8 @@ export async function exportShells(scope: Scope, userId: UserId): Promise<object
   return {
     shells: rows.map(toShell),
     recordings: recordings.map(toRecording),
+    runs: await exportRuns(scope, userId),
+    accessRequests: await exportRequests(scope, userId),
     commands: commands.map(({ startedAt, endedAt, userId: _, ...command }) => ({
       ...command,
       startedAt: toMoment(startedAt),
@@ -132,6 +151,8 @@ export async function eraseShellsOf(scope: Scope, userId: UserId): Promise<void>
       rows.map(({ id }) => id),
     )
   }
+  await eraseRunsOf(scope, userId)
+  await scope.db.batch(erasePolicyTraces(scope.db, userId))
   await eraseCommander(scope.db, userId)
   await eraseRecorded(scope.db, userId)
 }

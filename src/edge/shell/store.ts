@@ -6,6 +6,7 @@ import { SHELLS_PER_USER_MAX, type ShellId, type ShellState } from '../../contra
 import { isAccessLiveSql } from '../identity/service.ts'
 import { orgRoleSql } from '../orgs/service.ts'
 import type { Db } from '../platform/db.ts'
+import { reachSql } from './reach-sql.ts'
 import { type CommandState, shellCommands as c, shells as s } from './tables.ts'
 
 /** Something of an organisation, and the member who asks for it. */
@@ -24,8 +25,12 @@ const liveOf = (userId: UserId) => sql`
   ((SELECT count(*) FROM shells AS live WHERE live.user_id = ${userId} AND live.closed_at IS NULL) +
    (SELECT count(*) FROM shell_commands AS live WHERE live.user_id = ${userId} AND live.ended_at IS NULL))`
 
-/** Role and room in one statement: of parallel calls the one that would exceed the limit meets it. */
-const mayStart = (callerId: UserId) => sql`${hostRole(callerId)} IN ('owner', 'operator') AND ${liveOf(callerId)} < ${SHELLS_PER_USER_MAX}`
+/** Role, reach and room in one statement: of parallel calls the one that would exceed the limit meets it. */
+const mayStart = (
+  userId: UserId,
+  now: number,
+) => sql`${hostRole(userId)} IN ('owner', 'operator') AND ${liveOf(userId)} < ${SHELLS_PER_USER_MAX}
+  AND ${reachSql({ userId, role: hostRole(userId), now })}`
 
 export const insertShell = (
   db: Db,
@@ -34,7 +39,7 @@ export const insertShell = (
   db.insert(s).select(
     sql`SELECT ${shell.id} AS id, hosts.org_id AS org_id, hosts.id AS host_id, ${shell.userId} AS user_id, 'connecting' AS state,
         NULL AS reason, 0 AS version, ${shell.now} AS created_at, ${shell.now} AS updated_at, NULL AS closed_at
-      FROM hosts WHERE hosts.id = ${shell.hostId} AND ${mayStart(shell.userId)}`,
+      FROM hosts WHERE hosts.id = ${shell.hostId} AND ${mayStart(shell.userId, shell.now)}`,
   )
 
 /** A command about to run. */
@@ -53,7 +58,7 @@ export const insertCommand = (db: Db, command: NewCommand) =>
         'running' AS state, NULL AS problem, NULL AS exit_code, NULL AS signal, NULL AS killed, NULL AS stdout_bytes, NULL AS stderr_bytes,
         NULL AS duration_ms, ${command.timeoutSeconds} AS timeout_seconds, ${command.now} AS started_at, NULL AS ended_at,
         'exec' AS kind, NULL AS shell_id, NULL AS recording_ms
-      FROM hosts WHERE hosts.id = ${command.hostId} AND ${mayStart(command.userId)}`,
+      FROM hosts WHERE hosts.id = ${command.hostId} AND ${mayStart(command.userId, command.now)}`,
   )
 
 /** How a command ended. */

@@ -3,7 +3,9 @@ import type { AlgorithmProfile, HostId, HostKey } from '../../contract/hosts.ts'
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgId } from '../../contract/orgs.ts'
 import type { RecordingKind } from '../../contract/recordings.ts'
+import type { RunId, RunState } from '../../contract/runs.ts'
 import type { ShellId, ShellState } from '../../contract/shell.ts'
+import type { AccessRequestId, AccessState, PutShellPolicy } from '../../contract/shell-policy.ts'
 import type { SshCaKeyId } from '../../contract/ssh-ca.ts'
 
 /** How a command stands. Unknown: its object died, so nobody saw the end; it is never run again. */
@@ -125,3 +127,42 @@ export const recordingChunks = sqliteTable(
   },
   (t) => [primaryKey({ columns: [t.recordingId, t.seq] })],
 )
+export const runs = sqliteTable('runs', {
+  id: text('id').$type<RunId>().primaryKey(),
+  orgId: text('org_id').$type<OrgId>().notNull(),
+  userId: text('user_id').$type<UserId>(),
+  command: text('command').notNull(),
+  parallel: integer('parallel').notNull(),
+  stopOnFailure: integer('stop_on_failure', { mode: 'boolean' }).notNull(),
+  state: text('state').$type<RunState>().notNull(),
+  hosts: integer('hosts').notNull(),
+  succeeded: integer('succeeded').notNull(),
+  failed: integer('failed').notNull(),
+  createdAt: integer('created_at').notNull(),
+  endedAt: integer('ended_at'),
+})
+
+export const shellPolicies = sqliteTable('shell_policies', {
+  orgId: text('org_id').$type<OrgId>().primaryKey(),
+  uses: text('uses', { mode: 'json' }).$type<PutShellPolicy['uses']>().notNull(),
+  stepUp: integer('step_up', { mode: 'boolean' }).notNull(),
+  reach: text('reach', { mode: 'json' }).$type<PutShellPolicy['reach']>(),
+  allow: text('allow', { mode: 'json' }).$type<PutShellPolicy['allow']>(),
+  deny: text('deny', { mode: 'json' }).$type<PutShellPolicy['deny']>().notNull(),
+  alerts: text('alerts', { mode: 'json' }).$type<PutShellPolicy['alerts']>().notNull(),
+  version: integer('version').notNull(),
+  fileRoots: text('file_roots', { mode: 'json' }).$type<PutShellPolicy['fileRoots']>(),
+})
+
+export const accessRequests = sqliteTable('access_requests', {
+  id: text('id').$type<AccessRequestId>().primaryKey(),
+  orgId: text('org_id').$type<OrgId>().notNull(),
+  hostId: text('host_id').$type<HostId>().notNull(),
+  userId: text('user_id').$type<UserId>().notNull(),
+  reason: text('reason').notNull(),
+  seconds: integer('seconds').notNull(),
+  state: text('state').$type<AccessState>().notNull(),
+  decidedBy: text('decided_by').$type<UserId>(),
+  createdAt: integer('created_at').notNull(),
+  expiresAt: integer('expires_at').notNull(),
+})

@@ -6,15 +6,17 @@ import type { ShellId } from '../../contract/shell.ts'
 import { openDb } from '../platform/db.ts'
 import type { Consumer } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
+import { deleteOrgPolicy, stranded } from './policy-store.ts'
 import { deleteOrgRecordings } from './recording-store.ts'
 import { deleteObjects } from './recording-sweep.ts'
+import { forgetRunsOfOrg } from './runs.ts'
 import { deleteOrgCaKeys } from './secret-store.ts'
 import { deleteOrgCommands, deleteOrgShells, liveShellsInOrg, liveShellsOnHost, shellsOfOrg, standingOf } from './store.ts'
 
 const HostDeleted = z.strictObject({ hostId: HostId })
 const MemberChanged = z.strictObject({ orgId: OrgId, userId: UserId })
 
-const OrgDeleted = z.strictObject({ orgId: OrgId })
+const OfOrg = z.strictObject({ orgId: OrgId })
 
 const PAGE_SHELLS = 50
 
@@ -41,6 +43,16 @@ export const closeOnHost: Consumer = async (scope, { payload }) => {
   )
 }
 
+/** Ends the live shells of an organisation whose opener may not reach their host any more. */
+export const applyReach: Consumer = async (scope, { payload }) => {
+  const { orgId } = OfOrg.parse(payload)
+  const { db } = openDb(scope.env.DB, undefined)
+  await forEachLive(
+    (after) => stranded(db, orgId, { now: scope.now(), after, limit: PAGE_SHELLS }),
+    (id) => scope.env.SHELLS.getByName(id).endShell({ reason: 'Its opener may not reach this host any more.', actorId: null }),
+  )
+}
+
 /** Tells the live shells of an organisation how a member stands now, so the event may come late, twice or out of order. */
 export const applyMember: Consumer = async (scope, { payload }) => {
   const { orgId, userId } = MemberChanged.parse(payload)
@@ -54,7 +66,7 @@ export const applyMember: Consumer = async (scope, { payload }) => {
 
 /** Forgets the shells, output included, and the commands of an organisation that is gone. */
 export const forgetOrg: Consumer = async (scope, { payload }) => {
-  const { orgId } = OrgDeleted.parse(payload)
+  const { orgId } = OfOrg.parse(payload)
   const { db } = openDb(scope.env.DB, undefined)
   for (;;) {
     const page = await shellsOfOrg(db, orgId, PAGE_SHELLS)
@@ -63,6 +75,8 @@ export const forgetOrg: Consumer = async (scope, { payload }) => {
     await Promise.all(ids.map((id) => scope.env.SHELLS.getByName(id).forgetShell({ recording: 'drop' })))
     await deleteOrgShells(db, orgId, ids)
   }
+  await db.batch(deleteOrgPolicy(db, orgId))
+  await forgetRunsOfOrg(scope, orgId)
   await deleteOrgCommands(db, orgId)
   await deleteObjects(scope.env, `recordings/${orgId}/`)
   await db.batch(deleteOrgRecordings(db, orgId))

@@ -3,6 +3,7 @@ import { KrpError, type OffsetChunk } from '../../contract/krp-frame.ts'
 import { isProblem, Problem } from '../../contract/problem.ts'
 import { describeError } from '../platform/log.ts'
 import type { RelayConfig } from '../platform/relays.ts'
+import { watchOutput } from './alerts.ts'
 import { endOf, finishShell, reportState } from './ending.ts'
 import { tell } from './hub.ts'
 import { NOT_RECORDED } from './keeper.ts'
@@ -203,6 +204,7 @@ function takeOutput(live: LiveShell, wire: Wire, chunk: OffsetChunk): void {
   if (chunk.offset + chunk.bytes.length > wire.grantedOffset) throw new KrpError('credit-exceeded')
   live.tape.append(chunk.bytes)
   record(live, chunk)
+  watchOutput(live, chunk.bytes)
   deliver(live, chunk)
   settleOutput(live, wire)
 }
