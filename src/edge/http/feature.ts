@@ -1,5 +1,6 @@
 import type { Dependency } from '../../contract/health.ts'
 import type { UserId } from '../../contract/identity.ts'
+import type { Sample } from '../platform/metrics.ts'
 import type { Consumers } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
 import type { EdgeApp } from './implement.ts'
@@ -10,7 +11,10 @@ export interface Probe {
   readonly check: (scope: Scope) => Promise<Pick<Dependency, 'ok' | 'detail'>>
 }
 
-/** What a feature offers to the program: its routes, and its duties for privacy, cron, outbox and health. */
+/** Says how a part stands; the names are those of `platform/metrics.ts`. */
+export type Metrics = (scope: Scope) => Promise<readonly Sample[]>
+
+/** What a feature offers to the program: its routes, and its duties for privacy, cron, outbox, health and metrics. */
 export interface Feature {
   readonly name: string
   readonly mount: (app: EdgeApp) => void
@@ -22,4 +26,5 @@ export interface Feature {
   readonly sweeps?: Readonly<Record<string, (scope: Scope) => Promise<number>>>
   readonly consumers?: Consumers
   readonly probes?: Readonly<Record<string, Probe>>
+  readonly metrics?: Metrics
 }

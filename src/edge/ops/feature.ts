@@ -1,10 +1,13 @@
 import type { Feature } from '../http/feature.ts'
+import { mailMetrics, outboxMetrics } from './metrics.ts'
 import { d1Probe, mailProbe, objectsProbe, outboxProbe } from './probes.ts'
 import { mountOps } from './routes.ts'
 
-/** Health over its own probes and those of the features given. */
+/** Health and metrics over its own parts and those of the features given. */
 export function opsOver(features: readonly Feature[]): Feature {
   const probes = { d1: d1Probe, objects: objectsProbe, mail: mailProbe, outbox: outboxProbe }
   const all = Object.assign({}, probes, ...features.map((f) => f.probes ?? {}))
-  return { name: 'ops', mount: (app) => mountOps(app, all), probes }
+  const told = features.flatMap(({ name, metrics }) => (metrics ? [[name, metrics] as const] : []))
+  const sources = { mail: mailMetrics, outbox: outboxMetrics, ...Object.fromEntries(told) }
+  return { name: 'ops', mount: (app) => mountOps(app, { probes: all, sources }), probes }
 }

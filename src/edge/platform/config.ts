@@ -79,6 +79,11 @@ const Vars = z.object({
     .refine((names) => names.every(isServiceName), 'DNS names, apart by spaces'),
   /** DNS over HTTPS, by which the names of webhooks are looked up before they are called; blank in dev asks nobody. */
   WEBHOOK_DNS_URL: z.url().optional(),
+  /** What whoever reads `/metrics` shows; blank shuts it. */
+  METRICS_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]{32,200}$/)
+    .optional(),
   PRODUCT_NAME: lineOf(60).default('Parvis'),
   ...MAIL_VARS,
   RELAY_TRANSPORT: z.enum(['tcp', 'container']).default('tcp'),
@@ -113,6 +118,8 @@ export interface Config {
   readonly passkeyRpId: string
   readonly keyring: Keyring
   readonly productName: string
+  /** What opens `/metrics`; absent where nobody reads them. */
+  readonly metricsToken: string | undefined
   readonly accessTtlSeconds: number
   readonly signingAlg: SigningAlg
   /** Age at which a signing key is followed by the next. */
@@ -153,6 +160,7 @@ function weakKeys(v: Parsed): string[] {
     ...(v.SECRET_KEYS.some(isWeak) ? ['SECRET_KEYS'] : []),
     ...(v.PUBLIC_ORIGIN.startsWith('https://') ? [] : ['PUBLIC_ORIGIN']),
     ...(v.CORS_ORIGINS.every((o) => o.startsWith('https://')) ? [] : ['CORS_ORIGINS']),
+    ...(v.METRICS_TOKEN !== undefined && new Set(v.METRICS_TOKEN).size < 12 ? ['METRICS_TOKEN'] : []),
     ...weakMailKeys(v),
     ...(v.BREACH_RANGE_URL.startsWith('https://') ? [] : ['BREACH_RANGE_URL']),
     ...(v.WEBHOOK_DNS_URL?.startsWith('https://') === false ? ['WEBHOOK_DNS_URL'] : []),
@@ -184,6 +192,7 @@ export function parseConfig(env: object): Config {
     passkeyRpId: v.PASSKEY_RP_ID ?? new URL(v.PUBLIC_ORIGIN).hostname,
     keyring: keyringOf(v.SECRET_KEYS),
     productName: v.PRODUCT_NAME,
+    metricsToken: v.METRICS_TOKEN,
     accessTtlSeconds: v.ACCESS_TTL_SECONDS,
     signingAlg: v.SIGNING_ALG,
     signingKeyDays: v.SIGNING_KEY_DAYS,

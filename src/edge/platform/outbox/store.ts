@@ -56,6 +56,13 @@ export const pendingSummary = (db: Db) =>
     .from(t)
     .where(isPending)
 
+/** How many events of a topic wait. */
+export const pendingOf = (db: Db, topic: string) =>
+  db
+    .select({ pending: count() })
+    .from(t)
+    .where(and(isPending, eq(t.topic, topic)))
+
 export const deadCount = (db: Db) => db.select({ dead: count() }).from(t).where(sql`${t.deadAt} IS NOT NULL`)
 
 export const deleteDone = (db: Db, before: number) =>

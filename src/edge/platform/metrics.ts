@@ -1,0 +1,51 @@
+interface Metric {
+  readonly type: 'gauge' | 'counter'
+  readonly help: string
+  readonly labels: readonly string[]
+}
+
+/** Every metric there is: names as Prometheus has them (`parvis_`, unit last), so that no two features call one thing by two. */
+export const METRICS = {
+  parvis_mail_sent_today: { type: 'gauge', help: 'Mails that a way has carried since midnight UTC.', labels: ['way'] },
+  parvis_mail_failed_today: { type: 'gauge', help: 'Tries of a way that failed since midnight UTC.', labels: ['way'] },
+  parvis_mail_quota_today: { type: 'gauge', help: 'Mails that a way may carry a day; absent where nothing bounds it.', labels: ['way'] },
+  parvis_mail_quota_used_ratio: { type: 'gauge', help: 'Part of the quota of a way that is used, 0 to 1.', labels: ['way'] },
+  parvis_mail_way_resting: { type: 'gauge', help: '1 while a way that failed is left alone.', labels: ['way'] },
+  parvis_mail_queued: { type: 'gauge', help: 'Mails that wait to be sent.', labels: [] },
+  parvis_outbox_waiting: { type: 'gauge', help: 'Effects that wait to be carried out.', labels: [] },
+  parvis_outbox_oldest_seconds: { type: 'gauge', help: 'Age of the oldest effect that waits.', labels: [] },
+  parvis_outbox_dead: { type: 'gauge', help: 'Effects that were given up.', labels: [] },
+  parvis_metrics_source_up: { type: 'gauge', help: '0 where the part could not say how it stands.', labels: ['source'] },
+} as const satisfies Readonly<Record<string, Metric>>
+
+/** The name of a metric. */
+export type MetricName = keyof typeof METRICS
+
+type Labels<N extends MetricName> = Readonly<Record<(typeof METRICS)[N]['labels'][number], string>>
+
+/** One value of a metric now. */
+export interface Sample {
+  readonly name: MetricName
+  readonly value: number
+  readonly labels: Readonly<Record<string, string>>
+}
+
+/** A value with exactly the labels of its metric. */
+export const sample = <N extends MetricName>(name: N, value: number, labels: Labels<N>): Sample => ({ name, value, labels })
+
+const escaped = (text: string): string => text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
+
+function lineOf({ name, value, labels }: Sample): string {
+  const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escaped(text)}"`)
+  return `${name}${pairs.length > 0 ? `{${pairs.join(',')}}` : ''} ${value}\n`
+}
+
+/** The samples as Prometheus reads them (text format 0.0.4): those of one metric stand together under what it is. */
+export function exposition(samples: readonly Sample[]): string {
+  return (Object.entries(METRICS) as [MetricName, Metric][])
+    .map(([name, { type, help }]) => {
+      const lines = samples.filter((s) => s.name === name).map(lineOf)
+      return lines.length === 0 ? '' : `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join('')}`
+    })
+    .join('')
+}
