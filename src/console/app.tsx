@@ -6,6 +6,7 @@ import { ShellId } from '../contract/shell.ts'
 import { pagePolicy, type Styles } from './headers.ts'
 import { languageOf } from './language.ts'
 import { AccountPage } from './pages/account.tsx'
+import { AdminPage } from './pages/admin.tsx'
 import { DashboardPage } from './pages/dashboard.tsx'
 import { FactorPage } from './pages/factor.tsx'
 import { LandingPage } from './pages/landing.tsx'
@@ -62,6 +63,7 @@ function makePages(): Hono<ConsoleEnv> {
     pages.get(route, (c) => answerPage(c, <Page lang={languageOf(c)} />, { route }))
   }
   pages.get('/app/account', (c) => answerPage(c, <AccountPage lang={languageOf(c)} />, { route: '/app/account' }))
+  pages.get('/app/admin', (c) => answerPage(c, <AdminPage />, { route: '/app/admin' }))
   pages.get('/app', (c) => answerPage(c, <DashboardPage />, { route: '/app' }))
   pages.get('/app/rooms/:roomId', (c) => {
     const route = '/app/rooms/:roomId'

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { endpoint } from './endpoint.ts'
-import { Moment, PageQuery, pageOf } from './id.ts'
+import { lineOf, Moment, PageQuery, pageOf } from './id.ts'
 import { EMAIL_CHARS_MAX, Locale, UserId } from './identity.ts'
 import { PlatformRole } from './permission.ts'
 import { SESSIONS_PER_USER_MAX, Session } from './sessions.ts'
@@ -59,6 +59,14 @@ export const SetUserRoles = z.strictObject({ roles: Roles }).meta({ id: 'SetUser
 /** What `setUserRoles` takes. */
 export type SetUserRoles = z.output<typeof SetUserRoles>
 
+/** Longest reason for shutting a user out or letting them in. */
+export const REASON_CHARS_MAX = 200
+
+/** Why a user is shut out or let in again; it goes on record. */
+export const StandingChange = z.strictObject({ reason: lineOf(REASON_CHARS_MAX) }).meta({ id: 'StandingChange' })
+/** Why a user is shut out or let in again. */
+export type StandingChange = z.output<typeof StandingChange>
+
 const UserParams = z.object({ userId: UserId })
 
 /** The operations of those who look after the platform. */
@@ -98,6 +106,7 @@ export const adminEndpoints = {
     permission: 'users.manage',
     summary: 'Shut a user out: their sessions and API keys end for good.',
     params: UserParams,
+    body: StandingChange,
     success: 204,
     response: z.undefined(),
     problems: ['not-found', 'last-admin'],
@@ -111,6 +120,7 @@ export const adminEndpoints = {
     permission: 'users.manage',
     summary: 'Let a disabled user sign in again.',
     params: UserParams,
+    body: StandingChange,
     success: 204,
     response: z.undefined(),
     problems: ['not-found'],

@@ -255,6 +255,8 @@ export type AuditExport = z.infer<typeof AuditExport>
 
 /** Path template of the file itself. */
 export const AUDIT_FILE_PATH = '/v1/orgs/:orgId/audit/file'
+/** Path of the file of the platform's record. */
+export const PLATFORM_AUDIT_FILE_PATH = '/v1/admin/audit/file'
 
 const AuditKey = z
   .object({
@@ -266,6 +268,12 @@ const AuditKey = z
     use: z.literal('sig'),
   })
   .meta({ id: 'AuditKey' })
+
+/** A page of somebody's activity. */
+export const ActivityPage = pageOf(Activity, 'ActivityPage')
+
+/** A page of a record. */
+export const AuditEntryPage = pageOf(AuditEntry, 'AuditEntryPage')
 
 const OrgPath = z.strictObject({ orgId: OrgId })
 
@@ -281,7 +289,7 @@ export const auditEndpoints = {
     summary: 'What you did and what was done to your account, newest first.',
     query: ActivityQuery,
     success: 200,
-    response: pageOf(Activity, 'ActivityPage'),
+    response: ActivityPage,
     problems: [],
   }),
   listOrgAudit: endpoint({
@@ -295,7 +303,7 @@ export const auditEndpoints = {
     params: OrgPath,
     query: AuditQuery,
     success: 200,
-    response: pageOf(AuditEntry, 'AuditEntryPage'),
+    response: AuditEntryPage,
     problems: ['not-found', 'forbidden'],
   }),
   verifyOrgAudit: endpoint({

@@ -10,6 +10,7 @@ export const PERMISSIONS = {
   'users.read': ['admin', 'moderator'],
   'users.manage': ['admin'],
   'roles.assign': ['admin'],
+  'audit.read': ['admin'],
 } as const satisfies Readonly<Record<string, readonly PlatformRole[]>>
 
 /** What an operation can demand beyond being signed in. */

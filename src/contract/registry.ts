@@ -1,5 +1,6 @@
 import { accountEndpoints } from './account.ts'
 import { adminEndpoints } from './admin.ts'
+import { adminAuditEndpoints } from './admin-audit.ts'
 import { apiKeyEndpoints } from './api-keys.ts'
 import { auditEndpoints } from './audit.ts'
 import { emailEndpoints } from './email.ts'
@@ -41,6 +42,7 @@ export const endpoints = {
   ...passkeyEndpoints,
   ...apiKeyEndpoints,
   ...adminEndpoints,
+  ...adminAuditEndpoints,
   ...orgEndpoints,
   ...invitationEndpoints,
   ...auditEndpoints,

@@ -133,7 +133,11 @@ describe('every operation', () => {
     const { ada, dora } = world
     const key = await keyOf(edge, await world.signIn(dora), SCOPES)
     await edge.db.prepare("INSERT INTO platform_roles VALUES (?, 'admin', 'operator', 1)").bind(ada.userId).run()
-    const disabled = await send(edge, ada.accessToken, { method: 'POST', path: `/v1/admin/users/${dora.userId}/disable` })
+    const disabled = await send(edge, ada.accessToken, {
+      method: 'POST',
+      path: `/v1/admin/users/${dora.userId}/disable`,
+      body: { reason: 'Spam' },
+    })
     expect(disabled.status).toBe(204)
     expect(await verdicts(CLOSED, (o) => call(dora.accessToken, o))).toEqual(alike(CLOSED, 'session-ended'))
     expect(await verdicts(CLOSED, (o) => call(key, o))).toEqual(alike(CLOSED, 'unauthenticated'))

@@ -106,10 +106,14 @@ export const RULES: Readonly<Record<keyof typeof endpoints, Rule>> = {
 
   listUsers: ADMIN,
   getUser: ADMIN,
-  disableUser: ADMIN,
-  enableUser: ADMIN,
+  disableUser: { body: { reason: 'Spam' }, ...ADMIN },
+  enableUser: { body: { reason: 'Mistake' }, ...ADMIN },
   endUserSessions: ADMIN,
   endAllSessions: ADMIN,
+  listUserActivity: ADMIN,
+  listPlatformAudit: ADMIN,
+  verifyPlatformAudit: ADMIN,
+  createPlatformAuditExport: { body: { format: 'csv' }, ...ADMIN },
   setUserRoles: { body: { roles: ['admin'] }, ...ADMIN },
 
   createOrg: own({ name: 'Own' }),

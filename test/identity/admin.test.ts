@@ -26,8 +26,9 @@ async function call(by: Pick<Person, 'accessToken'>, method: string, path: strin
   return read(await edge.request(path, { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }))
 }
 const users = '/v1/admin/users'
-const disable = (by: Person, id: string) => call(by, 'POST', `${users}/${id}/disable`)
-const enable = (by: Person, id: string) => call(by, 'POST', `${users}/${id}/enable`)
+const REASON = { reason: 'Sends spam' }
+const disable = (by: Person, id: string) => call(by, 'POST', `${users}/${id}/disable`, REASON)
+const enable = (by: Person, id: string) => call(by, 'POST', `${users}/${id}/enable`, REASON)
 const endSessions = (by: Person, id: string) => call(by, 'DELETE', `${users}/${id}/sessions`)
 const setRoles = (by: Person, id: string, roles: readonly string[]) => call(by, 'PUT', `${users}/${id}/roles`, { roles })
 const refresh = ({ refreshToken }: Person) => post(edge, '/v1/auth/refresh', { refreshToken })
@@ -47,8 +48,8 @@ async function admin(name: string): Promise<Person> {
 const ACTS: [string, string, unknown?][] = [
   ['GET', users],
   ['GET', `${users}/${UNKNOWN}`],
-  ['POST', `${users}/${UNKNOWN}/disable`],
-  ['POST', `${users}/${UNKNOWN}/enable`],
+  ['POST', `${users}/${UNKNOWN}/disable`, REASON],
+  ['POST', `${users}/${UNKNOWN}/enable`, REASON],
   ['DELETE', `${users}/${UNKNOWN}/sessions`],
   ['DELETE', '/v1/admin/sessions'],
   ['PUT', `${users}/${UNKNOWN}/roles`, { roles: ['admin'] }],
@@ -171,7 +172,7 @@ describe('a disabled user', () => {
     expect((await call(bob, 'GET', '/v1/auth/session')).slug).toBe('session-ended')
     expect((await refresh(bob)).slug).toBe('session-ended')
     expect((await login(bob.email)).slug).toBe('credentials-invalid')
-    expect(await entries(bob.userId, 'user.disable')).toEqual([{ cause: null, actor_id: root.userId }])
+    expect(await entries(bob.userId, 'user.disable')).toEqual([{ cause: 'Sends spam', actor_id: root.userId }])
     expect(await entries(bob.userId, 'session.end-all')).toEqual([{ cause: 'disabled', actor_id: root.userId }])
     expect((await enable(root, bob.userId)).status).toBe(204)
     expect((await enable(root, bob.userId)).status).toBe(204)

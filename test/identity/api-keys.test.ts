@@ -271,9 +271,9 @@ describe('the end of a key', () => {
   test('by an admin who shuts its user out or ends all that they began; a new key and a new socket then work', async () => {
     const root = await signInRaw(edge, 'root')
     await edge.db.prepare("INSERT INTO platform_roles VALUES (?, 'admin', 'operator', 1)").bind(root.userId).run()
-    for (const [method, act] of [
-      ['POST', 'disable'],
-      ['DELETE', 'sessions'],
+    for (const [method, act, reason] of [
+      ['POST', 'disable', { reason: 'Spam' }],
+      ['DELETE', 'sessions', undefined],
     ] as const) {
       const bob = await signInRaw(edge, 'bob')
       const { token } = await made(bob)
@@ -281,10 +281,10 @@ describe('the end of a key', () => {
       const byKey = await knock(edge, `/v1/rooms/${roomId}/y`, { protocols: ['parvis', `bearer.${token}`] })
       const bySession = await knock(edge, `/v1/rooms/${roomId}/y`, { protocols: ['parvis', `bearer.${bob.accessToken}`] })
       const closed = [closeFrameOf(byKey.socket!), closeFrameOf(bySession.socket!)]
-      expect((await call(root.accessToken, method, `/v1/admin/users/${bob.userId}/${act}`)).status).toBe(204)
+      expect((await call(root.accessToken, method, `/v1/admin/users/${bob.userId}/${act}`, reason)).status).toBe(204)
       for (const close of await Promise.all(closed)) expect(close).toMatchObject({ code: 4401, reason: 'session-ended' })
       expect((await call(token, 'GET', mePath)).slug).toBe('unauthenticated')
-      await call(root.accessToken, 'POST', `/v1/admin/users/${bob.userId}/enable`)
+      await call(root.accessToken, 'POST', `/v1/admin/users/${bob.userId}/enable`, { reason: 'Mistake' })
       expect((await call(token, 'GET', mePath)).slug).toBe('unauthenticated')
       const { body } = await accountsOf(() => edge).login(bob.email)
       const again = await knock(edge, `/v1/rooms/${roomId}/y`, { protocols: ['parvis', `bearer.${body['accessToken']}`] })

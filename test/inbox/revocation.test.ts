@@ -123,7 +123,7 @@ const WAYS: Readonly<Record<string, (of: Devices) => End | Promise<End>>> = {
   },
   'an admin who shuts its user out': async ({ first }) => {
     const root = await admin()
-    return () => call(root, 'POST', `/v1/admin/users/${first.userId}/disable`)
+    return () => call(root, 'POST', `/v1/admin/users/${first.userId}/disable`, { reason: 'Spam' })
   },
   'an admin who ends all that its user began': async ({ first }) => {
     const root = await admin()

@@ -1,8 +1,9 @@
 import { createClient, localStorageTokens } from '../../client/client.ts'
 import type { Me } from '../../contract/identity.ts'
+import { isAllowed } from '../../contract/permission.ts'
 import { isProblem, type ProblemSlug } from '../../contract/problem.ts'
 import { startBell } from './bell.ts'
-import { byId } from './dom.ts'
+import { byId, show } from './dom.ts'
 import { adoptLanguage } from './language.ts'
 import { tellTrouble } from './trouble.ts'
 
@@ -23,6 +24,9 @@ export function nextPage(search: string): string {
   return /^\/app(\/[a-z0-9_/]+)?$/.test(next) ? next : '/app'
 }
 
+/** Whether somebody looks after the platform. */
+export const isCaretaker = ({ roles }: Me): boolean => isAllowed('users.read', roles)
+
 /** Who is signed in, shown in the header; a stranger is sent to sign in. The promise of a stranger never settles: the page is left. */
 export async function openAccount(): Promise<Me> {
   const button = byId('sign-out', HTMLButtonElement)
@@ -31,6 +35,7 @@ export async function openAccount(): Promise<Me> {
     byId('who').textContent = me.email
     byId('who').title = me.email
     adoptLanguage(me.locale)
+    show(byId('to-admin'), isCaretaker(me))
     button.disabled = false
     client.on('signedOut', ({ cause }) => cause !== 'logout' && leaveForLogin())
     button.onclick = signOut

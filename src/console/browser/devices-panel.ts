@@ -9,8 +9,10 @@ import { said } from './words.ts'
 
 type Described = Pick<TrustedDevice, 'browser' | 'system' | 'place'>
 
-const deviceOf = ({ browser, system }: Described): string => [browser, system].filter(Boolean).join(', ') || said().unknownDevice
-const placeOf = ({ place }: Described): string => [place?.city, place?.country].filter(Boolean).join(', ')
+/** What a device is called where it has no name. */
+export const deviceOf = ({ browser, system }: Described): string => [browser, system].filter(Boolean).join(', ') || said().unknownDevice
+/** Where a device was last seen, coarsely. */
+export const placeOf = ({ place }: Described): string => [place?.city, place?.country].filter(Boolean).join(', ')
 
 /** Trusted devices. The answer reloads them. */
 export function startTrusted(): () => Promise<void> {

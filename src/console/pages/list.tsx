@@ -10,13 +10,16 @@ interface ListProps {
   /** What it says while nothing is in it. */
   readonly empty: string
   readonly lang?: Locale | undefined
+  /** What stands between its title and its rows. */
+  readonly lead?: Child
   readonly children?: Child
 }
 
 /** A panel with a list that its island fills. */
-export const List: FC<ListProps> = ({ id, title, empty, lang = 'en', children }) => (
+export const List: FC<ListProps> = ({ id, title, empty, lang = 'en', lead, children }) => (
   <section class="panel" aria-labelledby={`${id}-title`} id={id} aria-busy="true">
     <h2 id={`${id}-title`}>{title}</h2>
+    {lead}
     <Alert id={`${id}-alert`} />
     <ul class="rows" id={`${id}-list`} />
     <p class="empty" id={`${id}-empty`} hidden>

@@ -1,14 +1,14 @@
 import { sql } from 'drizzle-orm'
-import type { AuditQuery, CreateAuditExport, VerifyQuery } from '../../contract/audit.ts'
+import type { ActivityQuery, AuditQuery, CreateAuditExport, VerifyQuery } from '../../contract/audit.ts'
 import type { PageQuery } from '../../contract/id.ts'
-import type { OrgId } from '../../contract/orgs.ts'
+import type { UserId } from '../../contract/identity.ts'
 import type { Config } from '../platform/config.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { type Act, rowOf } from './act.ts'
 import { checkpointPage } from './checkpoint.ts'
 import { checkExport, grantExport, streamExport } from './export.ts'
 import type { Chain } from './link.ts'
-import { entryPage } from './listing.ts'
+import { activityPage, entryPage } from './listing.ts'
 import { sealSoon } from './seal.ts'
 import { readStatement, signStatement } from './signing.ts'
 import { insertEntry, insertEntryIf, isNew } from './store.ts'
@@ -48,23 +48,26 @@ export const readEvidence = (config: Config, of: Parameters<typeof readStatement
 /** What happened in a chain, newest first. Who may ask is for the caller to decide, here and below. @throws Problem `invalid-request` */
 export const listEntries = (scope: Scope, chain: Chain, query: AuditQuery) => entryPage(scope, chain, query)
 
+/** What a user did and what was done to their account, newest first. @throws Problem `invalid-request` */
+export const listActivity = (scope: Scope, userId: UserId, query: ActivityQuery) => activityPage(scope, userId, query)
+
 /** Walks a chain, or the next part of it, and names the first broken link. @throws Problem `invalid-request` */
 export const verifyChain = (scope: Pick<Scope, 'config' | 'env'>, chain: Chain, query: VerifyQuery) => verify(scope, chain, query)
 
 /** The signed checkpoints of a chain, newest first. @throws Problem `invalid-request` */
 export const listCheckpoints = (scope: Scope, chain: Chain, query: PageQuery) => checkpointPage(scope, chain, query)
 
-/** A path that streams an organisation's entries once. @throws Problem `invalid-request` when it selects too many */
-export const createExport = (scope: Scope, actor: Actor, of: { readonly orgId: OrgId; readonly wanted: CreateAuditExport }) =>
+/** A path that streams the entries of a chain once. @throws Problem `invalid-request` when it selects too many */
+export const createExport = (scope: Scope, actor: Actor, of: { readonly chain: Chain; readonly wanted: CreateAuditExport }) =>
   grantExport(scope, actor, of)
 
 /** The file behind such a path. `authorise` decides again, since roles change. @throws Problem `ticket-invalid` or what `authorise` throws */
 export async function openExport(
   scope: Scope,
-  at: { readonly orgId: string; readonly url: string },
-  authorise: (actor: Actor, orgId: OrgId) => Promise<void>,
+  at: { readonly chain: Chain; readonly url: string },
+  authorise: (actor: Actor) => Promise<void>,
 ): Promise<Response> {
   const granted = await checkExport(scope, at)
-  await authorise(granted.actor, granted.orgId)
+  await authorise(granted.actor)
   return streamExport(scope, granted)
 }

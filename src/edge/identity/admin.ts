@@ -74,7 +74,7 @@ interface Target {
 const mandateOf = (scope: Scope, actor: Actor, permission: Permission): Mandate => ({ ...actingOf(scope, actor), permission })
 
 /** Shuts a user out at once; again is fine. @throws Problem `not-found`, `forbidden` or `last-admin` */
-export async function disableUser({ scope, actor, userId }: Target): Promise<void> {
+export async function disableUser({ scope, actor, userId }: Target, reason: string): Promise<void> {
   const { db } = scope
   const by = mandateOf(scope, actor, 'users.manage')
   const isDone = isDisabledAt(userId, by.now)
@@ -82,7 +82,7 @@ export async function disableUser({ scope, actor, userId }: Target): Promise<voi
   const [[before], disabled, , ended, , keys] = await db.batch([
     managedUser(db, userId, by),
     disableUserBy(db, userId, by),
-    auditIfChanged(scope, { action: 'user.disable', subject: userId }),
+    auditIfChanged(scope, { action: 'user.disable', subject: userId, cause: reason }),
     endSessionsIf(db, { userId, now: by.now, cause: 'disabled' }, isDone),
     auditIfChanged(scope, { action: 'session.end-all', subject: userId, cause: 'disabled' }),
     endKeysIf(db, { userId, now: by.now }, isDone),
@@ -93,12 +93,12 @@ export async function disableUser({ scope, actor, userId }: Target): Promise<voi
 }
 
 /** Lets a disabled user sign in again; again is fine. @throws Problem `not-found` or `forbidden` */
-export async function enableUser({ scope, actor, userId }: Target): Promise<void> {
+export async function enableUser({ scope, actor, userId }: Target, reason: string): Promise<void> {
   const by = mandateOf(scope, actor, 'users.manage')
   const [[before]] = await scope.db.batch([
     managedUser(scope.db, userId, by),
     enableUserBy(scope.db, userId, by),
-    auditIfChanged(scope, { action: 'user.enable', subject: userId }),
+    auditIfChanged(scope, { action: 'user.enable', subject: userId, cause: reason }),
   ])
   demandChangeable(before)
 }

@@ -1,6 +1,7 @@
 import type { AuditQuery, CreateAuditExport, VerifyQuery } from '../../contract/audit.ts'
 import type { PageQuery } from '../../contract/id.ts'
-import type { OrgId } from '../../contract/orgs.ts'
+import { OrgId } from '../../contract/orgs.ts'
+import { Problem } from '../../contract/problem.ts'
 import { createExport, listCheckpoints, listEntries, openExport, verifyChain } from '../audit/service.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { requireOrgRole } from './service.ts'
@@ -29,9 +30,12 @@ export async function listOrgCheckpoints(scope: Scope, actor: Actor, at: { reado
 /** A path to the record as a file, for owners. @throws Problem `not-found`, `forbidden` or `invalid-request` */
 export async function createOrgAuditExport(scope: Scope, actor: Actor, at: { readonly orgId: OrgId; readonly wanted: CreateAuditExport }) {
   await requireOwner(scope, actor, at.orgId)
-  return createExport(scope, actor, at)
+  return createExport(scope, actor, { chain: at.orgId, wanted: at.wanted })
 }
 
 /** The file itself, if whoever got the path is an owner still. @throws Problem `ticket-invalid`, `not-found` or `forbidden` */
-export const openOrgAuditFile = (scope: Scope, at: { readonly orgId: string; readonly url: string }): Promise<Response> =>
-  openExport(scope, at, (actor, orgId) => requireOwner(scope, actor, orgId))
+export async function openOrgAuditFile(scope: Scope, at: { readonly orgId: string; readonly url: string }): Promise<Response> {
+  const { data: orgId } = OrgId.safeParse(at.orgId)
+  if (!orgId) throw new Problem('ticket-invalid')
+  return openExport(scope, { chain: orgId, url: at.url }, (actor) => requireOwner(scope, actor, orgId))
+}

@@ -1,0 +1,71 @@
+import * as z from 'zod'
+import {
+  ActivityPage,
+  ActivityQuery,
+  AuditEntryPage,
+  AuditExport,
+  AuditQuery,
+  AuditVerification,
+  CreateAuditExport,
+  VerifyQuery,
+} from './audit.ts'
+import { endpoint } from './endpoint.ts'
+import { UserId } from './identity.ts'
+
+/** The record, for those who look after the platform: what belongs to no organisation. */
+export const adminAuditEndpoints = {
+  listUserActivity: endpoint({
+    id: 'listUserActivity',
+    method: 'GET',
+    path: '/v1/admin/users/:userId/activity',
+    tag: 'admin',
+    access: 'user',
+    permission: 'audit.read',
+    summary: 'What a user did and what was done to their account, newest first; `you` is that user.',
+    params: z.object({ userId: UserId }),
+    query: ActivityQuery,
+    success: 200,
+    response: ActivityPage,
+    problems: [],
+  }),
+  listPlatformAudit: endpoint({
+    id: 'listPlatformAudit',
+    method: 'GET',
+    path: '/v1/admin/audit',
+    tag: 'admin',
+    access: 'user',
+    permission: 'audit.read',
+    summary: 'What happened on the platform, newest first.',
+    query: AuditQuery,
+    success: 200,
+    response: AuditEntryPage,
+    problems: [],
+  }),
+  verifyPlatformAudit: endpoint({
+    id: 'verifyPlatformAudit',
+    method: 'GET',
+    path: '/v1/admin/audit/verify',
+    tag: 'admin',
+    access: 'user',
+    permission: 'audit.read',
+    summary: 'Walk the chain of the platform’s record and name its first broken link.',
+    query: VerifyQuery,
+    success: 200,
+    response: AuditVerification,
+    problems: [],
+  }),
+  createPlatformAuditExport: endpoint({
+    id: 'createPlatformAuditExport',
+    method: 'POST',
+    path: '/v1/admin/audit/exports',
+    tag: 'admin',
+    access: 'user',
+    permission: 'audit.read',
+    stepUp: true,
+    summary: 'Get a path that streams the platform’s record once, within 30 seconds, as CSV or JSON Lines; the download is on record.',
+    body: CreateAuditExport,
+    success: 201,
+    response: AuditExport,
+    problems: [],
+  }),
+}
