@@ -37,7 +37,7 @@ export async function openAccount(): Promise<Me> {
     adoptLanguage(me.locale)
     show(byId('to-admin'), isCaretaker(me))
     button.disabled = false
-    client.on('signedOut', ({ cause }) => cause !== 'logout' && leaveForLogin())
+    client.on('signedOut', ({ cause }) => cause === 'logout' || isLeaving || leaveForLogin())
     button.onclick = signOut
     startBell(client)
     return me
@@ -48,13 +48,27 @@ export async function openAccount(): Promise<Me> {
   }
 }
 
+/** Whether the user ends the session here, which the service may tell before it answers. */
+let isLeaving = false
+
+/** Does what ends the session of this browser, and leaves for the front page. */
+export async function leaveBy(end: () => Promise<unknown>): Promise<void> {
+  isLeaving = true
+  try {
+    await end()
+    location.assign('/')
+  } catch (error) {
+    isLeaving = false
+    throw error
+  }
+}
+
 /** Ends the session of this browser. If the service cannot be reached the user must know that it lives on. */
 async function signOut(): Promise<void> {
   const button = byId('sign-out', HTMLButtonElement)
   button.disabled = true
   try {
-    await client.logout()
-    location.assign('/')
+    await leaveBy(() => client.logout())
   } catch (error) {
     button.disabled = false
     tellTrouble(byId('page-alert'), error)

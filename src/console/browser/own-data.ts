@@ -1,7 +1,7 @@
 import type { Activity } from '../../contract/audit.ts'
 import { Locale, type Me } from '../../contract/identity.ts'
 import { isProblem } from '../../contract/problem.ts'
-import { client } from './account.ts'
+import { client, leaveBy } from './account.ts'
 import { actionSaid, causeSaid } from './activity-words.ts'
 import { bindButton, bindDangerButton } from './button.ts'
 import { byId, filled, show, showMoment } from './dom.ts'
@@ -62,11 +62,12 @@ export function startData(): void {
   for (const button of [take, leave]) button.disabled = false
   bindButton(take, alert, () => withStepUp(async () => save('parvis-account.json', await client.exportMe())))
   bindDangerButton(leave, alert, () =>
-    withStepUp(async () => {
-      await client.deleteMe()
-      // The session is over already; this makes the other tabs of this browser notice.
-      await client.logout()
-      location.assign('/')
-    }),
+    withStepUp(() =>
+      leaveBy(async () => {
+        await client.deleteMe()
+        // The session is over already; this makes the other tabs of this browser notice.
+        await client.logout()
+      }),
+    ),
   )
 }
