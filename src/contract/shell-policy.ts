@@ -59,7 +59,7 @@ export const CommandRule = z
 export type CommandRule = z.infer<typeof CommandRule>
 
 /** Words that raise an alert when a terminal shows them on one line, whatever their colour; nothing is held back. */
-export const AlertRule = z.strictObject({ name: lineOf(80), text: lineOf(128) }).meta({ id: 'AlertRule' })
+export const AlertRule = z.object({ name: z.string(), text: z.string() }).meta({ id: 'AlertRule' })
 /** Words that raise an alert. */
 export type AlertRule = z.infer<typeof AlertRule>
 
@@ -78,7 +78,7 @@ const Fields = {
     .meta({ description: 'Null: every operator reaches every host. Owners always do.' }),
   allow: z.array(CommandRule).max(POLICY_RULES_MAX).nullable().meta({ description: 'Nothing else runs; null: everything may.' }),
   deny: z.array(CommandRule).max(POLICY_RULES_MAX).meta({ description: 'What never runs, whatever is allowed.' }),
-  alerts: z.array(AlertRule).max(POLICY_RULES_MAX),
+  alerts: z.array(z.strictObject({ name: lineOf(80), text: lineOf(128) })).max(POLICY_RULES_MAX),
   fileRoots: z
     .array(RemotePath)
     .min(1)
@@ -88,7 +88,9 @@ const Fields = {
 }
 
 /** What an organisation lets its members do on its hosts. */
-export const ShellPolicy = z.object({ ...Fields, uses: z.array(HostUse), etag: EntityTag }).meta({ id: 'ShellPolicy' })
+export const ShellPolicy = z
+  .object({ ...Fields, uses: z.array(HostUse), alerts: z.array(AlertRule), etag: EntityTag })
+  .meta({ id: 'ShellPolicy' })
 /** What an organisation lets its members do on its hosts. */
 export type ShellPolicy = z.infer<typeof ShellPolicy>
 

@@ -15,7 +15,7 @@ interface Reference {
 /** The record outlives whom it tells of: it keeps their id, which then names nobody. */
 const RECORD = ['audit_entries', 'audit_links', 'audit_checkpoints', 'audit_chains']
 /** The first of the values that a CHECK of a table lets into a column, if there is one. */
-const choiceOf = (schema: string, column: string): string | undefined => new RegExp(`\\b${column} IN \\('([^']+)'`).exec(schema)?.[1]
+const choiceOf = (schema: string, column: string): string | undefined => new RegExp(`\\b${column} IN \\('?([^',)]+)`).exec(schema)?.[1]
 
 let planted = 0
 
