@@ -3,6 +3,7 @@ import { adminEndpoints } from './admin.ts'
 import { adminAuditEndpoints } from './admin-audit.ts'
 import { apiKeyEndpoints } from './api-keys.ts'
 import { auditEndpoints } from './audit.ts'
+import { commandEndpoints } from './commands.ts'
 import { emailEndpoints } from './email.ts'
 import { factorEndpoints } from './factors.ts'
 import { fileEndpoints } from './files.ts'
@@ -56,6 +57,7 @@ export const endpoints = {
   ...roomDocumentEndpoints,
   ...shellEndpoints,
   ...recordingEndpoints,
+  ...commandEndpoints,
   ...oversightEndpoints,
   ...runEndpoints,
   ...shellPolicyEndpoints,

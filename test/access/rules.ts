@@ -209,6 +209,8 @@ export const RULES: Readonly<Record<keyof typeof endpoints, Rule>> = {
     body: { isStrict: false, recordsInput: false, isOpen: true, retentionDays: 1, needsWatcher: false },
     ...POWER,
   },
+  listCommands: SHOWN,
+  createCommandExport: { body: { format: 'csv' }, ...SHOWN },
   listRecordings: SHOWN,
   searchRecordings: { query: '?text=secret', ...SHOWN },
   getRecording: GUARDED,

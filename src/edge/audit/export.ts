@@ -13,7 +13,7 @@ import { checkTicket, mintTicket } from '../platform/ticket.ts'
 import { rowOf } from './act.ts'
 import { type Chain, chainOf, type Entry, type Link } from './link.ts'
 import { selectionOf } from './listing.ts'
-import { csvCell } from './policy.ts'
+import { csvLineOf } from './policy.ts'
 import { countEntries, entriesUpTo, insertEntryIf, isFirst, newestEntry } from './store.ts'
 
 /** About a megabyte of text; a hundred thousand entries are fifty reads, D1's limit per request on the free plan. */
@@ -96,7 +96,7 @@ function streamOf(scope: Scope, { chain, wanted }: GrantedExport, through: numbe
   let after = Number.MIN_SAFE_INTEGER
   return new ReadableStream<Uint8Array>({
     start(controller) {
-      if (wanted.format === 'csv') controller.enqueue(text.encode(csvLine(CSV_COLUMNS)))
+      if (wanted.format === 'csv') controller.enqueue(text.encode(csvLineOf(CSV_COLUMNS)))
     },
     async pull(controller) {
       const rows = await entriesUpTo(scope.db, chain, { selection, after, through, limit: ENTRIES_PER_CHUNK })
@@ -107,11 +107,9 @@ function streamOf(scope: Scope, { chain, wanted }: GrantedExport, through: numbe
   })
 }
 
-const csvLine = (cells: readonly (string | number | null)[]): string => `${cells.map(csvCell).join(',')}\r\n`
-
 /** One entry as a line. Unsealed entries, the newest, have no place in the chain yet. */
 function lineOf({ entry, link }: { readonly entry: Entry; readonly link: Link | null }, format: CreateAuditExport['format']): string {
   const place = { chain: chainOf(entry), seq: link?.seq ?? null, prevHash: link?.prevHash ?? null, hash: link?.hash ?? null }
   const record = { ...place, ...entry, at: toMoment(entry.at) }
-  return format === 'csv' ? csvLine(CSV_COLUMNS.map((column) => record[column])) : `${JSON.stringify(record)}\n`
+  return format === 'csv' ? csvLineOf(CSV_COLUMNS.map((column) => record[column])) : `${JSON.stringify(record)}\n`
 }

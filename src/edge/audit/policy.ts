@@ -71,3 +71,6 @@ export function csvCell(value: string | number | null): string {
   if (typeof value === 'number') return String(value)
   return `"${(FORMULA.test(value) ? `'${value}` : value).replaceAll('"', '""')}"`
 }
+
+/** A line of CSV. */
+export const csvLineOf = (cells: readonly (string | number | null)[]): string => `${cells.map(csvCell).join(',')}\r\n`

@@ -9,6 +9,7 @@ import { checkpointPage } from './checkpoint.ts'
 import { checkExport, grantExport, streamExport } from './export.ts'
 import type { Chain } from './link.ts'
 import { activityPage, entryPage } from './listing.ts'
+import { csvLineOf } from './policy.ts'
 import { sealSoon } from './seal.ts'
 import { readStatement, signStatement } from './signing.ts'
 import { insertEntry, insertEntryIf, isNew } from './store.ts'
@@ -44,6 +45,9 @@ export const signEvidence = (config: Config, of: Parameters<typeof signStatement
 
 /** What a signed statement says, or nothing when it is not ours. */
 export const readEvidence = (config: Config, of: Parameters<typeof readStatement>[1]) => readStatement(config, of)
+
+/** A line of CSV that no spreadsheet takes for a formula. */
+export const csvLine = (cells: readonly (string | number | null)[]): string => csvLineOf(cells)
 
 /** What happened in a chain, newest first. Who may ask is for the caller to decide, here and below. @throws Problem `invalid-request` */
 export const listEntries = (scope: Scope, chain: Chain, query: AuditQuery) => entryPage(scope, chain, query)

@@ -131,6 +131,7 @@ function takeResize(live: LiveShell, socket: WebSocket, { columns, rows }: { rea
   if (columns === live.record.columns && rows === live.record.rows) return
   changeRecord(live, { columns, rows })
   live.wire?.stream?.resize({ cols: columns, rows })
+  live.detector.resize(columns)
   live.keeper?.recorder.mark('r', live.tape.nextOffset(), `${columns}x${rows}`)
   for (const other of live.hub.attached()) if (other !== socket) tell(other, { type: 'resized', columns, rows })
 }
@@ -143,6 +144,7 @@ function takeBytes(live: LiveShell, socket: WebSocket, data: ArrayBuffer): Probl
   if (refuseWatcher(live, socket, 'input') || isOver(live)) return undefined
   const taken = live.typists.take(client, chunk)
   if (taken === 'ahead') return 'payload-too-large'
+  if (taken === 'taken') live.detector.typed(chunk.bytes)
   // Whoever repeats what is known has missed the word on it.
   if (taken === 'known') tell(socket, { type: 'accepted', inputOffset: live.ledger.acceptedOf(client) })
   if (taken === 'hole') tellHole(live, socket, live.ledger.acceptedOf(client))

@@ -20,7 +20,16 @@ export function keepOutput(scope: Scope, ctx: DurableObjectState, order: ExecOrd
   const { sql } = ctx.storage
   createTables(sql)
   const startedAt = scope.now()
-  const recorder = createRecorder(sql, { shellId, orgId, hostId: target.hostId, kind: 'exec', startedAt, isStrict, traceparent })
+  const recorder = createRecorder(sql, {
+    shellId,
+    orgId,
+    hostId: target.hostId,
+    kind: 'exec',
+    startedAt,
+    isStrict,
+    recordsInput: false,
+    traceparent,
+  })
   ctx.waitUntil(ctx.storage.setAlarm(startedAt + timeoutSeconds * 1000 + LEFT_BEHIND_MS))
   const kept: Kept = {
     ...keepingOf(sql, { recorder, scope: () => scope, onRoom: () => kept.onRoom(), onFailed: (reason) => kept.onFailed(reason) }),

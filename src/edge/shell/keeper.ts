@@ -3,8 +3,9 @@ import { signEvidence } from '../audit/service.ts'
 import { describeError } from '../platform/log.ts'
 import type { Scope } from '../platform/scope.ts'
 import { joined } from './capture.ts'
+import { type DetectedLine, insertDetected } from './command-store.ts'
 import type { Recorder, StoredMark } from './recorder.ts'
-import { type ChunkHead, encodeChunk, hashOfChunk, keyOfChunk, type Mark, prefixOf, sealLink } from './recording-chunk.ts'
+import { type ChunkHead, encodeChunk, hashOfChunk, keyOfChunk, type Mark, prefixOf, sealLink, textOfLine } from './recording-chunk.ts'
 import { deleteRecording, endRecording, keepChunkRow } from './recording-store.ts'
 import type { Tape } from './tape.ts'
 
@@ -209,7 +210,9 @@ async function keepChunk(s: State): Promise<void> {
   const row = { ...link, mac: await sealLink(config.keyring, link), firstOffset: run.firstOffset, bytes: run.bytes.length }
   const lastMs = run.marks.at(-1)?.atMs ?? before.lastMs
   const { gaps } = recorder.state()
-  const [, kept] = await db.batch(keepChunkRow(db, { ...row, atMs: head.marks[0]?.atMs ?? lastMs }, { bytes, gaps, durationMs: lastMs }))
+  const rows = keepChunkRow(db, { ...row, atMs: head.marks[0]?.atMs ?? lastMs }, { bytes, gaps, durationMs: lastMs })
+  const lines = linesIn(head.marks)
+  const [, kept] = await (lines.length === 0 ? db.batch(rows) : db.batch([...rows, insertDetected(db, shellId, lines)]))
   if (kept.meta.changes === 0) return forget(s)
   recorder.drop(run.marks.at(-1)?.id ?? 0)
   recorder.change({
@@ -239,6 +242,12 @@ async function finish(s: State): Promise<void> {
   await endRecording(db, shellId, { hash, signed, durationMs: endedMs ?? 0, endedAt: startedAt + (endedMs ?? 0) })
   s.recorder.change({ isDone: true })
 }
+
+/** Lines that were entered, as marks carry them: an id, so that each is in the log once, and what was shown. */
+const linesIn = (marks: readonly Mark[]): DetectedLine[] =>
+  marks.flatMap(({ kind, atMs, data = '' }) =>
+    kind === 'm' ? [{ id: data.slice(0, data.indexOf(' ')), command: textOfLine(data), atMs }] : [],
+  )
 
 /** Its organisation is gone, or its time was over: what was just written goes too. */
 async function forget({ recorder, scope }: State): Promise<void> {

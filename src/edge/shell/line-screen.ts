@@ -42,7 +42,8 @@ export function createLineScreen(columns: number, onLine: (line: string) => void
   }
   return {
     feed(bytes) {
-      for (const char of s.decoder.decode(bytes, { stream: true })) s.take(char, s)
+      // A sequence that a line feed interrupts was none, or was cut.
+      for (const char of s.decoder.decode(bytes, { stream: true })) (char === '\n' ? ground : s.take)(char, s)
     },
     line: () => lineOf(s),
     cursor: () => s.rows.slice(0, s.row).reduce((sum, row) => sum + row.length, 0) + s.column,
@@ -78,6 +79,7 @@ function print(char: string, s: State): void {
 }
 
 function breakLine(s: State): void {
+  s.take = ground
   s.onLine(lineOf(s))
   s.rows = [[]]
   s.row = 0

@@ -1,5 +1,6 @@
 import type { Env } from '../env.ts'
 import { type Config, readConfig } from '../platform/config.ts'
+import { newId } from '../platform/id.ts'
 import { type Log, logFor } from '../platform/log.ts'
 import { objectScope } from '../platform/object-scope.ts'
 import { traceFrom } from '../platform/trace.ts'
@@ -7,6 +8,7 @@ import { type AlertScan, createAlertScan } from './alert-scan.ts'
 import { type Hub, openHub } from './hub.ts'
 import { createKeeper, type Keeper } from './keeper.ts'
 import { type Ledger, openLedger } from './ledger.ts'
+import { createLineDetector, type EnteredLine, type LineDetector } from './line-detector.ts'
 import { loadRecord, type ShellRecord, saveRecord } from './record.ts'
 import { openRecorder } from './recorder.ts'
 import type { Asked, RelayStream } from './stream.ts'
@@ -35,6 +37,8 @@ export interface LiveShell {
   readonly typists: Typists
   /** Absent only for shells that were opened before there were recordings. */
   readonly keeper: Keeper | undefined
+  /** Reads command lines off what is shown. */
+  readonly detector: LineDetector
   /** There may be room for more output; the recording cannot go on. */
   onRoom: () => void
   onUnrecorded: (reason: string) => void
@@ -92,6 +96,7 @@ export function openLive(ctx: DurableObjectState, env: Env): LiveShell | undefin
         onRoom: () => live.onRoom(),
         onFailed: (reason) => live.onUnrecorded(reason),
       }),
+    detector: createLineDetector(record.columns, (line) => noteLine(live, line)),
     onRoom: () => undefined,
     onUnrecorded: () => undefined,
     alertScan: createAlertScan(record.alerts ?? []),
@@ -116,6 +121,17 @@ export function openLive(ctx: DurableObjectState, env: Env): LiveShell | undefin
   if (record.unlinkedAt === null && !isOver(live)) changeRecord(live, { unlinkedAt: Date.now() })
   return live
 }
+
+/** A line was entered: a mark in the recording, from which the command log has it. */
+function noteLine({ keeper, tape }: LiveShell, { text, isTyped }: EnteredLine): void {
+  if (!keeper) return
+  const { recorder } = keeper
+  if (recorder.state().recordsInput && (text !== '' || isTyped)) recorder.mark('i', tape.nextOffset(), `${text === '' ? HIDDEN : text}\r`)
+  if (text !== '') recorder.mark('m', tape.nextOffset(), `${newId('cmd', Date.now())} ${text}`)
+}
+
+/** Stands for what was typed and not shown. */
+const HIDDEN = '[hidden]'
 
 /** Keeps a change of the record; a new state or reason is one that D1 must hear of. */
 export function changeRecord(live: LiveShell, change: Partial<ShellRecord>): void {

@@ -154,8 +154,17 @@ export function beginShell(ctx: DurableObjectState, env: LiveShell['env'], order
     alerts: order.alerts,
     traceparent,
   })
-  const { isStrict } = oversight
-  createRecorder(ctx.storage.sql, { shellId, orgId, hostId: target.hostId, kind: 'pty', startedAt: Date.now(), isStrict, traceparent })
+  const { isStrict, recordsInput } = oversight
+  createRecorder(ctx.storage.sql, {
+    shellId,
+    orgId,
+    hostId: target.hostId,
+    kind: 'pty',
+    startedAt: Date.now(),
+    isStrict,
+    recordsInput,
+    traceparent,
+  })
   const live = openLive(ctx, env)
   if (!live) throw new Error('a record that was just written is there')
   return live

@@ -12,6 +12,7 @@ export interface RecordingState {
   readonly kind: RecordingKind
   readonly startedAt: number
   readonly isStrict: boolean
+  readonly recordsInput: boolean
   readonly traceparent: string
   /** The next chunk, and the hash of the one before it. */
   readonly seq: number
@@ -33,7 +34,10 @@ export interface RecordingState {
 }
 
 /** What a recording begins with. */
-export type NewRecording = Pick<RecordingState, 'shellId' | 'orgId' | 'hostId' | 'kind' | 'startedAt' | 'isStrict' | 'traceparent'>
+export type NewRecording = Pick<
+  RecordingState,
+  'shellId' | 'orgId' | 'hostId' | 'kind' | 'startedAt' | 'isStrict' | 'recordsInput' | 'traceparent'
+>
 
 /** The marks that are not in storage yet, and how far the recording is. All of it is in SQLite when a call returns. */
 export interface Recorder {

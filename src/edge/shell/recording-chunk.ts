@@ -9,6 +9,9 @@ import type { Keyring } from '../platform/keyring.ts'
  */
 export type MarkKind = 'o' | 'e' | 'r' | 'i' | 'm' | 'g'
 
+/** What an `m` mark shows, behind the id it has in the command log. */
+export const textOfLine = (data: string): string => data.slice(data.indexOf(' ') + 1)
+
 /** One thing that happened, in milliseconds since the recording began. */
 export interface Mark {
   readonly kind: MarkKind

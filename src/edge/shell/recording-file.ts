@@ -6,6 +6,7 @@ import { auditOnce } from '../audit/service.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { checkTicket, mintTicket } from '../platform/ticket.ts'
 import { createLineScreen } from './line-screen.ts'
+import { textOfLine } from './recording-chunk.ts'
 import { type Moment, momentsOf, readChunks, type StoredChunk } from './recording-reader.ts'
 import { chunkAt, type RecordingRow } from './recording-store.ts'
 import { watchable } from './recordings.ts'
@@ -94,7 +95,8 @@ function asciicast({ columns, rows, startedAt, durationMs, id, kind: of }: Recor
   const event = (atMs: number, code: string, data: string) => `${JSON.stringify([seconds(atMs), code, data])}\n`
   const line = (moment: Moment): string => {
     const { kind, atMs, data = '', bytes } = moment
-    if (kind === 'r' || kind === 'i' || kind === 'm') return event(atMs, kind, data)
+    if (kind === 'm') return event(atMs, kind, textOfLine(data))
+    if (kind === 'r' || kind === 'i') return event(atMs, kind, data)
     if (kind === 'g') return event(atMs, 'm', `${data} bytes are lost here`)
     const text = decoders[kind].decode(bytes, { stream: true })
     // Without a terminal on the other side nobody turned line feeds into new lines.

@@ -1,9 +1,11 @@
+import { COMMAND_FILE_PATH, commandEndpoints as log } from '../../contract/commands.ts'
 import { hostEndpoints as hosts } from '../../contract/hosts.ts'
 import { oversightEndpoints as watch } from '../../contract/oversight.ts'
 import { RECORDING_FILE_PATH, recordingEndpoints as record } from '../../contract/recordings.ts'
 import { shellEndpoints as api, shellSockets } from '../../contract/shell.ts'
 import { sshCaEndpoints as ca } from '../../contract/ssh-ca.ts'
 import { type EdgeApp, implement, implementSocket } from '../http/implement.ts'
+import { createCommandExport, listCommands, openCommandFile } from './command-log.ts'
 import { execCommand } from './exec.ts'
 import { mountFiles } from './file-routes.ts'
 import { createHost, deleteHost, getHost, listHosts, scanHost, updateHost } from './hosts.ts'
@@ -57,7 +59,15 @@ function mountRecordings(app: EdgeApp): void {
   implement(app, record.createRecordingFile, ({ scope, actor, params, body }) =>
     createRecordingFile(scope, actor, { ...params, wanted: body }),
   )
-  // A file, not JSON: it streams past the contract's answer.
+  implement(app, log.listCommands, ({ scope, actor, params, query }) => listCommands(scope, actor, { ...params, query }))
+  implement(app, log.createCommandExport, ({ scope, actor, params, body }) =>
+    createCommandExport(scope, actor, { ...params, wanted: body }),
+  )
+  // Files, not JSON: they stream past the contract's answer.
+  app.get(COMMAND_FILE_PATH, (c) => {
+    c.set('route', COMMAND_FILE_PATH)
+    return openCommandFile(c.get('scope'), { orgId: c.req.param('orgId'), url: c.req.url })
+  })
   app.get(RECORDING_FILE_PATH, (c) => {
     c.set('route', RECORDING_FILE_PATH)
     return openRecordingFile(c.get('scope'), { shellId: c.req.param('shellId'), url: c.req.url })

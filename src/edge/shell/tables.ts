@@ -62,6 +62,7 @@ export const shells = sqliteTable('shells', {
 })
 
 export const shellCommands = sqliteTable('shell_commands', {
+  /** Of the object that ran it; of a detected line, one of its own. */
   id: text('id').$type<ShellId>().primaryKey(),
   orgId: text('org_id').$type<OrgId>().notNull(),
   hostId: text('host_id').$type<HostId>().notNull(),

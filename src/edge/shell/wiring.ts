@@ -210,11 +210,12 @@ function takeOutput(live: LiveShell, wire: Wire, chunk: OffsetChunk): void {
 }
 
 /** Output is in the object's storage already; how soon it must be in the recording is the alarm's to know. */
-function record(live: LiveShell, { offset }: OffsetChunk): void {
+function record(live: LiveShell, { offset, bytes }: OffsetChunk): void {
   const { keeper } = live
   if (!keeper) return
   const wasQuiet = keeper.recorder.oldestMs() === undefined
   keeper.took(offset)
+  live.detector.shown(bytes)
   keepIfDue(live)
   if (wasQuiet) planAlarm(live)
 }
