@@ -5,6 +5,7 @@ import {
   decodeViewChunk,
   encodeViewChunk,
   type HelloFrame,
+  type PresenceFrame,
   type PromptFrame,
   ShellFrame,
   VIEW_PING,
@@ -58,8 +59,10 @@ export interface ShellEvents {
     /** As many answers as questions, in their order; they are kept nowhere. */
     readonly answer: (answers: readonly string[]) => void
   }
-  /** Only the opener types and sets the size: this was dropped. */
-  readonly refused: 'input' | 'resize'
+  /** Only the opener types and sets the size, and only owners lock: this was dropped. */
+  readonly refused: 'input' | 'resize' | 'lock'
+  /** Who looks, and whether what the opener types goes on; what waits is kept and goes on by itself. */
+  readonly presence: Omit<PresenceFrame, 'type'>
   /** It is over for this viewer, after the status `closed`; as a rule a `Problem`. */
   readonly problem: Error
 }
@@ -80,6 +83,8 @@ export interface ShellView {
    * @throws Problem `forbidden` for a watcher; those of {@link ShellView.finished}
    */
   readonly delivered: () => Promise<void>
+  /** Stops what the opener types, or lets it go on; for owners who watch. Who may not hears `refused`. */
+  readonly lock: (isLocked: boolean) => void
   /** Sets the size of the terminal; sides are brought into their bounds. */
   readonly resize: (columns: number, rows: number) => void
   /**
@@ -192,6 +197,7 @@ function faceOf(id: string, s: State, closeShell: () => Promise<unknown>): Shell
       return s.input.delivered()
     },
     resize: (columns, rows) => resize(s, { columns: sideOf(columns), rows: sideOf(rows) }),
+    lock: (isLocked) => void tellShell(s, { type: 'lock', isLocked }),
     finished: () => s.finished,
     close: () => s.socket?.close(),
     async end() {
@@ -263,6 +269,10 @@ function obey(s: State, text: string): void {
       const { type: _, ...asked } = frame
       const answer = (answers: readonly string[]) => void tellShell(s, { type: 'answer', id: frame.id, answers: [...answers] })
       return s.events.emit('prompt', { ...asked, answer })
+    }
+    case 'presence': {
+      const { type: _, ...presence } = frame
+      return s.events.emit('presence', presence)
     }
     case 'refused':
       if (frame.what === 'input') beWatcher(s)

@@ -4,6 +4,7 @@
  *     viewer  attach{since, clientId}     shell  hello{role, offsets, size, state}     then gap? and output from `since` on
  *     viewer  input(binary) resize ack    shell  output(binary) accepted resend resized gap state exit refused
  *     viewer  answer                      shell  prompt
+ *     viewer  lock                        shell  presence
  *
  * Binary messages, both ways: `u64 offset (big-endian) | bytes`. Output has one offset space for all viewers; input has one per `clientId`.
  *
@@ -15,6 +16,9 @@
  * with the same `clientId` it sends again from `hello.inputOffset`; on `resend` (the object behind the socket was replaced) from that offset.
  * The shell drops bytes it already took, so no keystroke is lost or doubled.
  *
+ * Watching. `presence` tells everybody who looks and whether what the opener types goes on. While it waits (`locked` by an owner, `unwatched` where
+ * the organisation asks for a watcher) the shell drops input, the viewer keeps it, and `resend` asks for it when it may go on.
+ *
  * Login. While the state is `connecting` the host may ask its opener something: `prompt`, answered by `answer` with the same id. What was answered
  * goes sealed to the relay and is kept nowhere.
  *
@@ -25,6 +29,7 @@
  * Other close codes are 4000 + the status of the problem named by the reason: 4401 asks to come back with a fresh token.
  */
 import * as z from 'zod'
+import { UserId } from './identity.ts'
 import { ANSWER_CHARS_MAX, PROMPTS_MAX, PTY_SIDE_MAX } from './krp.ts'
 import { ShellState } from './shell.ts'
 
@@ -82,6 +87,8 @@ export const ViewerFrame = z.discriminatedUnion('type', [
   /** The opener's terminal has a new size. */
   z.strictObject({ type: z.literal('resize'), columns: Columns, rows: Rows }),
   AnswerFrame,
+  /** An owner stops what the opener of a shell types, or lets it go on. */
+  z.strictObject({ type: z.literal('lock'), isLocked: z.boolean() }),
 ])
 /** Every text frame of a viewer but `ping`. */
 export type ViewerFrame = z.infer<typeof ViewerFrame>
@@ -90,6 +97,22 @@ export type ViewerFrame = z.infer<typeof ViewerFrame>
 export const ViewerRole = z.enum(['opener', 'watcher'])
 /** What a viewer may do. */
 export type ViewerRole = z.infer<typeof ViewerRole>
+
+/** Whether what is typed goes on: `locked` by an owner, or `unwatched` until somebody else looks. */
+export const InputGate = z.enum(['open', 'locked', 'unwatched'])
+/** Whether what is typed goes on. */
+export type InputGate = z.infer<typeof InputGate>
+
+/** Who looks at a shell, each person once, and what that means for its input. */
+export const PresenceFrame = z.object({
+  type: z.literal('presence'),
+  viewers: z.array(z.object({ userId: UserId, role: ViewerRole })),
+  input: InputGate,
+  /** Whether this viewer may lock, unlock and end it for somebody else. */
+  mayModerate: z.boolean(),
+})
+/** Who looks at a shell. */
+export type PresenceFrame = z.infer<typeof PresenceFrame>
 
 /** The answer to `attach`. Kept output is [firstOffset, nextOffset). */
 export const HelloFrame = z.object({
@@ -122,6 +145,7 @@ export type PromptFrame = z.infer<typeof PromptFrame>
 export const ShellFrame = z.discriminatedUnion('type', [
   HelloFrame,
   PromptFrame,
+  PresenceFrame,
   /** The shell changed its state; `reason` is for people. */
   z.object({ type: z.literal('state'), state: ShellState, reason: z.string().optional() }),
   /** How the remote program ended; all its output was sent before. */
@@ -135,7 +159,7 @@ export const ShellFrame = z.discriminatedUnion('type', [
   /** Input from `inputOffset` on did not arrive: send it again from there. */
   z.object({ type: z.literal('resend'), inputOffset: Offset }),
   /** This viewer only watches: what it sent was dropped. Said once per socket. */
-  z.object({ type: z.literal('refused'), what: z.enum(['input', 'resize']) }),
+  z.object({ type: z.literal('refused'), what: z.enum(['input', 'resize', 'lock']) }),
 ])
 /** Every text frame of a shell but `pong`. */
 export type ShellFrame = z.infer<typeof ShellFrame>

@@ -103,6 +103,7 @@ export function startShell(service: Service) {
       return pump(viewer)
     }
     if (frame.type === 'answer') return void breaches.push(`answer ${frame.id}`)
+    if (frame.type === 'lock') return void breaches.push('lock')
     Object.assign(state, { columns: frame.columns, rows: frame.rows })
     say(viewer, { type: 'resized', columns: frame.columns, rows: frame.rows })
   }

@@ -18,6 +18,8 @@ export const recordOf = (change: Partial<ShellRecord>): ShellRecord => ({
   relayId: null,
   state: 'detached',
   reason: null,
+  needsWatcher: false,
+  lockedBy: null,
   columns: 80,
   rows: 24,
   epoch: 1,

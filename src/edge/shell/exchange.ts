@@ -17,6 +17,7 @@ import { sendTo, tell } from './hub.ts'
 import { changeRecord, isOver, type LiveShell, logOf } from './live.ts'
 import { planAlarm } from './schedule.ts'
 import { deliverTo, greet, roleOf, tellPrompt } from './viewing.ts'
+import { gateOf, noteWatcher, noteWatching, setLock } from './watching.ts'
 import { connectShell, settleOutput } from './wiring.ts'
 
 /** Messages of one viewer: a paste comes in slices, and 10 MB/s of output are acknowledged 160 times a second. */
@@ -58,6 +59,7 @@ export function expel(live: LiveShell, socket: WebSocket, slug: ProblemSlug): vo
 export function viewerGone(live: LiveShell): void {
   if (live.hub.attached().length === 0) live.emptySince = Date.now()
   if (live.wire) settleOutput(live, live.wire)
+  noteWatching(live)
   planAlarm(live)
 }
 
@@ -77,6 +79,7 @@ export function applyRole(live: LiveShell, userId: UserId, role: OrgRole | null)
     if (role === null) expel(live, socket, 'forbidden')
     else live.hub.change(socket, { role, isRefusalTold: false })
   }
+  noteWatching(live)
 }
 
 function takeFrame(live: LiveShell, socket: WebSocket, text: string): ProblemSlug | undefined {
@@ -87,6 +90,7 @@ function takeFrame(live: LiveShell, socket: WebSocket, text: string): ProblemSlu
   if (frame.type === 'attach') takeAttach(live, socket, frame)
   else if (frame.type === 'ack') return takeAck(live, socket, frame.offset)
   else if (frame.type === 'answer') takeAnswer(live, socket, frame)
+  else if (frame.type === 'lock') takeLock(live, socket, frame.isLocked)
   else takeResize(live, socket, frame)
   return undefined
 }
@@ -101,6 +105,8 @@ function parseFrame(text: string): ViewerFrame | undefined {
 
 function takeAttach(live: LiveShell, socket: WebSocket, frame: Extract<ViewerFrame, { type: 'attach' }>): void {
   greet(live, socket, frame)
+  noteWatcher(live, live.hub.viewerOf(socket))
+  noteWatching(live)
   if (isOver(live)) return
   if (live.wire) settleOutput(live, live.wire)
   else live.ctx.waitUntil(connectShell(live))
@@ -126,6 +132,12 @@ function takeAnswer(live: LiveShell, socket: WebSocket, { id, answers }: AnswerF
   live.ctx.waitUntil(asked.answer(answers).catch((error: unknown) => logOf(live)('shell.answer-failed', describeError(error))))
 }
 
+function takeLock(live: LiveShell, socket: WebSocket, isLocked: boolean): void {
+  if (setLock(live, live.hub.viewerOf(socket), isLocked)) return
+  logOf(live)('viewer.refused', { userId: live.hub.viewerOf(socket).userId, what: 'lock' })
+  tell(socket, { type: 'refused', what: 'lock' })
+}
+
 function takeResize(live: LiveShell, socket: WebSocket, { columns, rows }: { readonly columns: number; readonly rows: number }): void {
   if (refuseWatcher(live, socket, 'resize') || isOver(live)) return
   if (columns === live.record.columns && rows === live.record.rows) return
@@ -142,6 +154,8 @@ function takeBytes(live: LiveShell, socket: WebSocket, data: ArrayBuffer): Probl
   if (!chunk || client === '') return 'invalid-request'
   if (chunk.bytes.length > VIEW_INPUT_BYTES_MAX) return 'payload-too-large'
   if (refuseWatcher(live, socket, 'input') || isOver(live)) return undefined
+  // It is asked for again when the gate opens.
+  if (gateOf(live) !== 'open') return undefined
   const taken = live.typists.take(client, chunk)
   if (taken === 'ahead') return 'payload-too-large'
   if (taken === 'taken') live.detector.typed(chunk.bytes)

@@ -19,6 +19,7 @@ import { endCommand, insertCommand } from './store.ts'
 
 /** A command has no terminal; its recording is played in one of this size. */
 const EXEC_SIZE = { columns: 80, rows: 24 } as const
+const NOBODY_WATCHES = 'The organisation asks for a watcher, and nobody can watch a command; open a shell and run it there.'
 const ASKS_LIVE = 'This host asks its questions live; open a shell and run the command there.'
 
 /** Whose command, and what. The id is the caller's to choose where it must be known before the command begins. */
@@ -46,7 +47,8 @@ export async function beginCommand(scope: Scope, beginning: Beginning): Promise<
   if (host.login === 'keyboard-interactive') throw new Problem('host-refused', { detail: ASKS_LIVE })
   const { shellId = ShellId.parse(scope.newId('shl')) } = beginning
   const now = scope.now()
-  const { isStrict } = await oversightIn(scope, host.orgId)
+  const { isStrict, needsWatcher } = await oversightIn(scope, host.orgId)
+  if (needsWatcher) throw new Problem('forbidden', { detail: NOBODY_WATCHES })
   const results = (await commit(scope, [
     insertCommand(scope.db, { id: shellId, hostId: host.id, userId, command, timeoutSeconds, now }),
     auditIfChanged(scope, { action: 'shell.exec', subject: shellId, orgId: host.orgId, cause: host.id, actorId: userId }),

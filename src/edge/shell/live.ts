@@ -1,3 +1,4 @@
+import type { InputGate } from '../../contract/viewer.ts'
 import type { Env } from '../env.ts'
 import { type Config, readConfig } from '../platform/config.ts'
 import { newId } from '../platform/id.ts'
@@ -67,6 +68,9 @@ export interface LiveShell {
   readonly onEnded: Set<() => void>
   /** Messages that each viewer may still send at once, as of a moment. */
   readonly traffic: Map<string, { readonly left: number; readonly at: number }>
+  /** Whether input went on when somebody last came or left, and what each viewer was told of that. */
+  gate: InputGate
+  readonly presenceTold: WeakMap<WebSocket, string>
   /** From where each typist was asked to send again. */
   readonly holesTold: WeakMap<WebSocket, number>
 }
@@ -115,6 +119,8 @@ export function openLive(ctx: DurableObjectState, env: Env): LiveShell | undefin
     alarmAt: undefined,
     onEnded: new Set(),
     traffic: new Map(),
+    gate: 'open',
+    presenceTold: new WeakMap(),
     holesTold: new WeakMap(),
   }
   // A memory that begins has no link, whatever the one before it had.

@@ -142,6 +142,8 @@ export function beginShell(ctx: DurableObjectState, env: LiveShell['env'], order
     relayId: null,
     state: 'connecting',
     reason: null,
+    needsWatcher: oversight.needsWatcher,
+    lockedBy: null,
     columns: pty.cols,
     rows: pty.rows,
     epoch: 0,

@@ -15,6 +15,9 @@ export interface ShellRecord {
   readonly relayId: string | null
   readonly state: ShellState
   readonly reason: string | null
+  /** Whether input waits until somebody else watches, and who has locked it. */
+  readonly needsWatcher: boolean
+  readonly lockedBy: UserId | null
   readonly columns: number
   readonly rows: number
   /** Grows with every dial: the relay drops links of earlier ones. */

@@ -15,6 +15,8 @@ export interface Typists {
   /** A link is up: everything the relay does not have is to be sent again by its typist. */
   linkUp(at: { readonly inOffset: number; readonly creditBytes: number }): void
   linkDown(): void
+  /** What has not left yet must not leave: it is its typist's again, who sends it once more when asked. */
+  hold(): void
   addCredit(bytes: number): void
   /** The relay has everything before `offset`. Answers whose position moved. @throws RangeError when that was never sent */
   acked(offset: number): readonly string[]
@@ -62,6 +64,11 @@ export function createTypists(parts: TypistsParts): Typists {
     },
     linkDown() {
       state.link = 0
+    },
+    hold() {
+      // The first of a client's waiting bytes tells how far it has got.
+      for (const { client, chunk } of state.queue.toReversed()) state.taken.set(client, chunk.offset)
+      state.queue = []
     },
     addCredit(bytes) {
       state.creditOffset += bytes
