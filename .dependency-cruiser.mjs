@@ -11,7 +11,10 @@ const PROGRAMS = {
   client: { programs: ['contract'], npm: ['zod', 'yjs', 'y-protocols', 'lib0'] },
   react: { programs: ['contract', 'client'], npm: ['react', 'zod', 'yjs', 'y-protocols', 'lib0'] },
   offline: { programs: ['contract', 'client'], npm: ['y-indexeddb', 'zod', 'yjs', 'y-protocols', 'lib0'] },
-  console: { programs: ['contract', 'client'], npm: ['hono', 'zod', 'yjs', 'y-protocols', 'lib0', 'uqr', '@xterm/[^/]+'] },
+  console: {
+    programs: ['contract', 'client'],
+    npm: ['hono', 'zod', 'yjs', 'y-protocols', 'lib0', 'uqr', '@xterm/[^/]+', 'asciinema-player'],
+  },
   relay: { programs: ['contract'] },
   edge: { programs: ['contract'], seam: { from: '^src/edge/(worker|app)\\.tsx?$', to: '^src/console/app\\.tsx?$' } },
   dev: { programs: ['contract', 'client', 'console', 'edge', 'relay'] },

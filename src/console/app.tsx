@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import { type Env, Hono } from 'hono'
 import type { Child } from 'hono/jsx'
+import { OrgId } from '../contract/orgs.ts'
 import { RoomId } from '../contract/rooms.ts'
 import { ShellId } from '../contract/shell.ts'
 import { pagePolicy, type Styles } from './headers.ts'
@@ -13,6 +14,8 @@ import { LandingPage } from './pages/landing.tsx'
 import { LoginPage } from './pages/login.tsx'
 import { ConfirmPage, EmailPage, InvitationPage, MailLoginPage, ResetPage, RestorePage } from './pages/mailed.tsx'
 import { MissingPage } from './pages/missing.tsx'
+import { RecordingPage } from './pages/recording.tsx'
+import { RecordsPage } from './pages/records.tsx'
 import { RegisterPage } from './pages/register.tsx'
 import { RoomPage } from './pages/room.tsx'
 import { ShellPage } from './pages/shell.tsx'
@@ -75,6 +78,16 @@ function makePages(): Hono<ConsoleEnv> {
     const id = ShellId.safeParse(c.req.param('shellId'))
     // xterm.js writes its measures and colours into style elements.
     return id.success ? answerPage(c, <ShellPage shellId={id.data} />, { route, styles: 'inline' }) : missing(c, route)
+  })
+  pages.get('/app/records/:orgId', (c) => {
+    const route = '/app/records/:orgId'
+    const id = OrgId.safeParse(c.req.param('orgId'))
+    return id.success ? answerPage(c, <RecordsPage orgId={id.data} />, { route }) : missing(c, route)
+  })
+  pages.get('/app/recordings/:shellId', (c) => {
+    const route = '/app/recordings/:shellId'
+    const id = ShellId.safeParse(c.req.param('shellId'))
+    return id.success ? answerPage(c, <RecordingPage shellId={id.data} />, { route, styles: 'player' }) : missing(c, route)
   })
   pages.get('/app/*', (c) => missing(c, '/app/*'))
   return pages

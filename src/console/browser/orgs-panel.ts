@@ -73,6 +73,7 @@ function bindOrg(org: Org, { root, slot }: Piece, me: Me & { readonly changed: (
   const add = slot('add')
   show(add, org.role === 'owner')
   add.onclick = () => openHost(org, reload)
+  slot<HTMLAnchorElement>('records').href = `/app/records/${org.id}`
   slot('members').onclick = () => openPlaces(org, me, me.changed)
   const manage = slot('manage')
   show(manage, org.role === 'owner')

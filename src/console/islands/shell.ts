@@ -5,6 +5,7 @@ import { bindDangerButton } from '../browser/button.ts'
 import { byId, show } from '../browser/dom.ts'
 import { followShell } from '../browser/shell-status.ts'
 import { connectTerminal } from '../browser/shell-terminal.ts'
+import { followWatching } from '../browser/shell-watching.ts'
 import { tellLost, tellTrouble } from '../browser/trouble.ts'
 
 /** A host that was forgotten has no name any more. */
@@ -33,6 +34,7 @@ async function start(): Promise<void> {
 
   const view = connectTerminal(shell, byId('terminal'))
   followShell(view)
+  followWatching(view, me)
   const end = byId('end', HTMLButtonElement)
   const alert = byId('page-alert')
   bindDangerButton(end, alert, view.end)

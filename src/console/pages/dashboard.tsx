@@ -62,6 +62,9 @@ const OrgRow: FC = () => (
           <button type="button" class="quiet small" data-slot="add" hidden>
             Add a host
           </button>
+          <a class="button quiet small" data-slot="records" href="/app">
+            Records
+          </a>
           <button type="button" class="quiet small" data-slot="members">
             Members
           </button>

@@ -9,12 +9,17 @@ export const ShellPage: FC<{ readonly shellId: string }> = ({ shellId }) => (
       <div class="bar" id="shell" data-shell-id={shellId}>
         <h1 id="shell-name">Shell</h1>
         <span class="badge" id="shell-seat" hidden />
+        <span class="badge" data-tone="live" id="shell-watchers" hidden />
+        <span class="badge" data-tone="bad" id="shell-gate" role="status" hidden />
         <p class="status" id="shell-status" role="status" data-state="connecting">
           Connecting…
         </p>
         <p class="hint">
           <kbd>Shift</kbd> <kbd>Esc</kbd> leaves the terminal
         </p>
+        <button type="button" class="quiet small" id="lock" hidden>
+          Lock input
+        </button>
         <button type="button" class="quiet small danger" id="end" hidden>
           End shell
         </button>
