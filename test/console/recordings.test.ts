@@ -57,6 +57,8 @@ describeWith('chromium', 'records in a browser', (executablePath) => {
         [390, 800],
       ] as const) {
         await owner.page.setViewportSize({ width, height })
+        // Whatever follows the size of the window has two frames to do so.
+        await owner.page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))))
         await owner.page.screenshot({ path: `${folder}/${name}-${width}.png` })
       }
       await owner.page.setViewportSize({ width: 1280, height: 800 })

@@ -41,7 +41,7 @@ async function play({ shellId, columns, rows }: Recording): Promise<void> {
     startAt,
     fit: 'both' as const,
     idleTimeLimit: PAUSE_MAX,
-    terminalFontSize: '15px',
+
     theme: 'asciinema',
   }
   create({ data: await response.text() }, byId('player'), { ...options, preload: true, controls: true, poster: `npt:${startAt}` })

@@ -50,6 +50,33 @@ const MatchRow: FC = () => (
   </template>
 )
 
+const SearchForm: FC = () => (
+  <Form id="search" class="inline">
+    <Field id="search-text" label="Find what was shown" autocomplete="off" minlength={SEARCH_CHARS_MIN} maxlength={SEARCH_CHARS_MAX} />
+    <button type="submit" class="button">
+      Find
+    </button>
+  </Form>
+)
+
+const FilterForm: FC = () => (
+  <Form id="filter" class="inline">
+    <Field id="filter-text" label="In the command" autocomplete="off" maxlength={SEARCH_CHARS_MAX} />
+    <Choice
+      id="filter-kind"
+      label="From"
+      options={[
+        ['', 'everywhere'],
+        ['exec', 'commands'],
+        ['pty', 'terminals'],
+      ]}
+    />
+    <button type="submit" class="button">
+      Filter
+    </button>
+  </Form>
+)
+
 /** What happened on an organisation's hosts: recordings and the command log. */
 export const RecordsPage: FC<{ readonly orgId: string }> = ({ orgId }) => (
   <AppPage title="Records" island="records" layout="wide">
@@ -62,36 +89,8 @@ export const RecordsPage: FC<{ readonly orgId: string }> = ({ orgId }) => (
         </p>
       </div>
       <div class="columns">
-        <List id="recordings" title="Recordings" empty="Nothing has been recorded yet.">
-          <Form id="search" class="inline">
-            <Field
-              id="search-text"
-              label="Find what was shown"
-              autocomplete="off"
-              minlength={SEARCH_CHARS_MIN}
-              maxlength={SEARCH_CHARS_MAX}
-            />
-            <button type="submit" class="button">
-              Find
-            </button>
-          </Form>
-        </List>
-        <List id="commands" title="Command log" empty="No command here.">
-          <Form id="filter" class="inline">
-            <Field id="filter-text" label="In the command" autocomplete="off" maxlength={SEARCH_CHARS_MAX} />
-            <Choice
-              id="filter-kind"
-              label="From"
-              options={[
-                ['', 'everywhere'],
-                ['exec', 'commands'],
-                ['pty', 'terminals'],
-              ]}
-            />
-            <button type="submit" class="button">
-              Filter
-            </button>
-          </Form>
+        <List id="recordings" title="Recordings" empty="Nothing is recorded here." lead={<SearchForm />} />
+        <List id="commands" title="Command log" empty="No command here." lead={<FilterForm />}>
           <p class="actions">
             <button type="button" class="quiet small" id="export-csv">
               Export CSV
