@@ -7,7 +7,7 @@ import type { ViewerAdmission } from '../../src/edge/shell/admission.ts'
 import type { ShellRecord } from '../../src/edge/shell/record.ts'
 
 export const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
-export const OPENER = 'usr_opener' as UserId
+export const OPENER = 'usr_01jd0000000000000000000001' as UserId
 
 /** A record as an opened shell has it. */
 export const recordOf = (change: Partial<ShellRecord>): ShellRecord => ({
