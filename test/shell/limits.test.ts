@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { SHELLS_PER_USER_MAX } from '../../src/contract/shell.ts'
 import { startEdge } from '../harness.ts'
 import { describeWith } from '../requires.ts'
-import { problemOf, type Rig, startRig, until } from './rig.ts'
+import { problemOf, type Rig, screenOf, startRig, until } from './rig.ts'
 
 describeWith('sshd', 'live shells of one user', () => {
   let rig: Rig
@@ -35,6 +35,26 @@ describeWith('sshd', 'live shells of one user', () => {
     await until(async () => (await rig.owner.client.getShell({ params: { shellId: shell.id } })).state === 'detached')
     await rig.owner.client.closeShell({ params: { shellId: shell.id } })
     expect(await rig.owner.client.getShell({ params: { shellId: shell.id } })).toMatchObject({ state: 'closed' })
+  })
+
+  test('one into which nobody types, and one that has lived its time, end for the reason that its host gives', async () => {
+    const limit = (column: 'idle_timeout_seconds' | 'max_duration_seconds', seconds: number | null) =>
+      rig.edge.db.prepare(`UPDATE hosts SET ${column} = ? WHERE id = ?`).bind(seconds, rig.host.id).run()
+    await limit('idle_timeout_seconds', 2)
+    const screen = screenOf()
+    const idle = await rig.owner.client.shells.open({ body: { hostId: rig.host.id } }, { output: screen.output })
+    await screen.until('$ ')
+    // Output alone does not keep it.
+    idle.write('while sleep 0.3; do echo tick; done\n')
+    expect(await idle.finished()).toMatchObject({ state: 'closed', reason: expect.stringContaining('Nobody typed') })
+    await limit('idle_timeout_seconds', null)
+    await limit('max_duration_seconds', 2)
+    const mortal = await rig.owner.client.shells.open({ body: { hostId: rig.host.id } }, { output: () => undefined })
+    const typing = setInterval(() => mortal.write('true\n'), 200)
+    const end = await mortal.finished()
+    clearInterval(typing)
+    expect(end).toMatchObject({ state: 'closed', reason: expect.stringContaining('as long as its host allows') })
+    await limit('max_duration_seconds', null)
   })
 })
 
