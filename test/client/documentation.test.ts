@@ -7,8 +7,7 @@ import { describeWith } from '../requires.ts'
 import { openPages } from './pages.ts'
 import { soon } from './service.ts'
 
-const [, section = ''] =
-  /^## Make your editor collaborative in ten lines\n([\s\S]*?)^## /m.exec(readFileSync('README.md', 'utf8')) ?? []
+const [, section = ''] = /^## Make your editor collaborative in ten lines\n([\s\S]*?)^## /m.exec(readFileSync('README.md', 'utf8')) ?? []
 const PIECES = [...section.matchAll(/^```js\n([\s\S]*?)^```$/gm)].map(([, code = '']) => code)
 const pieceWith = (mark: string) => {
   const found = PIECES.filter((code) => code.includes(mark))
