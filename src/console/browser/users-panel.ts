@@ -17,7 +17,7 @@ export const badgesOf = ({ roles, disabledAt }: ManagedUser): HTMLElement[] => [
   ...(disabledAt === null ? [] : [badge('disabled', 'bad')]),
 ]
 
-/** Users by part of the address, role or standing. The answer reloads them. */
+/** Users by how their address or a part of it begins, role or standing. The answer reloads them. */
 export function startUsers(open: (user: ManagedUser) => void): () => Promise<void> {
   let asked: Entries = {}
 

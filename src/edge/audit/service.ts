@@ -73,5 +73,6 @@ export async function openExport(
 ): Promise<Response> {
   const granted = await checkExport(scope, at)
   await authorise(granted.actor)
+  sealSoon(scope)
   return streamExport(scope, granted)
 }
