@@ -1,5 +1,6 @@
+import { Problem } from '../contract/problem.ts'
 import type { LiveClientFrame, LiveCursor, LiveServerFrame } from '../contract/room-live.ts'
-import type { MessageAction, MessageEvent } from '../contract/room-messages.ts'
+import { MessageAction, type MessageEvent } from '../contract/room-messages.ts'
 import { randomHex } from './exchange.ts'
 import { createMessageList, type Message, type MessageList } from './message-list.ts'
 import { createOutbox, type Outbox, type Pending, type Sent } from './outbox.ts'
@@ -113,7 +114,12 @@ export function followMessages(parts: MessagesParts): Correspondence {
     changed: () => change(s, { pending: outbox.pending() }),
   })
   return {
-    face: faceOf(s, (action) => outbox.publish(randomHex(16), action)),
+    face: faceOf(s, async (action) => {
+      // What the room refuses without reading its name would stand in the way of all that follows.
+      const { error } = MessageAction.safeParse(action)
+      if (error) throw new Problem('invalid-request', { detail: error.issues[0]?.message ?? 'No such message.' })
+      return outbox.publish(randomHex(16), action)
+    }),
     outbox,
     subscription: () => ({ type: 'subscribe', stream: 'messages', last: parts.history, ...(s.cursor ? { since: s.cursor } : {}) }),
     open(userId) {

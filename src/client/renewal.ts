@@ -19,12 +19,15 @@ export interface Renewal {
 const RENEW_MS = 25_000
 /** Between two renewals, however short the tokens. */
 const PAUSE_MS = 1_000
+/** By a clock that is ahead every token seems over: it is shown ever more seldom, up to this. */
+const PAUSE_MS_MAX = 10_000
 /** The longest delay that timers know. */
 const TIMER_MS_MAX = 2_147_483_647
 
 /** Starts with nothing planned. */
 export function createRenewal({ credential, show }: RenewalParts): Renewal {
   let timer: ReturnType<typeof setTimeout> | undefined
+  let pauseMs = 0
 
   async function renew(planned: typeof timer): Promise<void> {
     // Without one the socket ends with its token, and the next begins with what can be had then.
@@ -39,7 +42,11 @@ export function createRenewal({ credential, show }: RenewalParts): Renewal {
   }
 
   return {
-    plan: (expiresAt) => retry(expiresAt - RENEW_MS - Date.now()),
+    plan(expiresAt) {
+      const ms = expiresAt - RENEW_MS - Date.now()
+      pauseMs = ms > 0 ? 0 : Math.min(Math.max(PAUSE_MS, pauseMs * 2), PAUSE_MS_MAX)
+      retry(Math.max(ms, pauseMs))
+    },
     retry,
     stop() {
       clearTimeout(timer)

@@ -268,6 +268,9 @@ function hearError(s: State, { code, title, temporary, retryAfterMs = 1_000, abo
   const { outbox } = s.correspondence
   const problem = new Problem(code, { detail: title, retryAfterSeconds: temporary ? retryAfterMs / 1000 : undefined })
   if (cid !== undefined) return temporary ? outbox.retry(cid, retryAfterMs) : outbox.refuse(cid, problem)
+  const [first] = outbox.pending()
+  // A frame refused unread has no name: it may have been the message on its way. The room counts its cid once.
+  if (temporary && about === undefined && first) outbox.retry(first.cid, retryAfterMs)
   if (temporary && about === 'presence') return s.people.retry(retryAfterMs)
   if (temporary && (about === 'typing' || about === 'read')) return
   s.events.emit('problem', problem)

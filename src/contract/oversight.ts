@@ -55,7 +55,6 @@ export const oversightEndpoints = {
     tag: 'recordings',
     access: 'user',
     isSensitive: true,
-    scope: 'shells:write',
     summary: 'Change how shells are recorded and watched. Owners only.',
     params: OrgPath,
     body: Oversight,

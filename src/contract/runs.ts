@@ -171,7 +171,7 @@ export const runEndpoints = {
     query: PageQuery,
     success: 200,
     response: pageOf(RunHost, 'RunHostPage'),
-    problems: ['not-found', 'gone'],
+    problems: ['not-found', 'forbidden', 'gone'],
   }),
   cancelRun: endpoint({
     id: 'cancelRun',

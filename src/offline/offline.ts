@@ -30,7 +30,8 @@ export async function joinOffline(client: Client, roomId: string, options: JoinO
     room.close()
     return forgotten
   }
-  room.on('problem', (problem) => isSeatGone(problem) && void forget())
+  // Only what has ended the room; its status says so before the problem is told.
+  room.on('problem', (problem) => room.status === 'closed' && isSeatGone(problem) && void forget())
   room.on('status', (status) => status === 'closed' && void (forgotten ?? kept.destroy()))
   // Its getters stay what they are.
   return Object.defineProperties({} as OfflineRoom, {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { Duplex, PassThrough, Readable } from 'node:stream'
 import type { Client, SFTPWrapper, Stats } from 'ssh2'
 import type { GrantRequest } from '../contract/krp.ts'
-import { answerOf, newPathOf, realPathOf } from './file-path.ts'
+import { answerOf, newPathOf, realPathOf, refusalOfStatus } from './file-path.ts'
 import { Refusal } from './refusal.ts'
 
 type FileRequest = Extract<GrantRequest, { kind: 'file' }>
@@ -31,8 +31,16 @@ export interface OpenedFile {
 
 /** Begins to list, read or write. Nothing is changed on the host before all rules hold. @throws Refusal */
 export async function openFile(client: Client, request: FileRequest): Promise<OpenedFile> {
-  const sftp = await new Promise<SFTPWrapper>((resolve, reject) => {
+  // What is asked after the host has closed the channel is answered by nobody, the library included.
+  const gone = new Promise<never>((_, reject) => {
     client.once('close', () => reject(new Refusal('file-failed')))
+  })
+  gone.catch(() => undefined)
+  return Promise.race([begin(client, request), gone])
+}
+
+async function begin(client: Client, request: FileRequest): Promise<OpenedFile> {
+  const sftp = await new Promise<SFTPWrapper>((resolve, reject) => {
     client.sftp((error, opened) => (error ? reject(new Refusal('file-unsupported')) : resolve(opened)))
   })
   sftp.on('error', () => undefined)
@@ -44,8 +52,7 @@ async function openList(sftp: SFTPWrapper, { path, roots }: FileRequest): Promis
   const real = await realPathOf(sftp, path, roots)
   const stats = await answerOf<Stats>((done) => sftp.lstat(real, done))
   if (!stats.isDirectory()) throw new Refusal('file-wrong-kind')
-  const found = await answerOf<readonly { readonly filename: string; readonly attrs: Stats }[]>((done) => sftp.readdir(real, done))
-  const entries = found.filter(({ filename }) => NAME.test(filename) && filename !== '.' && filename !== '..')
+  const entries = await readFolder(sftp, real)
   const lines = entries.slice(0, ENTRIES_MAX).map(({ filename: name, attrs }) => ({
     name,
     type: kindOf(attrs),
@@ -55,6 +62,29 @@ async function openList(sftp: SFTPWrapper, { path, roots }: FileRequest): Promis
   }))
   const text = JSON.stringify({ path: real, entries: lines, isTruncated: entries.length > ENTRIES_MAX })
   return { channel: outgoing(Readable.from([Buffer.from(text)])), fileBytes: undefined }
+}
+
+interface Entry {
+  readonly filename: string
+  readonly attrs: Stats
+}
+
+/** Packet by packet, for the host decides how many there are; one more than is told of says that there are more. */
+async function readFolder(sftp: SFTPWrapper, path: string): Promise<readonly Entry[]> {
+  const handle = await answerOf<Buffer>((done) => sftp.opendir(path, done))
+  const found: Entry[] = []
+  while (found.length <= ENTRIES_MAX) {
+    const page = await new Promise<readonly Entry[] | undefined>((resolve, reject) => {
+      sftp.readdir(handle, (error, list) => {
+        if (!error) resolve(list)
+        else if (isEnd(error)) resolve(undefined)
+        else reject(refusalOfStatus(error))
+      })
+    })
+    if (!page) break
+    found.push(...page.filter(({ filename }) => NAME.test(filename) && filename !== '.' && filename !== '..'))
+  }
+  return found
 }
 
 function kindOf(stats: Stats): 'file' | 'folder' | 'link' | 'other' {

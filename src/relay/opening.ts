@@ -202,5 +202,7 @@ async function openTransfer(
   start: (channel: ShellParts['channel'], fileBytes?: number) => Shell,
 ): Promise<Shell> {
   const { channel, fileBytes } = await openFile(client, request)
+  // A channel of ssh2 ends with its connection; this one has to be told.
+  client.once('close', () => channel.destroy())
   return start(channel, fileBytes)
 }

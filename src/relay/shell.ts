@@ -8,10 +8,12 @@ import { createOutput, type Output } from './output.ts'
 import type { StreamPort } from './port.ts'
 import { Refusal } from './refusal.ts'
 import { closeConnection, type SshConnection, sendSignal } from './ssh.ts'
-import { stopRemote } from './stop.ts'
+import { stopRemote, within } from './stop.ts'
 
 /** Two receive windows of ssh2, one per output, and air: an honest target never has more under way. */
 const UNREAD_BYTES_MAX = 5 * 1024 * 1024
+/** A host that does not answer does not keep its place. */
+const FILE_STOP_MS = 4_000
 /** How long the end of a shell is kept at least for its dialer to hear of it. */
 const LINGER_SECONDS_MIN = 30
 
@@ -161,7 +163,10 @@ export function stopShell(shell: Shell, cause: StopCause): void {
   shell.stopped = { cause }
   const { connection, channel, kind } = shell.parts
   const stopped = isFile(channel)
-    ? channel.abort().then(() => 'confirmed' as const)
+    ? within(
+        channel.abort().then(() => 'confirmed' as const),
+        FILE_STOP_MS,
+      ).then((ended) => ended ?? ('unconfirmed' as const))
     : stopRemote({ connection, channel, firstSignal: kind === 'exec' ? 'TERM' : 'HUP', exited: shell.exited })
   void stopped
     .catch(() => 'unconfirmed' as const)

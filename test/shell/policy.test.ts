@@ -132,12 +132,11 @@ describeWith('sshd', 'what an organisation lets its members do on its hosts', ()
     await put({ reach: [] })
     const request = await ask(operator, dbId)
     await decide(rig.owner, request.id)
-    await rig.edge.db
-      .prepare('UPDATE access_requests SET expires_at = ? WHERE id = ?')
-      .bind(Date.now() + 4_000, request.id)
-      .run()
+    const expiresAt = Date.now() + 4_000
+    await rig.edge.db.prepare('UPDATE access_requests SET expires_at = ? WHERE id = ?').bind(expiresAt, request.id).run()
     const shell = await open(operator, dbId)
     expect(await closed(shell.id)).toMatchObject({ reason: 'It lived as long as its host or its approval allows, so it was ended.' })
+    await until(async () => Date.now() > expiresAt)
     expect(await slugOf(open(operator, dbId))).toBe('access-required')
   })
 

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { OVERSIGHT_DEFAULT } from '../../src/contract/oversight.ts'
 import type { StartRun } from '../../src/contract/runs.ts'
 import type { TestUser } from '../harness.ts'
 import { describeWith } from '../requires.ts'
@@ -49,6 +50,10 @@ describeWith('sshd', 'one command on many hosts', () => {
       parallel: 2,
     })
     expect(run).toMatchObject({ state: 'running', hosts: 6, parallel: 2, userId: rig.owner.id, succeeded: 0, failed: 0 })
+    // Output is shown as recordings are: to owners and to who ran it, unless the organisation opens it to all.
+    expect((await events(run.id, reader)).status).toBe(403)
+    expect(await problemOf(reader.client.listRunHosts({ params: { runId: run.id } }))).toMatchObject({ slug: 'forbidden' })
+    await rig.owner.client.putOversight({ params: { orgId: rig.org.id }, body: { ...OVERSIGHT_DEFAULT, isOpen: true } })
     const stream = await events(run.id, reader)
     expect(stream.headers.get('content-type')).toBe('text/event-stream; charset=utf-8')
     const text = await stream.text()

@@ -51,7 +51,7 @@ export const outboxProbe: Probe = {
   isHard: false,
   check: async ({ db, now }) => {
     const [[waiting], [given]] = await db.batch([pendingSummary(db), deadCount(db)])
-    const ageMs = waiting?.oldest ? now() - waiting.oldest : 0
+    const ageMs = waiting?.oldest ? Math.max(0, now() - waiting.oldest) : 0
     const dead = given?.dead ?? 0
     return {
       ok: ageMs < OUTBOX_AGE_MS_MAX && dead === 0,

@@ -27,6 +27,7 @@ const GATHER_MS = 1_000
 const QUIET_MS = 60_000
 const RETRY_MS = 5_000
 const EVENTS_PER_BATCH = 50
+const AUTHORS_PER_BATCH = 50
 const BATCHES_MAX = 10
 
 const SCHEMA = `
@@ -92,8 +93,8 @@ export async function runErrands(talk: Teller): Promise<number | undefined> {
     const scope = objectScope(talk.ctx, talk.env, null)
     const roomId = RoomId.safeParse(talk.room.roomId)
     if (!roomId.success) return undefined
-    await tellAuthors(talk, scope, roomId.data)
-    if (!(await tellEvents(talk, scope, roomId.data))) return undefined
+    const isMore = await tellAuthors(talk, scope, roomId.data)
+    if (!(await tellEvents(talk, scope, roomId.data)) && !isMore) return undefined
     errands.dueAt = Date.now() + GATHER_MS
   } catch (error) {
     errands.dueAt = Date.now() + RETRY_MS
@@ -102,15 +103,18 @@ export async function runErrands(talk: Teller): Promise<number | undefined> {
   return errands.dueAt
 }
 
-async function tellAuthors({ ctx }: Teller, scope: Scope, roomId: RoomId): Promise<void> {
+async function tellAuthors({ ctx }: Teller, scope: Scope, roomId: RoomId): Promise<boolean> {
   const { sql } = ctx.storage
-  const rows = sql.exec<{ userId: string }>('SELECT user_id AS userId FROM message_authors WHERE is_told = 0 LIMIT 50').toArray()
-  if (rows.length === 0) return
+  const rows = sql
+    .exec<{ userId: string }>('SELECT user_id AS userId FROM message_authors WHERE is_told = 0 LIMIT ?', AUTHORS_PER_BATCH)
+    .toArray()
+  if (rows.length === 0) return false
   await commit(
     scope,
     rows.map(({ userId }) => insertAuthor(scope.db, roomId, UserId.parse(userId))),
   )
   for (const { userId } of rows) sql.exec('UPDATE message_authors SET is_told = 1 WHERE user_id = ?', userId)
+  return rows.length === AUTHORS_PER_BATCH
 }
 
 /** Answers whether more is to be told. What is told twice after a crash has the same id and counts once. */

@@ -11,6 +11,7 @@ export const hearersOf = (
   roomId: RoomId,
 ): SQL => sql`(SELECT theirs.id FROM webhooks AS theirs JOIN rooms ON rooms.org_id = theirs.org_id WHERE rooms.id = ${roomId}
   UNION ALL SELECT own.id FROM rooms JOIN room_members AS held ON held.room_id = rooms.id AND held.role = 'owner'
+    JOIN users AS owner ON owner.id = held.user_id AND owner.disabled_at IS NULL
     JOIN webhooks AS own ON own.user_id = held.user_id WHERE rooms.id = ${roomId} AND rooms.org_id IS NULL)`
 
 /** Something that happened to a room. */

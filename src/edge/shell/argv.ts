@@ -46,8 +46,11 @@ function readWord(command: string, start: number): { readonly text: string; read
   return { text, end: at }
 }
 
-/** The words as a command that every shell reads as just these words: what was judged is what runs. */
-export const quoted = (words: readonly string[]): string => words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ')
+/**
+ * The words as a command that every shell of Unix reads as just these words: what was judged is what runs. A backslash stands outside the
+ * quotes as a quote does, for fish reads it inside them.
+ */
+export const quoted = (words: readonly string[]): string => words.map((word) => `'${word.replaceAll(/['\\]/g, "'\\$&'")}'`).join(' ')
 
 /** Whether the rules let a command run. */
 export function isAllowed(

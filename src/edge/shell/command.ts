@@ -62,6 +62,7 @@ interface Run {
   epoch: number
   nextOffset: number
   grantedOffset: number
+  keepTimer: ReturnType<typeof setTimeout> | null
   exit: ControlBody<'EXIT'> | undefined
   openedAt: number
   endedAt: number
@@ -90,11 +91,15 @@ export async function runCommand(
     epoch: 0,
     nextOffset: 0,
     grantedOffset: CREDIT_EXEC_BYTES,
+    keepTimer: null,
     exit: undefined,
     openedAt: 0,
     endedAt: 0,
   }
-  kept.onRoom = () => settle(run)
+  kept.onRoom = () => {
+    settle(run)
+    keepSoon(run)
+  }
   kept.onFailed = (reason) => {
     run.unrecorded = reason
     run.stream?.close()
@@ -113,6 +118,8 @@ export async function runCommand(
     return toCommandRun(run, outcome)
   } finally {
     clearTimeout(timer)
+    clearTimeout(run.keepTimer)
+    kept.onRoom = () => undefined
     run.stream?.leave('over')
   }
 }
@@ -233,9 +240,23 @@ function takeOutput(run: Run, { offset, bytes }: OffsetChunk, isStderr: boolean)
   tape.append(bytes)
   keeper.took(offset, isStderr)
   if ((keeper.dueAt() ?? Number.POSITIVE_INFINITY) <= Date.now()) keeper.keep().catch(() => undefined)
+  keepSoon(run)
   const capture = isStderr ? run.stderr : run.stdout
   capture.push(bytes)
   settle(run)
+}
+
+/** A command that stands still for want of room brings no more output that would ask again. */
+function keepSoon(run: Run): void {
+  const dueAt = run.kept.keeper.dueAt()
+  if (dueAt === undefined || run.keepTimer !== null) return
+  run.keepTimer = setTimeout(
+    () => {
+      run.keepTimer = null
+      run.kept.keeper.keep().catch(() => undefined)
+    },
+    Math.max(0, dueAt - Date.now()),
+  )
 }
 
 /** Acknowledges what is durable and grants what there is room for: no output is forgotten by the relay that a crash could lose. */

@@ -8,11 +8,14 @@ import { open } from '../platform/rpc.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { traceparentOf } from '../platform/trace.ts'
 import { hostFor, targetOf } from './hosts.ts'
+import { oversightIn } from './oversight.ts'
 import { mayOperate } from './policy.ts'
 import { requireUse } from './reach-policy.ts'
 import type { FileOrder } from './rpc.ts'
 import { startRefused } from './service.ts'
 import { insertCommand } from './store.ts'
+
+const NOBODY_WATCHES = 'The organisation asks for a watcher, and nobody can watch a transfer.'
 
 interface Wanted {
   readonly hostId: HostId
@@ -26,6 +29,7 @@ async function beginTransfer(scope: Scope, actor: Actor, { hostId, op, path, ove
   const { host, role } = await hostFor(scope, actor, hostId)
   if (!mayOperate(role)) throw new Problem('forbidden')
   const { fileRoots } = await requireUse(scope, { orgId: host.orgId, use: 'files', actor })
+  if ((await oversightIn(scope, host.orgId)).needsWatcher) throw new Problem('forbidden', { detail: NOBODY_WATCHES })
   if (host.login === 'keyboard-interactive') throw new Problem('host-refused', { detail: 'This host asks its questions live.' })
   const target = await targetOf(scope, host)
   const shellId = ShellId.parse(scope.newId('shl'))

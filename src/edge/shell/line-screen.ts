@@ -137,7 +137,13 @@ const MOVES: Readonly<Record<string, (s: State, n: number, params: string) => vo
   K: eraseInLine,
   J: (s, _, params) => (params === '2' || params === '3' ? leave(s) : eraseInLine(s, 1, params)),
   P: (s, n) => void s.rows[s.row]?.splice(s.column, n),
-  '@': (s, n) => void s.rows[s.row]?.splice(s.column, 0, ...Array.from({ length: Math.min(n, s.columns) }, () => ' ')),
+  '@'(s, n) {
+    const row = s.rows[s.row]
+    if (!row) return
+    row.splice(s.column, 0, ...Array.from({ length: Math.min(n, s.columns) }, () => ' '))
+    // What is pushed over the edge is gone, as on a terminal.
+    if (row.length > s.columns) row.length = s.columns
+  },
   X: (s, n) => void s.rows[s.row]?.fill(' ', s.column, s.column + n),
   h(s, _, params) {
     if (isWholeMode(params)) s.isWhole = true

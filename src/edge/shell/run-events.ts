@@ -31,13 +31,14 @@ export function eventsOf(run: LiveRun, after: number): ReadableStream<Uint8Array
   async function next(): Promise<{ readonly text: string; readonly isLast: boolean }> {
     for (;;) {
       const hosts = run.book.changedAfter(seq, HOSTS_PER_READ)
-      if (hosts.length > 0) {
+      const leftMs = endsAt - Date.now()
+      if (hosts.length > 0 && leftMs > 0) {
         seq = hosts.at(-1)?.seq ?? seq
         const lines = hosts.map(({ place: _, ...host }) => `id: ${host.seq}\nevent: host\ndata: ${JSON.stringify(host)}\n\n`)
         return { text: lines.join(''), isLast: false }
       }
-      if (run.book.record().endedAt !== null) return { text: `event: run\ndata: ${JSON.stringify(run.book.view())}\n\n`, isLast: true }
-      const leftMs = endsAt - Date.now()
+      if (hosts.length === 0 && run.book.record().endedAt !== null)
+        return { text: `event: run\ndata: ${JSON.stringify(run.book.view())}\n\n`, isLast: true }
       if (leftMs <= 0) return { text: ': come back\n\n', isLast: true }
       const isQuiet = changed(Math.min(leftMs, BEAT_MS))
       await isQuiet

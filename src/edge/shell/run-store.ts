@@ -49,9 +49,13 @@ export const reportRun = (
 
 const runRole = (callerId: UserId) => orgRoleSql(sql`runs.org_id`, callerId)
 
+/** What ran is shown as its recording is: to owners, to who ran it, and to all members where the organisation says so. */
+const mayRead = (callerId: UserId) => sql<number>`(coalesce(${runRole(callerId)}, '') = 'owner' OR runs.user_id = ${callerId}
+  OR EXISTS (SELECT 1 FROM shell_oversight AS seen WHERE seen.org_id = runs.org_id AND seen.is_open))`
+
 export const runOf = (db: Db, ask: Ask<RunId>) =>
   db
-    .select({ run: r, role: runRole(ask.callerId) })
+    .select({ run: r, role: runRole(ask.callerId), mayRead: mayRead(ask.callerId) })
     .from(r)
     .where(and(eq(r.id, ask.id), sql`${runRole(ask.callerId)} IS NOT NULL`))
     .limit(1)

@@ -49,10 +49,18 @@ export async function listRuns(scope: Scope, actor: Actor, at: { readonly orgId:
 
 const notACursor = () => new Problem('invalid-request', { errors: [{ detail: 'is not a cursor of this list', pointer: '#/query/cursor' }] })
 
-async function runFor(scope: Scope, actor: Pick<Actor, 'userId'>, id: RunId): Promise<{ readonly run: RunRow; readonly role: OrgRole }> {
+async function runFor(
+  scope: Scope,
+  actor: Pick<Actor, 'userId'>,
+  id: RunId,
+): Promise<{ readonly run: RunRow; readonly role: OrgRole; readonly mayRead: boolean }> {
   const [row] = await runOf(scope.db, { id, callerId: actor.userId })
   if (!row?.role) throw new Problem('not-found')
-  return { run: row.run, role: row.role }
+  return { run: row.run, role: row.role, mayRead: row.mayRead === 1 }
+}
+
+async function requireReadable(scope: Scope, actor: Pick<Actor, 'userId'>, id: RunId): Promise<void> {
+  if (!(await runFor(scope, actor, id)).mayRead) throw new Problem('forbidden')
 }
 
 /** One run; while it goes on, as its object counts. @throws Problem `not-found` */
@@ -62,13 +70,13 @@ export async function getRun(scope: Scope, actor: Actor, runId: RunId): Promise<
   return live ?? toRun(run)
 }
 
-/** What happened on each host. @throws Problem `invalid-request`, `not-found`, or `gone` once that is forgotten */
+/** What happened on each host. @throws Problem `invalid-request`, `not-found`, `forbidden`, or `gone` once that is forgotten */
 export async function listRunHosts(scope: Scope, actor: Actor, at: { readonly runId: RunId; readonly query: PageQuery }) {
   const { runId, query } = at
   const bytes = query.cursor === undefined ? undefined : fromBase64Url(query.cursor)
   const after = query.cursor === undefined ? 0 : Number(bytes && new TextDecoder().decode(bytes))
   if (!Number.isSafeInteger(after) || after < 0) throw notACursor()
-  await runFor(scope, actor, runId)
+  await requireReadable(scope, actor, runId)
   const hosts = await scope.env.RUNS.getByName(runId).readHosts({ after, limit: query.limit + 1 })
   if (!hosts) throw new Problem('gone')
   const items = hosts.slice(0, query.limit).map((host) => RunHost.parse(host))
@@ -83,7 +91,7 @@ export async function cancelRun(scope: Scope, actor: Actor, runId: RunId): Promi
   return (await scope.env.RUNS.getByName(runId).cancelRun()) ?? toRun(run)
 }
 
-/** The changes of a run's hosts as Server-Sent Events, after the last one that was seen. @throws Problem `not-found`, `gone` or `limit-reached` */
+/** The changes of a run's hosts as Server-Sent Events, after the last one that was seen. @throws Problem `not-found`, `forbidden`, `gone` or `limit-reached` */
 export async function followRun(
   scope: Scope,
   actor: Actor,
@@ -91,7 +99,7 @@ export async function followRun(
 ): Promise<Response> {
   const after = Number(at.lastEventId ?? 0)
   if (!Number.isSafeInteger(after) || after < 0) throw new Problem('invalid-request')
-  await runFor(scope, actor, at.runId)
+  await requireReadable(scope, actor, at.runId)
   const response = await scope.env.RUNS.getByName(at.runId).fetch(`https://object/?after=${after}`)
   if (response.status === 410) throw new Problem('gone')
   if (response.status === 409) throw new Problem('limit-reached')

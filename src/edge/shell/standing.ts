@@ -3,6 +3,7 @@ import { describeError } from '../platform/log.ts'
 import { applyRole, expel } from './exchange.ts'
 import { isOver, type LiveShell, logOf } from './live.ts'
 import { mayOperate } from './policy.ts'
+import { reachOf } from './policy-store.ts'
 import type { EndOrder } from './rpc.ts'
 import { standingOf, type Watcher } from './store.ts'
 
@@ -30,9 +31,18 @@ export async function checkStanding(live: LiveShell): Promise<boolean> {
     const dead = new Set(rows.filter((row) => !row.isSessionLive).map(nameOf))
     for (const socket of hub.sockets()) if (dead.has(nameOf(hub.viewerOf(socket)))) expel(live, socket, 'session-ended')
     const opener = rows.find((row) => row.userId === record.userId)
-    return isOver(live) || opener === undefined || mayOperate(opener.role)
+    if (isOver(live) || opener === undefined) return true
+    return mayOperate(opener.role) && (await mayReach(live))
   } catch (error) {
     logOf(live)('shell.check-failed', describeError(error))
     return true
   }
+}
+
+/** Approvals run out without anybody's doing. A host that is gone is looked after elsewhere. */
+async function mayReach({ env, record, keeper }: LiveShell): Promise<boolean> {
+  const hostId = keeper?.recorder.state().hostId
+  if (!hostId) return true
+  const [reach] = await reachOf(openDb(env.DB, undefined).db, { hostId, userId: record.userId, now: Date.now() })
+  return !reach || Boolean(reach.byRule) || reach.grantedUntil !== null
 }

@@ -1,4 +1,4 @@
-import { and, asc, count, eq, isNull, lte, min, type SQL, sql } from 'drizzle-orm'
+import { and, asc, count, eq, isNull, lte, type SQL, sql } from 'drizzle-orm'
 import type { Db } from '../db.ts'
 import { outboxEvents as t } from './tables.ts'
 
@@ -52,7 +52,10 @@ export const eventState = (db: Db, id: string) =>
 
 export const pendingSummary = (db: Db) =>
   db
-    .select({ oldest: min(t.createdAt), pending: count() })
+    .select({
+      oldest: sql<number | null>`min(iif(${t.lastError} LIKE 'LaterError:%', max(${t.createdAt}, ${t.nextAttemptAt}), ${t.createdAt}))`,
+      pending: count(),
+    })
     .from(t)
     .where(isPending)
 
