@@ -111,6 +111,29 @@ test('an event that comes twice counts once, and one’s own is pending or store
   expect(states.filter(([pending, items]) => pending + items !== 1 && items < 2)).toEqual([])
 })
 
+test('what no room takes is refused before it is sent, and holds nothing up', async () => {
+  await join()
+  for (const text of ['', 'a\u0000b', 'x'.repeat(100_000)])
+    await expect(room.messages.post(text)).rejects.toMatchObject({ slug: 'invalid-request' })
+  expect(room.messages.state.pending).toEqual([])
+  const sent = room.messages.post('good')
+  await soon(() => heard('publish').length).toBe(1)
+  tell({ type: 'ack', cid: heard('publish')[0]!.cid, seq: 1, at: 1 })
+  expect((await sent).seq).toBe(1)
+})
+
+test('a frame that was refused unread may have been the message on its way: it is sent again', async () => {
+  await join()
+  const sent = room.messages.post('mine')
+  await soon(() => heard('publish').length).toBe(1)
+  const [first] = heard('publish')
+  tell({ type: 'error', code: 'rate-limited', title: 'Later.', temporary: true, retryAfterMs: 10 })
+  await soon(() => heard('publish').length).toBe(2)
+  expect(heard('publish')[1]).toEqual(first)
+  tell({ type: 'ack', cid: first!.cid, seq: 1, at: 1 })
+  expect((await sent).seq).toBe(1)
+})
+
 test('what is refused for now is sent again in order, what is refused for good says so, and the rest goes on', async () => {
   await join()
   const sent = ['one', 'two', 'three'].map((text) =>

@@ -59,6 +59,15 @@ test('words that are quoted again reach a real shell as they were judged', () =>
   expect(execFileSync('sh', ['-c', quoted(words)], { encoding: 'utf8' })).toBe(`${words.slice(2).join('|')}|`)
 })
 
+test('no backslash stands inside quotes, where fish would read it', () => {
+  const inside =
+    quoted(['echo', '\\', "a'b\\c", '\\\\'])
+      .replaceAll(/\\./g, '')
+      .match(/'[^']*'/g) ?? []
+  expect(inside.length).toBeGreaterThan(4)
+  expect(inside.filter((part) => part.includes('\\'))).toEqual([])
+})
+
 test('rules are of words in order: denied under every path, allowed under one name', () => {
   const allow = [['systemctl', 'status', '*'], ['tail', '-n', '*', '/var/log/*.log'], ['uptime'], ['docker', 'ps', '**']]
   const deny = [

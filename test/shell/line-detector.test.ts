@@ -122,3 +122,11 @@ test('a screen takes what a hostile host sends, and grows by none of it', () => 
   screen.feed(bytes('\x18\n\nplain\n'))
   expect(lines.at(-1)).toBe('plain')
 })
+
+test('inserted blanks push what they meet off the line, so a terminal of a thousand columns holds a thousand characters', () => {
+  const screen = createLineScreen(1_000, () => undefined)
+  screen.feed(bytes(`end\r${'\x1b[1000@'.repeat(8_000)}`))
+  expect(screen.line().length).toBeLessThanOrEqual(1_000)
+  screen.feed(bytes('ab\x1b[D\x1b[2@'))
+  expect(screen.line().trimEnd()).toBe('a  b')
+})
