@@ -89,6 +89,18 @@ export interface SocketEndpoint<P extends Schema = Schema> {
 /** What an operation demands of who calls it, beyond being signed in. */
 export type Demands = Pick<Endpoint, 'permission' | 'scope' | 'isSensitive' | 'stepUp'>
 
+/** What the WebSocket door of one room or one shell can refuse with. */
+export const DOOR_PROBLEMS = [
+  'unauthenticated',
+  'session-ended',
+  'scope-missing',
+  'ticket-invalid',
+  'origin-untrusted',
+  'not-found',
+  'limit-reached',
+  'upgrade-required',
+] as const satisfies readonly ProblemSlug[]
+
 /** Keeps literal types while checking the shape. */
 export const socketEndpoint = <P extends Schema>(e: SocketEndpoint<P>): SocketEndpoint<P> => e
 

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { endpoint, socketEndpoint } from './endpoint.ts'
+import { DOOR_PROBLEMS, endpoint, socketEndpoint } from './endpoint.ts'
 import { lineOf, Moment, PageQuery, pageOf, prefixedId } from './id.ts'
 import { Ticket, UserId } from './identity.ts'
 import { OrgId } from './orgs.ts'
@@ -259,16 +259,7 @@ export const roomSockets = {
       'Messages, presence, signals and the document in the protocol of `docs/live-protocol.md`; without a credential the first frame shows one.',
     params: RoomPath,
     scope: 'rooms:write',
-    problems: [
-      'unauthenticated',
-      'session-ended',
-      'scope-missing',
-      'ticket-invalid',
-      'origin-untrusted',
-      'not-found',
-      'limit-reached',
-      'upgrade-required',
-    ],
+    problems: DOOR_PROBLEMS,
   }),
   joinRoomY: socketEndpoint({
     id: 'joinRoomY',
@@ -277,16 +268,7 @@ export const roomSockets = {
     summary: 'Sync the shared document in y-websocket framing; the unmodified `y-websocket` provider joins with room name `y`.',
     params: RoomPath,
     scope: 'rooms:write',
-    problems: [
-      'unauthenticated',
-      'session-ended',
-      'scope-missing',
-      'ticket-invalid',
-      'origin-untrusted',
-      'not-found',
-      'limit-reached',
-      'upgrade-required',
-    ],
+    problems: DOOR_PROBLEMS,
   }),
   joinRoomHocuspocus: socketEndpoint({
     id: 'joinRoomHocuspocus',

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { endpoint, socketEndpoint } from './endpoint.ts'
+import { DOOR_PROBLEMS, endpoint, socketEndpoint } from './endpoint.ts'
 import { HostId } from './hosts.ts'
 import { Moment, PageQuery, pageOf, prefixedId } from './id.ts'
 import { Ticket, UserId } from './identity.ts'
@@ -194,15 +194,6 @@ export const shellSockets = {
       'Watch a shell and, for its opener, type into it. Frames: `ViewerFrame` and `ShellFrame`, output as binary with a 64-bit offset.',
     params: ShellPath,
     scope: 'shells:write',
-    problems: [
-      'unauthenticated',
-      'session-ended',
-      'scope-missing',
-      'ticket-invalid',
-      'origin-untrusted',
-      'not-found',
-      'limit-reached',
-      'upgrade-required',
-    ],
+    problems: DOOR_PROBLEMS,
   }),
 }
