@@ -31,8 +31,11 @@ const CONNECTIONS_MAX = 100
 const ATTEMPTS_MAX = 3
 const LINES_CHARS_MAX = 65_536
 
-/** A new private host key. */
-export const generateDemoHostKey = (): string => ssh2.utils.generateKeyPairSync('ed25519', { comment: 'parvis demo host' }).private
+/** A new private host key. The library now and then writes one that it cannot read itself; then another is drawn. */
+export function generateDemoHostKey(): string {
+  const key = ssh2.utils.generateKeyPairSync('ed25519', { comment: 'parvis demo host' }).private
+  return ssh2.utils.parseKey(key) instanceof Error ? generateDemoHostKey() : key
+}
 
 /** An SSH server with a pretended shell and nothing behind it: no files, no processes, no forwarding of this machine. */
 export function startDemoHost(options: DemoHostOptions): Promise<DemoHost> {
