@@ -6,7 +6,7 @@ import * as Y from 'yjs'
 import type { RoomId } from '../../src/contract/rooms.ts'
 import { type Edge, startEdge } from '../harness.ts'
 import { until } from '../until.ts'
-import { meet, type Person } from './person.ts'
+import { meet, type Person, QuietSocket } from './person.ts'
 
 /** `ROOMS_FUZZ=whole` runs the length at which such errors are looked for; otherwise a fifth, on every seed that once was of use. */
 const SHARE = process.env['ROOMS_FUZZ'] === 'whole' ? 1 : 0.2
@@ -43,7 +43,7 @@ function editor(roomId: RoomId, nth: number) {
   const doc = new Y.Doc()
   const websocketProvider = new kind.HocuspocusProviderWebsocket({
     url: new URL(`/v1/rooms/${roomId}/hocuspocus`, edge.origin.replace('http', 'ws')).href,
-    WebSocketPolyfill: WebSocket,
+    WebSocketPolyfill: QuietSocket,
     delay: 100,
     minDelay: 50,
     maxDelay: 500,

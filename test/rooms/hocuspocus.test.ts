@@ -2,11 +2,11 @@ import { HocuspocusProvider, HocuspocusProviderWebsocket } from '@hocuspocus/pro
 import * as previous from '@hocuspocus/provider-v3'
 import { encode, writeUint8Array, writeVarString } from 'lib0/encoding'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { WebSocket } from 'ws'
+import type { WebSocket } from 'ws'
 import * as Y from 'yjs'
 import type { RoomId } from '../../src/contract/rooms.ts'
 import { type Edge, ORIGIN, startEdge } from '../harness.ts'
-import { bearer, closeOf, editorOf, frameOf, knock, meet, type Person, until } from './person.ts'
+import { bearer, closeOf, editorOf, frameOf, knock, meet, type Person, QuietSocket, until } from './person.ts'
 
 let edge: Edge
 let ada: Person
@@ -41,7 +41,7 @@ function editor(roomId: RoomId, token: string | (() => Promise<string>), { major
   const failures: string[] = []
   const websocketProvider = new kind.HocuspocusProviderWebsocket({
     url: new URL(door(roomId) + query, edge.origin.replace('http', 'ws')).href,
-    WebSocketPolyfill: WebSocket,
+    WebSocketPolyfill: QuietSocket,
   })
   const provider = new kind.HocuspocusProvider({
     websocketProvider,

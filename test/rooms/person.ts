@@ -5,6 +5,14 @@ import type { RoomId, RoomRole } from '../../src/contract/rooms.ts'
 import type { Edge } from '../harness.ts'
 import { post, read, signInRaw } from '../identity/raw.ts'
 
+/** A socket as browsers have it: one that is closed while it connects, as providers do on a slow day, brings nobody down. */
+export class QuietSocket extends WebSocket {
+  constructor(url: string | URL, protocols?: string | string[]) {
+    super(url, protocols)
+    this.on('error', () => undefined)
+  }
+}
+
 /** Somebody with a bare access token, as an editor without our client has it. */
 export type Person = Awaited<ReturnType<typeof meet>>
 
@@ -72,7 +80,7 @@ export function editorOf(edge: Edge, roomId: RoomId, { protocols = [] as string[
     protocols,
     params,
     disableBc: true,
-    WebSocketPolyfill: WebSocket as unknown as typeof globalThis.WebSocket,
+    WebSocketPolyfill: QuietSocket as unknown as typeof globalThis.WebSocket,
   })
   const closed = new Promise<{ code: number; reason: string }>((resolve) =>
     provider.on('closed', ({ code, reason }) => resolve({ code, reason })),

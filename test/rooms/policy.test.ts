@@ -14,7 +14,7 @@ import {
   SOCKETS_PER_USER_MAX,
   spend,
   TRAFFIC,
-  windowMs,
+  windowLeftMs,
 } from '../../src/edge/rooms/policy.ts'
 import type { SeatFacts } from '../../src/edge/rooms/seat-store.ts'
 
@@ -72,8 +72,9 @@ test('expiry is looked for at the whole minute after it', () => {
   expect(expiryCheckAt(120_001)).toBe(180_000)
 })
 
-test('a window is 10 ms, longer where many sockets would get more frames than an object can send', () => {
-  expect([1, 200, 1000].map(windowMs)).toEqual([10, 10, 50])
+test('a window ends at once after a pause, and else after 10 ms or more, so that many sockets do not get more frames than an object can send', () => {
+  expect([0, 100, 1000].map((sockets) => windowLeftMs(5_000, sockets, 5_000))).toEqual([10, 14, 50])
+  expect([4_000, 5_004, 5_010, 9_000].map((now) => windowLeftMs(5_000, 1, now))).toEqual([11, 7, 1, 0])
 })
 
 test('a document is compacted when its log has grown, a large one less often', () => {

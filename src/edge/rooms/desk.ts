@@ -39,7 +39,7 @@ export function statsOf({ document: { size }, hub, meter }: LiveRoom): RoomStats
     since: toMoment(since),
     awakeSeconds: Math.round(awakeMs / 1000),
     ...counts,
-    sockets: hub.open().length,
+    sockets: hub.count(),
     documentBytes: size.baseBytes + size.logBytes,
     documentBytesMax: ROOM_DOCUMENT_BYTES_MAX,
   }

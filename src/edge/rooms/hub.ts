@@ -1,7 +1,7 @@
 import type { UserId } from '../../contract/identity.ts'
 import type { Trace } from '../platform/trace.ts'
 import type { Presence } from './awareness.ts'
-import { isNobody, type LivePlace, type Seat } from './seat.ts'
+import type { LivePlace, Seat } from './seat.ts'
 
 /** How a socket is spoken to. */
 export interface Line {
@@ -35,7 +35,7 @@ export interface Hub {
   readonly open: (userId?: UserId) => readonly WebSocket[]
   /** Calls back once for every socket that has left. */
   readonly onGone: (listener: (place: Place) => void) => void
-  /** About how many sockets there are, closing ones included. */
+  /** How many of them there are. */
   readonly count: () => number
   /** The socket that speaks for a client id. */
   readonly holderOf: (clientId: number) => WebSocket | undefined
@@ -43,20 +43,16 @@ export interface Hub {
   readonly presences: () => readonly { readonly socket: WebSocket; readonly presence: Presence }[]
 }
 
-/** The tag of sockets that are admitted after they opened: theirs tell nobody. */
+/** The tag of sockets that are admitted after they opened. */
 export const LATE = 'late'
 
 const Y: Line = { framing: 'y', key: null, live: null, isIncognito: false }
 
-/** Tags by which the runtime finds sockets; they can only be set when a socket is accepted. */
-export const tagsOf = (seat: Seat): string[] => (isNobody(seat) ? [KNOCKING] : [`u:${seat.userId}`, `s:${seat.sessionId}`])
-
-/** Tag of sockets that came without a credential; they keep it once they have shown one. */
-const KNOCKING = 'knocking'
-
 /** Opens the hub over the sockets that outlived the object's memory. */
 export function openHub(ctx: DurableObjectState): Hub {
   const places = new WeakMap<WebSocket, Place>()
+  // Kept beside the runtime's list, whose reading costs more than a send does to each who is on it.
+  const here = new Set<WebSocket>()
   const gone: ((place: Place) => void)[] = []
   const holders = new Map<number, WebSocket>()
 
@@ -75,14 +71,8 @@ export function openHub(ctx: DurableObjectState): Hub {
     }
   }
 
-  // A socket on its way out may be listed without its attachment.
-  const isOpen = (socket: WebSocket) => socket.readyState === WebSocket.OPEN && (placeOf(socket) as Place | null)?.isGone === false
-
   function open(userId?: UserId): readonly WebSocket[] {
-    if (userId === undefined) return ctx.getWebSockets().filter(isOpen)
-    const late = ctx.getWebSockets(LATE).filter((socket) => (placeOf(socket) as Place | null)?.userId === userId)
-    const knocked = ctx.getWebSockets(KNOCKING).filter((socket) => (placeOf(socket) as Place | null)?.userId === userId)
-    return [...ctx.getWebSockets(`u:${userId}`), ...late, ...knocked].filter(isOpen)
+    return userId === undefined ? [...here] : [...here].filter((socket) => placeOf(socket).userId === userId)
   }
 
   function hold(socket: WebSocket, before: Presence | null, after: Presence | null): void {
@@ -90,21 +80,31 @@ export function openHub(ctx: DurableObjectState): Hub {
     if (after) holders.set(after.clientId, socket)
   }
 
-  for (const socket of open()) hold(socket, null, placeOf(socket).presence)
+  for (const socket of ctx.getWebSockets()) {
+    // A socket on its way out may be listed without its attachment.
+    const place = placeOf(socket) as Place | null
+    if (socket.readyState !== WebSocket.OPEN || place?.isGone !== false) continue
+    here.add(socket)
+    hold(socket, null, place.presence)
+  }
 
   return {
-    sit: (socket, seat, line) => keep(socket, { ...seat, ...Y, ...line, presence: null, isDenied: false, isAsked: false, isGone: false }),
+    sit(socket, seat, line) {
+      here.add(socket)
+      keep(socket, { ...seat, ...Y, ...line, presence: null, isDenied: false, isAsked: false, isGone: false })
+    },
     placeOf,
     change(socket, change) {
       const before = placeOf(socket)
       const after = { ...before, ...change }
       if (change.presence !== undefined) hold(socket, before.presence, after.presence)
       keep(socket, after)
+      if (after.isGone) here.delete(socket)
       if (after.isGone && !before.isGone) for (const listener of gone) listener(after)
     },
     onGone: (listener) => void gone.push(listener),
     open,
-    count: () => ctx.getWebSockets().length,
+    count: () => here.size,
     holderOf: (clientId) => holders.get(clientId),
     presences: () =>
       open().flatMap((socket) => {

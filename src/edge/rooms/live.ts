@@ -47,6 +47,10 @@ export interface LiveRoom {
   gathering: Gathering
   /** Runs while a window is open; nothing else keeps the object from hibernating. */
   timer: ReturnType<typeof setTimeout> | undefined
+  /** When the last window ended, Unix milliseconds. */
+  windowEndedAt: number
+  /** Settled when all that was stored is told. */
+  telling: Promise<void>
   readonly departures: Departures
   /** Sockets without a seat yet. */
   readonly waiting: Map<WebSocket, Waiting>
@@ -75,6 +79,8 @@ export const openLive = (ctx: DurableObjectState): LiveRoom => ({
   keptAt: undefined,
   gathering: newGathering(),
   timer: undefined,
+  windowEndedAt: 0,
+  telling: Promise.resolve(),
   departures: openDepartures(ctx.storage.sql),
   waiting: new Map(),
   allowances: new Map(),

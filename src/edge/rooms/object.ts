@@ -14,7 +14,7 @@ import { type Door, openDoor } from './door.ts'
 import { runErrands } from './errands.ts'
 import { applySeat, expel, expelExpired, expelSessions, greetingOf, leave, receive } from './exchange.ts'
 import { closeUnseated, letWait, receiveNamed, stopWaiting, WAITING_SOCKETS_MAX } from './hocuspocus.ts'
-import { LATE, tagsOf } from './hub.ts'
+import { LATE } from './hub.ts'
 import { admitLate } from './late.ts'
 import { type LiveRoom, openLive, send } from './live.ts'
 import { greet, hear, openParlour, type Parlour } from './live-exchange.ts'
@@ -52,16 +52,13 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     const log = logFor(trace, { roomId: this.#room.roomId, userId: seat.userId })
     await this.#watchExpiry(seat.expiresAt)
     const { hub } = this.#room
-    const refusal = this.#door.refusal(
-      { ...seat, ticket },
-      { now: Date.now(), inRoom: hub.open().length, ofUser: hub.open(seat.userId).length },
-    )
+    const refusal = this.#door.refusal({ ...seat, ticket }, { now: Date.now(), inRoom: hub.count(), ofUser: hub.open(seat.userId).length })
     if (refusal) {
       log('room.declined', { problem: refusal })
       return declined(refusal)
     }
     const { 0: client, 1: server } = new WebSocketPair()
-    this.ctx.acceptWebSocket(server, [...tagsOf(seat), newSocketTag()])
+    this.ctx.acceptWebSocket(server, [newSocketTag()])
     const greeting = framing === 'y' ? greetingOf(this.#room) : []
     hub.sit(server, seat, { trace, framing, isIncognito: isHidden, live: framing === 'live' ? NEW_LIVE_PLACE : null })
     if (!isNobody(seat)) this.ctx.waitUntil(this.#tie(server, seat))
@@ -226,7 +223,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     leave(this.#room, socket, code)
     const { hub, meter, roomId } = this.#room
     meter.note({})
-    if (hub.open().length === 0) meter.write(logFor(undefined, { roomId }))
+    if (hub.count() === 0) meter.write(logFor(undefined, { roomId }))
   }
 
   /** Takes an upgrade whose token is to come in a frame. */
@@ -241,7 +238,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
   async #admit(token: string): Promise<Seat> {
     const { hub, roomId } = this.#room
     const seat = await admitLate(this.env, { roomId, token, waitUntil: (work) => this.ctx.waitUntil(work) }, (admission) =>
-      this.#door.refusal(admission, { now: Date.now(), inRoom: hub.open().length, ofUser: hub.open(admission.userId).length }),
+      this.#door.refusal(admission, { now: Date.now(), inRoom: hub.count(), ofUser: hub.open(admission.userId).length }),
     )
     await this.#watchExpiry(Math.max(Date.now(), seat.expiresAt - RENEWAL_AHEAD_MS))
     return seat

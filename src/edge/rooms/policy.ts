@@ -46,8 +46,12 @@ export const hasPlace = (open: { readonly inRoom: number; readonly ofUser: numbe
 /** The first moment of the grid at which something has expired. */
 export const expiryCheckAt = (expiresAt: number): number => Math.ceil(expiresAt / EXPIRY_GRID_MS) * EXPIRY_GRID_MS
 
-/** How long to gather changes before they are stored and sent: frames out are the cost, and an object sends about 20,000 a second. */
-export const windowMs = (sockets: number): number => Math.max(10, Math.ceil(sockets / 20))
+/** How long to gather changes before they are stored and sent: frames out are the cost, and an object sends at most 25,000 a second. */
+const windowMs = (sockets: number): number => Math.ceil(10 + sockets / 25)
+
+/** How long a window that opens now stays open: what comes after a pause is told at once, what follows it closely shares a window. */
+export const windowLeftMs = (lastEndedAt: number, sockets: number, now: number): number =>
+  Math.min(windowMs(sockets), Math.max(0, lastEndedAt + windowMs(sockets) - now))
 
 /** What a stored document consists of. */
 export interface DocumentSize {

@@ -10,7 +10,7 @@ import { type Errands, noteEvents, openErrands } from './errands.ts'
 import { type LiveRoom, logOf } from './live.ts'
 import { append, findPost, knownEvent, type MessageLog, nextExpiryAt, openMessages, remember, rewriteMessage } from './messages.ts'
 import { tell, tellMessages } from './outlet.ts'
-import { maySpeak, windowMs } from './policy.ts'
+import { maySpeak, windowLeftMs } from './policy.ts'
 
 /** A window that has gathered this much ends early: it must fit one row. */
 const WINDOW_CHARS_MAX = 250_000
@@ -26,6 +26,8 @@ export interface Talk {
   chars: number
   acks: { readonly socket: WebSocket; readonly cid: string; readonly seq: number; readonly at: number }[]
   timer: ReturnType<typeof setTimeout> | undefined
+  /** When the last window ended, Unix milliseconds. */
+  windowEndedAt: number
   readonly errands: Errands
   /** Sees to it that somebody looks when this moment has passed. */
   readonly watchExpiry: (at: number) => Promise<void>
@@ -42,6 +44,7 @@ export const openTalk = (parts: Pick<Talk, 'ctx' | 'env' | 'room' | 'watchExpiry
   chars: 0,
   acks: [],
   timer: undefined,
+  windowEndedAt: 0,
   watchedUntil: undefined,
 })
 
@@ -70,7 +73,7 @@ export function gather(talk: Talk, author: Author, { cid, action }: Publication)
   talk.chars += 'text' in event ? event.text.length : 0
   remember(talk.log, event)
   if (talk.chars > WINDOW_CHARS_MAX) endTalkWindow(talk)
-  else talk.timer ??= setTimeout(() => endTalkWindow(talk), windowMs(talk.room.hub.count()))
+  else talk.timer ??= setTimeout(() => endTalkWindow(talk), windowLeftMs(talk.windowEndedAt, talk.room.hub.count(), Date.now()))
   return event
 }
 
@@ -100,7 +103,7 @@ function admit(talk: Talk, author: Author, action: MessageAction): void {
 export function endTalkWindow(talk: Talk): void {
   if (talk.timer !== undefined) clearTimeout(talk.timer)
   const { events, acks } = talk
-  Object.assign(talk, { timer: undefined, events: [], chars: 0, acks: [] })
+  Object.assign(talk, { timer: undefined, windowEndedAt: Date.now(), events: [], chars: 0, acks: [] })
   try {
     append(talk.log, events)
     if (events.length > 0) noteEvents(talk, events)

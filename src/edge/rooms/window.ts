@@ -7,7 +7,7 @@ import { forget, type Settlement, settle, stateOf, takeIn, work } from './docume
 import { awarenessFrame, updateFrame } from './framing.ts'
 import { type LiveRoom, newGathering, tell } from './live.ts'
 import { isOverfed } from './outlet.ts'
-import { windowMs } from './policy.ts'
+import { windowLeftMs } from './policy.ts'
 import { warnOfSize } from './size.ts'
 import { VERSION_EVERY_MS, VERSION_EVERY_WINDOWS } from './versions.ts'
 
@@ -48,23 +48,29 @@ export function gatherEcho(room: LiveRoom, socket: WebSocket, frame: Uint8Array)
 }
 
 function openWindow(room: LiveRoom): void {
-  room.timer ??= setTimeout(() => endWindow(room), windowMs(room.hub.count()))
+  room.timer ??= setTimeout(() => endWindow(room), windowLeftMs(room.windowEndedAt, room.hub.count(), Date.now()))
 }
 
-/**
- * Stores what was gathered as one row, then sends it as few frames. The runtime holds the frames back until the row
- * is on disk, so whoever sees a change may rely on it.
- */
+/** Stores what was gathered as one row, then sends it as few frames: whoever sees a change may rely on it. */
 export function endWindow(room: LiveRoom): void {
   if (room.timer !== undefined) clearTimeout(room.timer)
   room.timer = undefined
+  room.windowEndedAt = Date.now()
   const { presences, echoes, trace } = room.gathering
   room.gathering = newGathering()
   const stored = store(room, trace)
   if (!stored) return
   if (stored.updates.length > 0) warnOfSize(room)
-  broadcast(room, [...stored.updates.map(updateFrame), ...inFrames([...presences.values()]).map(awarenessFrame)])
-  for (const { socket, frame } of echoes) tell(room, socket, frame)
+  const frames = [...stored.updates.map(updateFrame), ...inFrames([...presences.values()]).map(awarenessFrame)]
+  tellWhenKept(room, () => {
+    broadcast(room, frames)
+    for (const { socket, frame } of echoes) tell(room, socket, frame)
+  })
+}
+
+/** Waits for the disk once, where the runtime would hold back each frame by itself, which costs a fifth of what sending does. */
+function tellWhenKept(room: LiveRoom, telling: () => void): void {
+  room.telling = room.telling.then(() => room.document.storage.sync()).then(telling)
 }
 
 /** Keeps a version of its own accord when it is time to. What cannot be kept now is kept later. */
