@@ -1,5 +1,5 @@
 import { createDecoder, type Decoder, hasContent, readVarString, readVarUint, readVarUint8Array } from 'lib0/decoding'
-import { type Encoder, encode, writeVarUint, writeVarUint8Array } from 'lib0/encoding'
+import { type Encoder, encode, writeVarString, writeVarUint, writeVarUint8Array } from 'lib0/encoding'
 
 /** Message types of y-websocket (y-protocols `PROTOCOL.md`), and 102, which y-sweet's server echoes too. */
 const SYNC = 0
@@ -71,6 +71,25 @@ export const step2Frame = (update: Uint8Array): Uint8Array<ArrayBuffer> => syncF
 
 /** Tells of a change. */
 export const updateFrame = (update: Uint8Array): Uint8Array<ArrayBuffer> => syncFrame(UPDATE, update)
+
+/** An awareness update without one client's entry, unless the entry ends it (y-protocols `PROTOCOL.md`). */
+export function withoutClient(update: Uint8Array, clientId: number): Uint8Array {
+  const decoder = createDecoder(update)
+  const entries = Array.from({ length: readVarUint(decoder) }, () => ({
+    clientId: readVarUint(decoder),
+    clock: readVarUint(decoder),
+    json: readVarString(decoder),
+  }))
+  const kept = entries.filter((entry) => entry.clientId !== clientId || entry.json === 'null')
+  return encode((e) => {
+    writeVarUint(e, kept.length)
+    for (const entry of kept) {
+      writeVarUint(e, entry.clientId)
+      writeVarUint(e, entry.clock)
+      writeVarString(e, entry.json)
+    }
+  })
+}
 
 /** Tells of presences. */
 export const awarenessFrame = (update: Uint8Array): Uint8Array<ArrayBuffer> =>

@@ -89,7 +89,7 @@ export function shareDocument(parts: SharedDocumentParts): SharedDocument {
       s.synced.shut()
       s.isAnswered = false
       s.saving.lose()
-      if (!isBrief) s.presence.forgetOthers()
+      s.presence.lose(isBrief)
     },
     end(cause) {
       doc.off('update', tell)
@@ -97,7 +97,6 @@ export function shareDocument(parts: SharedDocumentParts): SharedDocument {
       s.synced.end(cause)
       s.saving.end(cause)
       s.presence.stop()
-      s.presence.forgetOthers()
       if (!parts.awareness) awareness.destroy()
     },
   }

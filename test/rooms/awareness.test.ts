@@ -1,15 +1,32 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { inFrames, isHeld, isShown, judgeEntry, mayHoldRenewals, type Presence } from '../../src/edge/rooms/awareness.ts'
+import {
+  type Bound,
+  type Claim,
+  inFrames,
+  isHeld,
+  isShown,
+  judgeEntry,
+  mayHoldRenewals,
+  type Presence,
+} from '../../src/edge/rooms/awareness.ts'
 
 const json = (state: unknown) => new TextEncoder().encode(JSON.stringify(state))
 const nobody = { held: undefined, isOurs: false, leftAtClock: undefined }
-const presence = (more: Partial<Presence> = {}): Presence => ({ clientId: 7, clock: 5, json: '{"a":1}', heardAt: 0, toldAt: 0, ...more })
+const presence = (more: Partial<Presence & Bound> = {}): Presence & Bound => ({
+  clientId: 7,
+  clock: 5,
+  json: '{"a":1}',
+  heardAt: 0,
+  toldAt: 0,
+  isBound: false,
+  ...more,
+})
 const entry = (clock: number, state: unknown, clientId = 7) => ({ clientId, clock, json: json(state) })
 
 describe('an entry', () => {
-  const of = (own: Presence | undefined, e: ReturnType<typeof entry>, claim = {}) =>
-    judgeEntry(own, e, { claim: () => ({ ...nobody, ...claim }), now: 100 })
+  const of = (own: Presence | undefined, e: ReturnType<typeof entry>, { isBound = false, ...claim }: Partial<Claim & Bound> = {}) =>
+    judgeEntry(own, e, { claim: () => ({ ...nobody, ...claim }), now: 100, isBound })
 
   test('binds the first id that nobody holds', () => {
     expect(of(undefined, entry(0, { a: 1 }))).toEqual({
@@ -34,10 +51,24 @@ describe('an entry', () => {
     expect(of(undefined, entry(5, {}), { leftAtClock: 6 })).toEqual({ kind: 'challenge', clock: 6 })
     expect(of(undefined, entry(7, {}), { leftAtClock: 6 }).kind).toBe('show')
   })
+  test('of a bound socket is the latest, whatever its clock: the room counts on', () => {
+    const isBound = true
+    expect(of(presence({ clock: 9 }), entry(2, { a: 2 }), { isBound })).toMatchObject({ kind: 'show', presence: { clock: 10 } })
+    expect(of(presence({ clock: 9 }), entry(12, { a: 2 }), { isBound })).toMatchObject({ presence: { clock: 12 } })
+    expect(of(undefined, entry(1, {}), { isBound, leftAtClock: 6 })).toMatchObject({ kind: 'show', presence: { clock: 7 } })
+    expect(of(undefined, entry(1, {}), { isBound, held: presence(), isOurs: true })).toMatchObject({ presence: { clock: 6 } })
+    expect(of(undefined, entry(9, {}), { isBound, held: presence() }).kind).toBe('ignore')
+    expect(of(presence({ json: null }), entry(9, null), { isBound }).kind).toBe('ignore')
+  })
+  test('at a clock that nobody could count on from is ignored', () => {
+    expect(of(undefined, entry(0x1_0000_0000, {})).kind).toBe('ignore')
+    expect(of(presence(), entry(0x1_0000_0000, {})).kind).toBe('ignore')
+    expect(of(undefined, entry(Number.MAX_SAFE_INTEGER, {}), { isBound: true })).toMatchObject({ presence: { clock: 0xffff_ffff } })
+  })
   test.each(['5', '"text"', '[1]', 'true', '{', ''])('%s is no state', (text) => {
     const bad = { clientId: 7, clock: 9, json: new TextEncoder().encode(text) }
-    expect(() => judgeEntry(presence(), bad, { claim: () => nobody, now: 0 })).toThrow()
-    expect(judgeEntry(presence({ clientId: 8 }), bad, { claim: () => nobody, now: 0 }).kind).toBe('ignore')
+    expect(() => judgeEntry(presence(), bad, { claim: () => nobody, now: 0, isBound: false })).toThrow()
+    expect(judgeEntry(presence({ clientId: 8 }), bad, { claim: () => nobody, now: 0, isBound: false }).kind).toBe('ignore')
   })
 })
 
@@ -45,6 +76,7 @@ test('a presence that nobody renewed is not shown to those who join', () => {
   expect(isShown(presence(), 44_000)).toBe(true)
   expect(isShown(presence(), 46_000)).toBe(false)
   expect(isShown(presence({ json: null }), 0)).toBe(false)
+  expect(isShown(presence({ isBound: true }), 3_600_000)).toBe(true)
 })
 
 test('entries are split so that frames stay small, and none is lost', () => {
@@ -57,7 +89,7 @@ test('entries are split so that frames stay small, and none is lost', () => {
 
 /** Clients that renew 15 to 18 seconds after their last renewal, and what each of them hears of the others. */
 function simulate(phases: readonly number[], periods: (client: number, round: number) => number, seconds: number) {
-  const shown = new Map<number, Presence>()
+  const shown = new Map<number, Presence & Bound>()
   const due = phases.map((phase, client) => ({ client, at: phase, round: 0 }))
   let frames = 0
   let worst = 0
@@ -113,6 +145,13 @@ describe('renewals share frames', () => {
       }),
       { numRuns: 300 },
     )
+  })
+
+  test('and those whom the room vouches for renew nothing themselves: every other renewal carries them', () => {
+    const bound = presence({ clientId: 9, isBound: true })
+    const renewing = presence({ clientId: 8, heardAt: 15_000, toldAt: 15_000 })
+    expect(mayHoldRenewals([bound, renewing], 15_000)).toBe(false)
+    expect(mayHoldRenewals([{ ...bound, toldAt: 10_000 }, renewing], 15_000)).toBe(true)
   })
 
   test('and clients in step are no exception', () => {

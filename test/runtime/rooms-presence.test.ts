@@ -1,7 +1,9 @@
-import { evictDurableObject } from 'cloudflare:test'
+import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { afterEach, expect, test } from 'vitest'
 import { PRESENCE_BYTES_MAX } from '../../src/contract/rooms.ts'
 import { awarenessFrame, type PresenceEntry, readFrame } from '../../src/edge/rooms/framing.ts'
+import type { Place } from '../../src/edge/rooms/hub.ts'
+import { liveIn } from './live-peer.ts'
 import { type Editor, editorIn, newRoom, type RawPeer, type Room, rawIn, seatOf, until } from './rooms-peer.ts'
 
 const editors: Editor[] = []
@@ -201,4 +203,69 @@ test('a crowd of large states reaches who joins in frames small enough to send b
   expect(heard(late)).toHaveLength(40)
   expect(Math.max(...late.frames.map((frame) => frame.byteLength))).toBeLessThan(100_000)
   for (const peer of [...crowd, late]) peer.close()
+})
+
+/** Lets time pass for every presence: none was told or heard of lately. */
+const age = (room: Room) =>
+  runInDurableObject(room, (_, ctx) => {
+    for (const socket of ctx.getWebSockets()) {
+      const place = socket.deserializeAttachment() as Place
+      const presence = place.presence && {
+        ...place.presence,
+        heardAt: place.presence.heardAt - 60_000,
+        toldAt: place.presence.toldAt - 60_000,
+      }
+      socket.serializeAttachment({ ...place, presence })
+    }
+  }).then(() => hibernate(room))
+
+test('what our own clients show needs no renewal: it lasts as long as its socket, and editors of others are told it anew', async () => {
+  const room = newRoom()
+  const ada = await liveIn(room, 'ada')
+  await ada.subscribe('document')
+  const say = (clock: number, state: unknown) => ada.socket.send(awarenessFrame([entry(7, clock, state)]))
+  say(1, { name: 'ada' })
+  await expect.poll(() => ada.binary.map((data) => new Uint8Array(data)[0])).toContain(1)
+  await age(room)
+  const lea = await rawIn(room, seatOf('lea'))
+  const hearsNext = async (...lines: string[]) => {
+    await lea.frame(() => heard(lea).length >= lines.length)
+    await lea.settled()
+    expect(heard(lea).toSorted()).toEqual(lines.toSorted())
+    lea.frames.length = 0
+  }
+  await hearsNext('7@2 {"name":"ada"}')
+  lea.send(awarenessFrame([entry(8, 1, { name: 'lea' })]))
+  await hearsNext('8@1 {"name":"lea"}')
+  await age(room)
+  lea.send(awarenessFrame([entry(8, 2, { name: 'lea' })]))
+  await hearsNext('7@3 {"name":"ada"}', '8@2 {"name":"lea"}')
+  say(2, { name: 'ada', at: 1 })
+  await hearsNext('7@4 {"name":"ada","at":1}')
+  ada.close()
+  await hearsNext('7@5 null')
+  lea.close()
+})
+
+test('a room with idle editors of our own alone leaves memory at once, and who comes later sees them', async () => {
+  const room = newRoom()
+  const [ada, bob] = [await liveIn(room, 'ada'), await liveIn(room, 'bob')]
+  for (const [id, peer] of [ada, bob].entries()) {
+    await peer.subscribe('document')
+    peer.socket.send(awarenessFrame([entry(id, 1, { id })]))
+  }
+  await expect.poll(() => bob.binary.filter((data) => new Uint8Array(data)[0] === 1).length).toBeGreaterThanOrEqual(1)
+  await age(room)
+  const { frames } = await room.stats()
+  const startedAt = Date.now()
+  await hibernate(room)
+  expect(Date.now() - startedAt).toBeLessThan(3_000)
+  for (const peer of [ada, bob]) {
+    peer.socket.send('ping')
+    await expect.poll(() => peer.texts).toContain('pong')
+  }
+  expect((await room.stats()).frames).toBe(frames)
+  const late = await rawIn(room, seatOf('late'))
+  await late.frame(() => heard(late).length === 2)
+  for (const peer of [ada, bob, late]) peer.close()
 })

@@ -39,6 +39,8 @@ export interface SocketTie {
   readonly sessionId: string
   /** When the token behind it expires: the tie ends then by itself, so a lost farewell does no harm. */
   readonly expiresAt: number
+  /** Whether others are not to see that it is there. */
+  readonly isIncognito?: boolean | undefined
 }
 
 /** An object that holds sockets. */

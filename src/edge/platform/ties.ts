@@ -23,7 +23,7 @@ export interface Ties {
    */
   readonly tie: (
     socket: WebSocket,
-    owner: { readonly userId: UserId } & Pick<SocketTie, 'sessionId' | 'expiresAt'>,
+    owner: { readonly userId: UserId } & Pick<SocketTie, 'sessionId' | 'expiresAt' | 'isIncognito'>,
   ) => Promise<ProblemSlug | null>
   /** The socket is gone. */
   readonly untie: (socket: WebSocket, userId: UserId) => void
@@ -37,11 +37,11 @@ export function tiesOf(
 ): Ties {
   const holder = ctx.id.name ?? ctx.id.toString()
   return {
-    async tie(socket, { userId, sessionId, expiresAt }) {
+    async tie(socket, { userId, sessionId, expiresAt, isIncognito }) {
       const socketId = socketIdOf(ctx, socket)
       if (socketId === undefined) throw new Error('a socket without a name')
       try {
-        return await env.INBOXES.getByName(userId).tieSocket({ socketId, kind, holder, sessionId, expiresAt })
+        return await env.INBOXES.getByName(userId).tieSocket({ socketId, kind, holder, sessionId, expiresAt, isIncognito })
       } catch (error) {
         log('socket.tie-failed', describeError(error))
         return 'unavailable'

@@ -33,6 +33,9 @@ export type Verdict =
 
 const IGNORE: Verdict = { kind: 'ignore' }
 
+/** A clock counts changes of one presence; nobody starts beyond this, so it can always be counted on from. */
+const CLOCK_MAX = 0xffff_ffff
+
 /** A presence nobody renewed for this long is a ghost: not shown to those who join. */
 const HEARD_MS_MAX = 45_000
 
@@ -54,6 +57,11 @@ function readState(json: Uint8Array): string | null {
   throw new Problem('invalid-request')
 }
 
+/** Presences of our own protocol are bound to their socket: they last as long as it does, and the room counts their clocks. */
+export interface Bound {
+  readonly isBound: boolean
+}
+
 /**
  * Judges one entry. A socket speaks for one client id, the first that nobody else holds; all it repeats of others
  * is ignored, which ends both spoofing and the storm of y-websocket's provider, whose every received state is sent back.
@@ -63,25 +71,29 @@ function readState(json: Uint8Array): string | null {
 export function judgeEntry(
   own: Presence | undefined,
   entry: PresenceEntry,
-  at: { readonly claim: () => Claim; readonly now: number },
+  at: { readonly claim: () => Claim; readonly now: number } & Bound,
 ): Verdict {
-  if (own && own.clientId === entry.clientId) return judgeOwn(own, entry, at.now)
+  if (own && own.clientId === entry.clientId) return judgeOwn(own, entry, at)
   if (own && own.json !== null) return IGNORE
   // Read before anything is looked up: the end of what one never showed is nothing.
   const json = readState(entry.json)
   if (json === null) return IGNORE
   const { held, isOurs, leftAtClock } = at.claim()
-  if (held && !(isOurs && entry.clock > held.clock)) return IGNORE
-  if (!held && leftAtClock !== undefined && entry.clock <= leftAtClock) return { kind: 'challenge', clock: leftAtClock }
-  return { kind: 'show', presence: { clientId: entry.clientId, clock: entry.clock, json, heardAt: at.now, toldAt: at.now } }
+  const seenClock = held?.clock ?? leftAtClock ?? -1
+  const clock = at.isBound ? Math.max(Math.min(entry.clock, CLOCK_MAX), seenClock + 1) : entry.clock
+  if (clock > CLOCK_MAX || (held && !(isOurs && clock > seenClock))) return IGNORE
+  if (clock <= seenClock) return { kind: 'challenge', clock: seenClock }
+  return { kind: 'show', presence: { clientId: entry.clientId, clock, json, heardAt: at.now, toldAt: at.now } }
 }
 
-/** y-protocols: a state counts when its clock is higher, or equal and the state is gone. */
-function judgeOwn(own: Presence, entry: PresenceEntry, now: number): Verdict {
-  if (entry.clock < own.clock) return IGNORE
+/** y-protocols: a state counts when its clock is higher, or equal and the state is gone. What comes by a bound socket is always newer. */
+function judgeOwn(own: Presence, entry: PresenceEntry, { now, isBound }: { readonly now: number } & Bound): Verdict {
+  const clock = isBound ? Math.max(Math.min(entry.clock, CLOCK_MAX), own.clock + 1) : entry.clock
+  if (clock < own.clock || (clock > CLOCK_MAX && !isBound)) return IGNORE
   const json = readState(entry.json)
-  if (entry.clock === own.clock && (json !== null || own.json === null)) return IGNORE
-  const presence = { clientId: own.clientId, clock: entry.clock, json, heardAt: now, toldAt: now }
+  if (json === null && own.json === null) return IGNORE
+  if (clock === own.clock && json !== null) return IGNORE
+  const presence = { clientId: own.clientId, clock, json, heardAt: now, toldAt: now }
   const isRenewal = json !== null && json === own.json
   return isRenewal ? { kind: 'renew', presence: { ...presence, toldAt: own.toldAt } } : { kind: 'show', presence }
 }
@@ -93,7 +105,11 @@ export const entryOf = (p: Presence): PresenceEntry => ({ clientId: p.clientId, 
 export const endOf = (p: Presence): Presence => ({ ...p, clock: p.clock + 1, json: null })
 
 /** Whether those who join should see it. */
-export const isShown = (p: Presence, now: number): boolean => p.json !== null && now - p.heardAt < HEARD_MS_MAX
+export const isShown = ({ json, heardAt, isBound }: Presence & Bound, now: number): boolean =>
+  json !== null && (isBound || now - heardAt < HEARD_MS_MAX)
+
+/** A bound presence, renewed by the room for those whose clients drop what is not. */
+export const renewed = (p: Presence, now: number): Presence => ({ ...p, clock: p.clock + 1, heardAt: now, toldAt: now })
 
 /** Providers look every 3 seconds whether 15 have passed, so they renew within this. */
 const RENEWAL_MS = 18_500
@@ -104,10 +120,11 @@ const LOST_RENEWALS = 1
 
 /**
  * Whether a renewal may wait for a later one to share its frame. There is no timer to send it, so it waits only if a
- * renewal that is due soon will come before anybody's silence grows too long.
+ * renewal that is due soon will come before anybody's silence grows too long. Bound presences renew nothing and always wait.
  */
-export function mayHoldRenewals(presences: readonly Presence[], now: number): boolean {
+export function mayHoldRenewals(presences: readonly (Presence & Bound)[], now: number): boolean {
   const due = presences
+    .filter(({ isBound }) => !isBound)
     .map(({ heardAt }) => heardAt + RENEWAL_MS)
     .filter((at) => at > now)
     .sort((a, b) => a - b)
@@ -119,14 +136,14 @@ export function mayHoldRenewals(presences: readonly Presence[], now: number): bo
  * Whether a frame now would bring stragglers into step with those told a moment ago: from then on all share one frame
  * in 27 seconds, where two groups would need one in 13.
  */
-function canCatchUp(presences: readonly Presence[], now: number): boolean {
+function canCatchUp(presences: readonly (Presence & Bound)[], now: number): boolean {
   const isRecent = ({ toldAt }: Presence) => now - toldAt < 6_000
-  const isLate = (p: Presence) => isHeld(p) && now - p.toldAt > 15_000
+  const isLate = (p: Presence & Bound) => isHeld(p) && now - p.toldAt > 15_000
   return presences.some(isLate) && presences.some(isRecent) && presences.every((p) => isHeld(p) || isRecent(p))
 }
 
 /** Whether others have yet to hear of its last renewal. */
-export const isHeld = ({ heardAt, toldAt }: Presence): boolean => heardAt > toldAt
+export const isHeld = ({ heardAt, toldAt, isBound }: Presence & Bound): boolean => isBound || heardAt > toldAt
 
 /** Splits entries so that no frame grows large: a provider sends back each frame it gets. */
 export function inFrames(entries: readonly PresenceEntry[]): readonly (readonly PresenceEntry[])[] {

@@ -12,7 +12,7 @@ import type { Place } from './hub.ts'
 import { type LiveRoom, logOf, tell } from './live.ts'
 import { noteAnswer, tell as tellLive } from './outlet.ts'
 import { type Allowance, fullAllowance, isOverdrawn, mayWrite, RENEWAL_AHEAD_MS, spend } from './policy.ts'
-import { endPresence, hearEntry } from './presence.ts'
+import { endPresence, hearEntry, renewBound, shownIn } from './presence.ts'
 import type { SeatState } from './rpc.ts'
 import { endWindow, gatherChange, gatherEcho } from './window.ts'
 
@@ -20,14 +20,15 @@ import { endWindow, gatherChange, gatherEcho } from './window.ts'
 const ALLOWANCES_MAX = 2_000
 
 /** The first frames of a socket: what the document knows, so that the peer sends what it lacks, and who is here. */
-export function greetingOf(room: LiveRoom): readonly Uint8Array[] {
-  return [step1Frame(stateVectorOf(room.document)), ...presenceFrames(room)]
+export function greetingOf(room: LiveRoom, framing: Place['framing']): readonly Uint8Array[] {
+  return [step1Frame(stateVectorOf(room.document)), ...presenceFrames(room, framing)]
 }
 
-/** Who is here. */
-export function presenceFrames(room: LiveRoom): readonly Uint8Array[] {
+/** Who is here, as a client that speaks this framing is told. */
+export function presenceFrames(room: LiveRoom, framing: Place['framing']): readonly Uint8Array[] {
   const now = Date.now()
-  const shown = room.hub.presences().filter(({ presence }) => isShown(presence, now))
+  if (framing !== 'live') renewBound(room, now)
+  const shown = shownIn(room).filter(({ presence }) => isShown(presence, now))
   return inFrames(shown.map(({ presence }) => entryOf(presence))).map(awarenessFrame)
 }
 
@@ -145,7 +146,7 @@ function obey(room: LiveRoom, socket: WebSocket, message: Message): void {
       for (const entry of message.entries) hearEntry(room, socket, entry)
       return
     case 'query-awareness':
-      return reply(room, socket, presenceFrames(room))
+      return reply(room, socket, presenceFrames(room, room.hub.placeOf(socket).framing))
     case 'echo':
       return gatherEcho(room, socket, message.frame)
   }

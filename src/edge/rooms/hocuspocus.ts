@@ -159,7 +159,7 @@ async function seat(
 
 function welcome(room: LiveRoom, socket: WebSocket, { role }: Seat): void {
   tell(room, socket, authenticatedFrame(mayWrite(role)))
-  for (const frame of presenceFrames(room)) tell(room, socket, frame)
+  for (const frame of presenceFrames(room, 'hocuspocus')) tell(room, socket, frame)
 }
 
 /** A seat, or why there is none. */

@@ -211,7 +211,7 @@ function subscribe(p: Parlour, said: Said<'subscribe'>): void {
   tell(socket, { type: 'subscribed', stream })
   if (stream === 'presence') tell(socket, wholePresence(p.talk))
   if (stream !== 'document') return
-  for (const greeting of greetingOf(p.talk.room)) send(socket, greeting)
+  for (const greeting of greetingOf(p.talk.room, 'live')) send(socket, greeting)
   warnNewcomer(p.talk.room, socket)
 }
 

@@ -14,7 +14,7 @@ import { type Door, openDoor } from './door.ts'
 import { runErrands } from './errands.ts'
 import { applySeat, expel, expelExpired, expelSessions, greetingOf, leave, receive } from './exchange.ts'
 import { closeUnseated, letWait, receiveNamed, stopWaiting, WAITING_SOCKETS_MAX } from './hocuspocus.ts'
-import { LATE } from './hub.ts'
+import { LATE, type Place } from './hub.ts'
 import { admitLate } from './late.ts'
 import { type LiveRoom, openLive, send } from './live.ts'
 import { greet, hear, openParlour, type Parlour } from './live-exchange.ts'
@@ -59,9 +59,9 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     }
     const { 0: client, 1: server } = new WebSocketPair()
     this.ctx.acceptWebSocket(server, [newSocketTag()])
-    const greeting = framing === 'y' ? greetingOf(this.#room) : []
+    const greeting = framing === 'y' ? greetingOf(this.#room, 'y') : []
     hub.sit(server, seat, { trace, framing, isIncognito: isHidden, live: framing === 'live' ? NEW_LIVE_PLACE : null })
-    if (!isNobody(seat)) this.ctx.waitUntil(this.#tie(server, seat))
+    if (!isNobody(seat)) this.ctx.waitUntil(this.#tie(server, hub.placeOf(server)))
     for (const frame of greeting) send(server, frame)
     greet(this.#parlour, server)
     log('room.joined', { role: seat.role, sockets: hub.count() })
@@ -211,8 +211,8 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     if (again !== undefined) await this.#lookAt(again)
   }
 
-  async #tie(socket: WebSocket, seat: Seat): Promise<void> {
-    const problem = await this.#ties.tie(socket, seat)
+  async #tie(socket: WebSocket, place: Place): Promise<void> {
+    const problem = await this.#ties.tie(socket, place)
     if (problem !== null) expel(this.#room, socket, problem)
   }
 

@@ -1,4 +1,4 @@
-import { endOf, isHeld, judgeEntry, mayHoldRenewals, type Presence } from './awareness.ts'
+import { endOf, isHeld, judgeEntry, mayHoldRenewals, type Presence, renewed } from './awareness.ts'
 import { awarenessFrame, type PresenceEntry } from './framing.ts'
 import { type LiveRoom, tell } from './live.ts'
 import { gatherPresence } from './window.ts'
@@ -17,7 +17,7 @@ export function hearEntry(room: LiveRoom, socket: WebSocket, entry: PresenceEntr
     isOurs: holderPlace?.sessionId === place.sessionId && holderPlace.userId === place.userId,
     leftAtClock: departures.clockOf(entry.clientId),
   })
-  const verdict = judgeEntry(place.presence ?? undefined, entry, { claim, now: Date.now() })
+  const verdict = judgeEntry(place.presence ?? undefined, entry, { claim, now: Date.now(), isBound: place.live !== null })
   if (verdict.kind === 'ignore') return
   if (verdict.kind === 'challenge')
     return tell(room, socket, awarenessFrame([{ clientId: entry.clientId, clock: verdict.clock, json: NULL }]))
@@ -41,12 +41,30 @@ function show(room: LiveRoom, presence: Presence): void {
 
 /** A renewal says only that nothing changed, so many of them share a frame. */
 function tellRenewals(room: LiveRoom, now: number): void {
-  const shown = room.hub.presences()
-  const presences = shown.map(({ presence }) => presence)
-  if (mayHoldRenewals(presences, now)) return
-  for (const { socket, presence } of shown) {
-    if (!isHeld(presence)) continue
-    room.hub.change(socket, { presence: { ...presence, toldAt: now } })
-    gatherPresence(room, presence)
+  const shown = shownIn(room)
+  if (
+    mayHoldRenewals(
+      shown.map(({ presence }) => presence),
+      now,
+    )
+  )
+    return
+  for (const { socket, presence } of shown.filter(({ presence }) => isHeld(presence))) {
+    const { isBound, ...held } = presence
+    const told = isBound ? renewed(held, now) : { ...held, toldAt: now }
+    room.hub.change(socket, { presence: told })
+    gatherPresence(room, told)
+  }
+}
+
+/** Every presence that is shown, and whether its socket vouches for it. */
+export const shownIn = ({ hub }: LiveRoom) =>
+  hub.presences().map(({ socket, presence }) => ({ socket, presence: { ...presence, isBound: hub.placeOf(socket).live !== null } }))
+
+/** Renews what is bound, for a client that may have dropped it and takes nothing that is not newer. */
+export function renewBound(room: LiveRoom, now: number): void {
+  for (const { socket, presence } of shownIn(room)) {
+    const { isBound, ...bound } = presence
+    if (isBound) room.hub.change(socket, { presence: renewed(bound, now) })
   }
 }
