@@ -1,4 +1,5 @@
 import type { Endpoint } from '../contract/endpoint.ts'
+import { PAGE_ITEMS_MAX } from '../contract/id.ts'
 import type { TokenMode } from '../contract/identity.ts'
 import { endpoints, sockets } from '../contract/registry.ts'
 import type { Api, CallOptions, Input } from './api.ts'
@@ -7,7 +8,7 @@ import type { SocketConstructor } from './connection.ts'
 import { createDoor, type Door, type DoorTarget } from './door.ts'
 import type { Listener } from './emitter.ts'
 import { connectInbox, type Inbox, type InboxOptions } from './inbox.ts'
-import type { JoinOptions, Room } from './room.ts'
+import type { JoinOptions, Room, RoomParts } from './room.ts'
 import type { Credentials } from './session.ts'
 import { type AttachOptions, attachShell, type ShellView } from './shell.ts'
 import type { SocketStatus } from './socket.ts'
@@ -71,6 +72,24 @@ function track<T extends { readonly close: () => void }>(
   return live
 }
 
+/** What a room reads by HTTP. */
+function readsOf({ call }: LiveParts, params: { readonly roomId: string }): Pick<RoomParts, 'readBefore' | 'listMembers'> {
+  const listRoomMembers = (cursor: string | undefined) =>
+    call(endpoints.listRoomMembers, { params, query: { limit: PAGE_ITEMS_MAX, cursor } }) as ReturnType<Api['listRoomMembers']>
+  return {
+    readBefore: ({ epoch, seq }, limit) =>
+      call(endpoints.listRoomMessages, { params, query: { before: `${epoch}.${seq}`, limit } }) as ReturnType<Api['listRoomMessages']>,
+    async *listMembers() {
+      let cursor: string | undefined
+      do {
+        const page = await listRoomMembers(cursor)
+        yield* page.items
+        cursor = page.nextCursor
+      } while (cursor !== undefined)
+    },
+  }
+}
+
 /** Makes the way to rooms. */
 export function createRooms(parts: LiveParts): Rooms {
   const ask = (endpoint: Endpoint, params: { readonly roomId: string }) => parts.call(endpoint, { params }, { tries: 1 })
@@ -87,7 +106,7 @@ export function createRooms(parts: LiveParts): Rooms {
       })
       // Loaded when first needed: those who join no room do not carry Yjs.
       const { joinRoom } = await import('./room.ts')
-      const room = joinRoom(id, door, options)
+      const room = joinRoom(id, { door, ...readsOf(parts, params) }, options)
       return track(parts, room, (listener) => room.on('status', listener))
     },
   }
@@ -97,7 +116,7 @@ export function createRooms(parts: LiveParts): Rooms {
 export function createInboxes(parts: LiveParts): Inboxes {
   const { call, credentials, mode } = parts
   return {
-    connect({ since, ticket } = {}) {
+    connect({ since, ticket, presence } = {}) {
       const hasTicket = ticket ?? mode === 'cookie'
       const door = doorOf(parts, {
         path: sockets.joinInbox.path,
@@ -110,6 +129,7 @@ export function createInboxes(parts: LiveParts): Inboxes {
       const inbox = connectInbox({
         door,
         since,
+        presence,
         accessToken: async () => (await credentials.current())?.accessToken,
         readUpTo: (upTo) => call(endpoints.readNotifications, { body: { upTo } }, {}),
       })

@@ -31,6 +31,8 @@ export interface MessageList {
   readonly all: () => readonly Message[]
   /** Takes an event in; answers whether it is new. */
   readonly apply: (event: MessageEvent) => boolean
+  /** Puts what came before all that is known in front of it. */
+  readonly prepend: (events: readonly MessageEvent[]) => void
   readonly clear: () => void
   /** How long messages are shown; null for ever. */
   readonly keepFor: (ttlSeconds: number | null) => void
@@ -41,13 +43,21 @@ export interface MessageList {
 /** Makes an empty list. */
 export function createMessageList(): MessageList {
   const messages = new Map<number, Message>()
+  /** Changes of messages that are not known, by the message: they count once it is. */
+  const orphans = new Map<number, Change[]>()
   let ttlMs = Number.POSITIVE_INFINITY
   let shown: readonly Message[] | undefined
   let appliedSeq = 0
 
-  function change(seq: number, by: (message: Message) => Partial<Message>): void {
-    const message = messages.get(seq)
-    if (message) messages.set(seq, { ...message, ...by(message) })
+  function change(event: Change): void {
+    const message = messages.get(event.message)
+    if (message) messages.set(event.message, { ...message, ...changeOf(message, event) })
+    else orphans.set(event.message, [...(orphans.get(event.message) ?? []), event])
+  }
+
+  function take(event: MessageEvent): void {
+    if (event.kind === 'post') messages.set(event.seq, messageOf(event))
+    else change(event)
   }
 
   return {
@@ -59,12 +69,22 @@ export function createMessageList(): MessageList {
       if (event.seq <= appliedSeq) return false
       appliedSeq = event.seq
       shown = undefined
-      if (event.kind === 'post') messages.set(event.seq, messageOf(event))
-      else change(event.message, (message) => changeOf(message, event))
+      take(event)
       return true
+    },
+    prepend(events) {
+      const known = [...messages]
+      const waiting = [...orphans.values()].flat().sort((a, b) => a.seq - b.seq)
+      messages.clear()
+      orphans.clear()
+      shown = undefined
+      for (const event of events) take(event)
+      for (const event of waiting) change(event)
+      for (const [seq, message] of known) messages.set(seq, message)
     },
     clear() {
       messages.clear()
+      orphans.clear()
       shown = undefined
       appliedSeq = 0
     },
@@ -82,6 +102,8 @@ export function createMessageList(): MessageList {
   }
 }
 
+type Change = Exclude<MessageEvent, { readonly kind: 'post' }>
+
 /** A post whose text is gone was deleted before it came here. */
 const messageOf = ({ seq, cid, userId, at, text, replyTo }: MessageEvent & { readonly kind: 'post' }): Message => ({
   seq,
@@ -95,7 +117,7 @@ const messageOf = ({ seq, cid, userId, at, text, replyTo }: MessageEvent & { rea
   reactions: [],
 })
 
-function changeOf(message: Message, event: Exclude<MessageEvent, { readonly kind: 'post' }>): Partial<Message> {
+function changeOf(message: Message, event: Change): Partial<Message> {
   if (event.kind === 'edit') return event.text === '' ? {} : { text: event.text, isEdited: true }
   if (event.kind === 'delete') return { text: '', isDeleted: true, reactions: [] }
   if (message.isDeleted) return {}

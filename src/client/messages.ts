@@ -1,6 +1,7 @@
+import { PAGE_ITEMS_MAX } from '../contract/id.ts'
 import { Problem } from '../contract/problem.ts'
 import type { LiveClientFrame, LiveCursor, LiveServerFrame } from '../contract/room-live.ts'
-import { MessageAction, type MessageEvent } from '../contract/room-messages.ts'
+import { MessageAction, type MessageEvent, type MessagePage } from '../contract/room-messages.ts'
 import { randomHex } from './exchange.ts'
 import { createMessageList, type Message, type MessageList } from './message-list.ts'
 import { createOutbox, type Outbox, type Pending, type Sent } from './outbox.ts'
@@ -17,6 +18,8 @@ export interface MessagesState {
   readonly reads: Readonly<Record<string, number>>
   /** Whether nothing is missing that the room had when the connection was made. */
   readonly isCaughtUp: boolean
+  /** Whether the room keeps messages from before these. */
+  readonly hasOlder: boolean
 }
 
 /** A room's messages: what one may do with them. Each act is carried out once, in order, through any number of disconnects. */
@@ -35,6 +38,8 @@ export interface Messages {
   readonly react: (message: number, emoji: string) => Promise<Sent>
   /** @throws Problem `forbidden` or `not-found`; ClosedError */
   readonly unreact: (message: number, emoji: string) => Promise<Sent>
+  /** Puts older messages before the list, as many events at a time as it began with. Rejects as `listRoomMessages` does; one call at a time, others share it. */
+  readonly loadOlder: () => Promise<void>
   /** Tells that everything up to a message is read. */
   readonly markRead: (seq: number) => void
   /** Tells that a message is being written; call it with every key, it is told every three seconds. */
@@ -47,6 +52,8 @@ export interface MessagesParts {
   /** How many messages to begin with, where nothing is known yet. */
   readonly history: number
   readonly since: LiveCursor | undefined
+  /** Reads what came before an event. */
+  readonly readBefore: (cursor: LiveCursor, limit: number) => Promise<Pick<MessagePage, 'epoch' | 'firstSeq' | 'recovered' | 'items'>>
   readonly onEvent: (event: MessageEvent) => void
   readonly onChange: (state: MessagesState) => void
   /** Some events can never be told any more, so the list starts anew. */
@@ -77,6 +84,9 @@ interface State {
   readonly reads: Map<string, number>
   cursor: LiveCursor | undefined
   newest: number | undefined
+  /** The first event that is known here; nothing where the list has not begun. */
+  oldest: number | undefined
+  loading: Promise<void> | undefined
   userId: string | undefined
   /** How far the user has read, as far as this client knows. */
   readTo: number
@@ -102,10 +112,12 @@ export function followMessages(parts: MessagesParts): Correspondence {
     reads: new Map(),
     cursor: parts.since,
     newest: undefined,
+    oldest: undefined,
+    loading: undefined,
     userId: undefined,
     readTo: 0,
     typedAt: 0,
-    shown: { items: [], pending: [], typists: [], reads: {}, isCaughtUp: false },
+    shown: { items: [], pending: [], typists: [], reads: {}, isCaughtUp: false, hasOlder: false },
     isGathering: false,
     expiry: undefined,
   }
@@ -161,6 +173,12 @@ function faceOf(s: State, publish: (action: MessageAction) => Promise<Sent>): Me
     delete: (message) => publish({ kind: 'delete', message }),
     react: (message, emoji) => publish({ kind: 'react', message, emoji }),
     unreact: (message, emoji) => publish({ kind: 'unreact', message, emoji }),
+    loadOlder() {
+      s.loading ??= loadOlder(s).finally(() => {
+        s.loading = undefined
+      })
+      return s.loading
+    },
     markRead(seq) {
       if (seq <= s.readTo) return
       s.readTo = seq
@@ -195,15 +213,31 @@ function begin(s: State, { epoch, seq = 0, firstSeq = 1, recovered = true, ttlSe
   const hadSome = s.cursor !== undefined
   if (isAnew) {
     s.list.clear()
+    s.oldest = undefined
     s.cursor = { epoch, seq: Math.max(firstSeq - 1, seq - s.parts.history) }
   }
+  s.oldest ??= (s.cursor?.seq ?? seq) + 1
   s.newest = seq
   s.reads.clear()
   for (const [userId, upTo] of Object.entries(reads)) s.reads.set(userId, upTo)
   s.readTo = Math.max(s.readTo, s.reads.get(s.userId ?? '') ?? 0)
   s.list.keepFor(ttlSeconds)
   if (isAnew && hadSome) s.parts.onGap()
-  showList(s, { reads: Object.fromEntries(s.reads) })
+  showList(s, { reads: Object.fromEntries(s.reads), hasOlder: s.oldest > firstSeq })
+}
+
+/** What is read while the list begins anew is of no use to it. */
+async function loadOlder(s: State): Promise<void> {
+  const { oldest, cursor } = s
+  if (oldest === undefined || !cursor || !s.shown.hasOlder) return
+  const { epoch, firstSeq, recovered, items } = await s.parts.readBefore(
+    { epoch: cursor.epoch, seq: oldest },
+    Math.min(Math.max(s.parts.history, 1), PAGE_ITEMS_MAX),
+  )
+  if (s.oldest !== oldest || s.cursor?.epoch !== epoch) return
+  s.list.prepend(items)
+  s.oldest = items[0]?.seq ?? oldest
+  showList(s, { hasOlder: recovered && items.length > 0 && s.oldest > firstSeq })
 }
 
 function take(s: State, outbox: Outbox, events: readonly MessageEvent[]): void {

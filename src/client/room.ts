@@ -8,7 +8,8 @@ import type { RoomRole } from '../contract/rooms.ts'
 import type { Door } from './door.ts'
 import { createEmitter, type Emitter, type Listener } from './emitter.ts'
 import { ClosedError } from './failure.ts'
-import { type Correspondence, followMessages, type Messages, type MessagesState } from './messages.ts'
+import { type Correspondence, followMessages, type Messages, type MessagesParts, type MessagesState } from './messages.ts'
+import { createNames, type Names, type NamesParts } from './names.ts'
 import { createPeople, type People, type PresenceState, type ShownState } from './people.ts'
 import { openRoomSocket, type RoomSocket, type Told } from './room-socket.ts'
 import { type SharedDocument, shareDocument } from './shared-document.ts'
@@ -55,6 +56,8 @@ export interface RoomEvents {
   readonly gap: undefined
   /** Who is here changed. */
   readonly presence: PresenceState
+  /** More is known of what members are called. */
+  readonly names: undefined
   readonly signal: Signal
   /**
    * `Problem forbidden`: this seat may only read, so changes made here stay here. Any error once the status is `closed`: the
@@ -87,6 +90,8 @@ export interface Room {
   readonly hasUnsaved: boolean
   readonly messages: Messages
   readonly presence: RoomPresence
+  /** What a member is called, here or not; nothing for who has no seat or has not said. Learned when first asked: then `names` is told. */
+  readonly nameOf: (userId: string) => string | undefined
   /** Sends something that is only good now, to everybody or to one user; answers whether there was a connection. */
   readonly signal: (data: unknown, to?: string) => boolean
   /** Listens until the returned function is called. */
@@ -116,6 +121,7 @@ interface State {
   readonly shared: SharedDocument
   readonly correspondence: Correspondence
   readonly people: People
+  readonly names: Names
   status: SocketStatus
   userId: UserId | undefined
   role: RoomRole | undefined
@@ -123,8 +129,13 @@ interface State {
 
 const HISTORY = 50
 
+/** What a room needs of its client. */
+export interface RoomParts extends Pick<NamesParts, 'listMembers'>, Pick<MessagesParts, 'readBefore'> {
+  readonly door: Door
+}
+
 /** Joins a room; the connection is made and kept in the background. */
-export function joinRoom(id: string, door: Door, options: JoinOptions = {}): Room {
+export function joinRoom(id: string, { door, readBefore, listMembers }: RoomParts, options: JoinOptions = {}): Room {
   const { doc = new Y.Doc(), awareness, history = HISTORY, since, streams = LiveStream.options } = options
   const events = createEmitter<RoomEvents>()
   let live: RoomSocket | undefined
@@ -146,11 +157,13 @@ export function joinRoom(id: string, door: Door, options: JoinOptions = {}): Roo
       send,
       history,
       since,
+      readBefore,
       onEvent: (event) => events.emit('message', event),
       onChange: (state) => events.emit('messages', state),
       onGap: () => events.emit('gap', undefined),
     }),
     people: createPeople({ send, changed: () => events.emit('presence', s.people.state()) }),
+    names: createNames({ listMembers, changed: () => events.emit('names', undefined) }),
     status: 'connecting',
     userId: undefined,
     role: undefined,
@@ -175,7 +188,7 @@ export function joinRoom(id: string, door: Door, options: JoinOptions = {}): Roo
 }
 
 function faceOf(s: State, { send, close }: { readonly send: (frame: LiveClientFrame) => boolean; readonly close: () => void }): Room {
-  const { id, shared, correspondence, people } = s
+  const { id, shared, correspondence, people, names } = s
   return {
     id,
     get status() {
@@ -202,6 +215,7 @@ function faceOf(s: State, { send, close }: { readonly send: (frame: LiveClientFr
       },
       show: people.show,
     },
+    nameOf: names.nameOf,
     signal: (data, to) => send({ type: 'signal', data: data as never, ...(to === undefined ? {} : { to: to as UserId }) }),
     on: s.events.on,
     whenSynced: shared.synced.wait,
@@ -227,6 +241,7 @@ function leave(s: State, cause: Error): void {
   s.shared.end(cause)
   s.correspondence.end(cause)
   s.people.stop()
+  s.names.stop()
   s.people.forget()
   if (!(cause instanceof ClosedError)) s.events.emit('problem', cause)
 }

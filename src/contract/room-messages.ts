@@ -91,6 +91,7 @@ export const MessagePage = z
   .object({
     epoch: MessagesEpoch,
     seq: z.int().meta({ description: 'The newest event.' }),
+    firstSeq: z.int().meta({ description: 'The oldest event that is kept.' }),
     recovered: z.boolean().meta({ description: 'False: events after the cursor are gone, or the epoch is another; drop what you have.' }),
     items: z.array(MessageEvent),
     nextCursor: MessageCursor.meta({ description: 'Ask again with it: for the rest when `items` was full, else for what is new by then.' }),
@@ -115,9 +116,15 @@ export const roomMessageEndpoints = {
     tag: 'rooms',
     access: 'user',
     scope: 'rooms:read',
-    summary: 'Events of a room’s messages after a cursor, oldest first; without a cursor the newest ones.',
+    summary: 'Events of a room’s messages, oldest first: those after a cursor, the last ones before one, or the newest.',
     params: RoomPath,
-    query: z.strictObject({ cursor: MessageCursor.optional(), limit: z.coerce.number().int().min(1).max(PAGE_ITEMS_MAX).default(50) }),
+    query: z
+      .strictObject({
+        cursor: MessageCursor.optional(),
+        before: MessageCursor.optional().meta({ description: 'Instead of `cursor`: what came before this event.' }),
+        limit: z.coerce.number().int().min(1).max(PAGE_ITEMS_MAX).default(50),
+      })
+      .refine(({ cursor, before }) => cursor === undefined || before === undefined, 'has both `cursor` and `before`'),
     success: 200,
     response: MessagePage,
     problems: ['not-found'],

@@ -99,7 +99,14 @@ export const RoomStats = z
 export type RoomStats = z.infer<typeof RoomStats>
 
 /** A user's seat in a room. */
-export const RoomMember = z.object({ userId: UserId, role: RoomRole, addedAt: Moment }).meta({ id: 'RoomMember' })
+export const RoomMember = z
+  .object({
+    userId: UserId,
+    displayName: z.string().nullable().meta({ description: 'What the user wants to be called; null while they have not said.' }),
+    role: RoomRole,
+    addedAt: Moment,
+  })
+  .meta({ id: 'RoomMember' })
 /** A user's seat in a room. */
 export type RoomMember = z.infer<typeof RoomMember>
 

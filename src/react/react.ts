@@ -4,7 +4,7 @@ import { createRoomStore, NO_ROOM, type RoomView } from './room-store.ts'
 
 export type { RoomView }
 
-const NO_MESSAGES: MessagesState = { items: [], pending: [], typists: [], reads: {}, isCaughtUp: false }
+const NO_MESSAGES: MessagesState = { items: [], pending: [], typists: [], reads: {}, isCaughtUp: false, hasOlder: false }
 const NOBODY: PresenceState = { members: [], count: 0, isSample: false }
 
 const never = () => () => undefined
@@ -20,14 +20,21 @@ export function useRoom(client: Client, roomId: string | undefined, options?: Jo
 
 const noRoom = () => NO_ROOM
 
+/** A room's messages as they stand. */
+export interface MessagesView extends MessagesState {
+  /** Puts older messages before them, while {@link MessagesState.hasOlder} says that there are some. */
+  readonly loadOlder: () => Promise<void>
+}
+
 /** A room's messages as they stand, and whatever changes them; post through `room.messages`. */
-export function useMessages(room: Room | undefined): MessagesState {
+export function useMessages(room: Room | undefined): MessagesView {
   const subscribe = useMemo(() => (changed: () => void) => room?.on('messages', changed) ?? never(), [room])
-  return useSyncExternalStore(
+  const state = useSyncExternalStore(
     subscribe,
     () => room?.messages.state ?? NO_MESSAGES,
     () => NO_MESSAGES,
   )
+  return useMemo(() => ({ ...state, loadOlder: async () => room?.messages.loadOlder() }), [state, room])
 }
 
 /** Who is in a room; show something of oneself through `room.presence`. */

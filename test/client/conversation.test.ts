@@ -101,6 +101,35 @@ describe('two people', () => {
     a.close()
   })
 
+  test('read back to the first message, with what was changed since, and call each other by name though nobody is there', async () => {
+    const id = await openRoom()
+    await bob.client.updateMe({ ifMatch: (await bob.client.getMe()).etag, body: { displayName: 'Bob B.' } })
+    const room = await bob.client.rooms.join(id, talkOnly)
+    await caughtUp(room)
+    for (let n = 1; n <= 20; n++) void room.messages.post(`text ${n}`)
+    await room.messages.post('last')
+    await room.messages.react(1, '🍵')
+    await room.messages.edit(2, 'text two')
+    room.close()
+    const a = await ada.client.rooms.join(id, { ...talkOnly, history: 10 })
+    await caughtUp(a)
+    expect(textsOf(a)).toHaveLength(8)
+    expect(a.messages.state.hasOlder).toBe(true)
+    const { cursor } = a.messages
+    await Promise.all([a.messages.loadOlder(), a.messages.loadOlder()])
+    expect(textsOf(a)).toHaveLength(18)
+    await a.messages.loadOlder()
+    expect(a.messages.state.hasOlder).toBe(false)
+    await a.messages.loadOlder()
+    expect(textsOf(a)).toEqual([...Array.from({ length: 20 }, (_, i) => (i === 1 ? 'text two' : `text ${i + 1}`)), 'last'])
+    expect(a.messages.state.items.slice(0, 2)).toMatchObject([{ reactions: [{ emoji: '🍵', userIds: [bob.id] }] }, { isEdited: true }])
+    expect(a.messages.cursor).toEqual(cursor)
+    expect([a.nameOf(bob.id), a.nameOf(ada.id), a.nameOf('usr_unknown')]).toEqual([undefined, undefined, undefined])
+    await soon(() => a.nameOf(bob.id)).toBe('Bob B.')
+    expect([a.nameOf(ada.id), a.nameOf('usr_unknown')]).toEqual([undefined, undefined])
+    a.close()
+  })
+
   test('signal each other, one or all', async () => {
     const id = await openRoom()
     const [a, b] = [await ada.client.rooms.join(id, talkOnly), await bob.client.rooms.join(id, talkOnly)]

@@ -21,6 +21,7 @@ import type { SeatFacts } from '../../src/edge/rooms/seat-store.ts'
 const facts = (more: Partial<SeatFacts> = {}): SeatFacts => ({
   callerRole: 'owner',
   role: null,
+  displayName: null,
   addedAt: null,
   isUser: 1,
   owners: 1,

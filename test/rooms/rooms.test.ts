@@ -243,6 +243,7 @@ test('members are listed page by page to members of every role', async () => {
   await put(ada, id, stranger, 'editor')
   const first = await bob.client.listRoomMembers({ params: { roomId: id }, query: { limit: 2 } })
   const second = await bob.client.listRoomMembers({ params: { roomId: id }, query: { limit: 2, cursor: first.nextCursor } })
+  expect([...first.items, ...second.items].map((m) => m.displayName)).toEqual([null, null, null])
   expect([...first.items, ...second.items].map((m) => m.userId)).toEqual([ada.id, bob.id, stranger.id].sort())
   expect(second.nextCursor).toBeUndefined()
   const { nextCursor: foreign } = await ada.client.listRooms({ query: { limit: 1 } })

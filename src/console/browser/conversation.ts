@@ -1,4 +1,5 @@
 import type { MessagesState, Room } from '../../client/client.ts'
+import { bindButton } from './button.ts'
 import { bindComposer } from './composer.ts'
 import { byId, show } from './dom.ts'
 import { createRows } from './message-rows.ts'
@@ -25,6 +26,7 @@ export function openConversation(room: Room): void {
   function draw(state: MessagesState): void {
     const wasAtEnd = isAtEnd()
     drawRows(state)
+    show(byId('messages-older'), state.hasOlder)
     show(byId('messages-empty'), state.isCaughtUp && state.items.length + state.pending.length === 0)
     byId('messages-read').textContent = readersOf(room, people, state)
     byId('messages-typing').textContent = typistsOf(people, state)
@@ -59,6 +61,13 @@ export function openConversation(room: Room): void {
   bindTabs(() => {
     toEnd()
     note(room.messages.state)
+  })
+  bindButton(byId('messages-older', HTMLButtonElement), byId('page-alert'), async () => {
+    const view = list()
+    const fromEnd = view.scrollHeight - view.scrollTop
+    await room.messages.loadOlder()
+    // What was on the screen stays there.
+    view.scrollTop = view.scrollHeight - fromEnd
   })
   showSeat()
 }

@@ -43,8 +43,9 @@ export function followNames(room: Room, changed: () => void): People {
     if (isNews) changed()
   }
   room.on('presence', hear)
+  room.on('names', changed)
   hear()
-  return { nameOf: (userId) => names.get(userId) ?? plainName(userId) }
+  return { nameOf: (userId) => names.get(userId) ?? room.nameOf(userId)?.slice(0, NAME_CHARS_MAX) ?? plainName(userId) }
 }
 
 /** Makes a round mark of somebody: the first letter of the name on their colour. */

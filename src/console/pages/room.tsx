@@ -36,6 +36,9 @@ const Conversation: FC<WordsProps> = ({ words }) => (
   <section class="talk" aria-labelledby="talk-title">
     <h2 id="talk-title">{words.conversation}</h2>
     <div class="messages" id="messages-view" tabindex={0} role="log" aria-labelledby="talk-title">
+      <button type="button" class="quiet small older" id="messages-older" hidden>
+        {words.older}
+      </button>
       <p class="empty" id="messages-empty" hidden>
         {words.noMessage}
       </p>

@@ -22,6 +22,7 @@ const EN = {
   remove: 'Delete',
   edited: 'edited',
   newest: 'Newest messages',
+  older: 'Older messages',
 }
 
 /** The texts of a room's page. */
@@ -49,6 +50,7 @@ const FR: RoomWords = {
   remove: 'Supprimer',
   edited: 'modifié',
   newest: 'Derniers messages',
+  older: 'Messages plus anciens',
 }
 
 /** The texts of a room's page, by language. */

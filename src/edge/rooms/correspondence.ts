@@ -23,14 +23,18 @@ function cursorOf(text: string | undefined): LiveCursor | undefined {
   return { epoch, seq: Number(seq) }
 }
 
-/** Events after a cursor, for those who have a seat. @throws Problem `not-found` */
+/** Events after or before a cursor, for those who have a seat. @throws Problem `not-found` */
 export async function listMessages(
   scope: Scope,
   actor: Actor,
-  at: { readonly roomId: RoomId; readonly query: { readonly cursor?: string | undefined; readonly limit: number } },
+  at: {
+    readonly roomId: RoomId
+    readonly query: { readonly cursor?: string | undefined; readonly before?: string | undefined; readonly limit: number }
+  },
 ): Promise<MessagePage> {
   await seatIn(scope, actor, at.roomId)
-  return roomOf(scope, at.roomId).readMessages({ since: cursorOf(at.query.cursor), limit: at.query.limit })
+  const { cursor, before, limit } = at.query
+  return roomOf(scope, at.roomId).readMessages({ since: cursorOf(cursor), before: cursorOf(before), limit })
 }
 
 /** Publishes once per `cid`. @throws Problem `not-found` or `forbidden` */

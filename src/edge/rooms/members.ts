@@ -31,10 +31,9 @@ export async function listMembers(scope: Scope, actor: Actor, at: { readonly roo
   return toPage(rows, at.query, { key: (row) => row.userId, item: toMember })
 }
 
-const toMember = (row: { readonly userId: UserId; readonly role: RoomRole; readonly addedAt: number }): RoomMember => ({
-  userId: row.userId,
-  role: row.role,
-  addedAt: toMoment(row.addedAt),
+const toMember = ({ addedAt, ...row }: Omit<RoomMember, 'addedAt'> & { readonly addedAt: number }): RoomMember => ({
+  ...row,
+  addedAt: toMoment(addedAt),
 })
 
 /** Gives a seat or changes its role. @throws Problem `not-found`, `forbidden`, `conflict` or `limit-reached` */
@@ -47,7 +46,7 @@ export async function putMember(
   const facts = await factsOf(scope, change)
   refuse(refusalOfPut(facts, at.role))
   const now = scope.now()
-  const member = toMember({ userId: at.userId, role: at.role, addedAt: facts.addedAt ?? now })
+  const member = toMember({ userId: at.userId, displayName: facts.displayName, role: at.role, addedAt: facts.addedAt ?? now })
   if (facts.role === at.role) return member
   const isDone = await changeSeat(scope, change, {
     statement: putSeat(scope.db, change, { role: at.role, now }),
@@ -58,7 +57,7 @@ export async function putMember(
   const later = await factsOf(scope, change)
   refuse(refusalOfPut(later, at.role))
   if (later.role !== at.role) throw new Problem('conflict')
-  return toMember({ userId: at.userId, role: at.role, addedAt: later.addedAt ?? now })
+  return toMember({ userId: at.userId, displayName: later.displayName, role: at.role, addedAt: later.addedAt ?? now })
 }
 
 /** Takes a seat away, or leaves. @throws Problem `not-found`, `forbidden` or `conflict` */
@@ -75,8 +74,12 @@ export async function removeMember(scope: Scope, actor: Actor, at: { readonly ro
 export const applySeat: Consumer = async (scope, { payload }) => {
   const { roomId, userId } = MembersChanged.parse(payload)
   const [seat] = await seatNow(openDb(scope.env.DB, undefined).db, roomId, userId)
+  await tellSeats(scope, userId)
   if (seat) await scope.env.ROOMS.getByName(roomId).applySeats([{ userId, role: seat.role, version: seat.version }])
 }
+
+/** Tells a user's inbox that they may share a room with others than before. */
+export const tellSeats = (scope: Scope, userId: UserId): Promise<void> => scope.env.INBOXES.getByName(userId).seatsChanged()
 
 /** What webhooks are told of a change that is on record. */
 const NEWS = {

@@ -19,9 +19,10 @@ export interface AuthorOrder {
   readonly publication: { readonly cid: string; readonly action: MessageAction }
 }
 
-/** Which events to read: those after a cursor, or the newest. */
+/** Which events to read: those after a cursor, the last before one, or the newest. */
 export interface MessagesOrder {
-  readonly since: LiveCursor | undefined
+  readonly since?: LiveCursor | undefined
+  readonly before?: LiveCursor | undefined
   readonly limit: number
 }
 

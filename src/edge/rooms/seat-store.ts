@@ -1,5 +1,6 @@
 import { and, asc, eq, gt, type SQL, sql } from 'drizzle-orm'
 import type { UserId } from '../../contract/identity.ts'
+import { INBOX_PEER_ROOM_MEMBERS_MAX, INBOX_PEERS_MAX } from '../../contract/inbox.ts'
 import type { OrgId } from '../../contract/orgs.ts'
 import { ROOM_MEMBERS_MAX, ROOMS_PER_OWNER_MAX, type RoomId, type RoomRole } from '../../contract/rooms.ts'
 import { isAccessLiveSql } from '../identity/service.ts'
@@ -20,6 +21,7 @@ export interface SeatFacts {
   readonly callerRole: RoomRole | null
   readonly role: RoomRole | null
   readonly addedAt: number | null
+  readonly displayName: string | null
   /** 1 when the user exists and may act. */
   readonly isUser: number
   /** Seats of owners; the owners of its organisation count as one. */
@@ -61,9 +63,12 @@ const liveRoleOf = (userId: UserId) =>
   sql<RoomRole | null>`CASE WHEN ${rooms.archivedAt} IS NOT NULL AND ${roleOf(sql`${rooms.id}`, userId)} IS NOT NULL THEN 'viewer'
     ELSE ${roleOf(sql`${rooms.id}`, userId)} END`
 
+const displayNameOf = (userId: UserId | typeof m.userId) =>
+  sql<string | null>`(SELECT users.display_name FROM users WHERE users.id = ${userId})`
+
 export const membersIn = (db: Db, roomId: RoomId, page: { readonly after?: UserId | undefined; readonly limit: number }) =>
   db
-    .select({ userId: m.userId, role: storedRole, addedAt: m.addedAt })
+    .select({ userId: m.userId, displayName: displayNameOf(m.userId), role: storedRole, addedAt: m.addedAt })
     .from(m)
     .where(and(eq(m.roomId, roomId), page.after === undefined ? undefined : gt(m.userId, page.after)))
     .orderBy(asc(m.userId))
@@ -98,7 +103,7 @@ export const seatAtDoor = (db: Db, roomId: RoomId, caller: { readonly userId: Us
 export const seatFacts = (db: Db, c: SeatChange) =>
   db.all<SeatFacts>(sql`SELECT ${roleOf(c.roomId, c.callerId)} AS callerRole, ${ownRoleOf(c.roomId, c.userId)} AS role,
     (SELECT held.added_at FROM room_members AS held WHERE held.room_id = ${c.roomId} AND held.user_id = ${c.userId}) AS addedAt,
-    ${isActiveUser(c.userId)} AS isUser, ${ownersOf(c.roomId)} AS owners, ${membersOf(c.roomId)} AS members, ${owned(c.userId)} AS owned`)
+    ${displayNameOf(c.userId)} AS displayName, ${isActiveUser(c.userId)} AS isUser, ${ownersOf(c.roomId)} AS owners, ${membersOf(c.roomId)} AS members, ${owned(c.userId)} AS owned`)
 
 /** How a role is stored. */
 export const storedAs = (role: RoomRole) => (role === 'commenter' ? { role: 'viewer', mayComment: 1 } : { role, mayComment: 0 })
@@ -169,3 +174,17 @@ export const orgRoomsAfter = (db: Db, page: { readonly orgId: OrgId; readonly af
     .where(and(eq(rooms.orgId, page.orgId), page.after === null ? undefined : gt(rooms.id, page.after)))
     .orderBy(asc(rooms.id))
     .limit(page.limit)
+
+/** Rooms of a user that are looked through for others; their newest. */
+const PEER_ROOMS_MAX = 200
+
+/** Who has a seat of their own in a room of few where this user has one too, those of the newest rooms first. */
+export const peersIn = (db: Db, userId: UserId) =>
+  db.all<{ readonly id: UserId }>(sql`SELECT other.user_id AS id FROM (
+      SELECT held.room_id AS id FROM room_members AS held JOIN rooms ON rooms.id = held.room_id AND rooms.archived_at IS NULL
+      WHERE held.user_id = ${userId} ORDER BY held.room_id DESC LIMIT ${PEER_ROOMS_MAX}) AS shared
+    JOIN room_members AS other ON other.room_id = shared.id AND other.user_id <> ${userId}
+    JOIN users ON users.id = other.user_id AND users.disabled_at IS NULL
+    WHERE (SELECT count(*) FROM (SELECT 1 FROM room_members AS seat WHERE seat.room_id = shared.id
+      LIMIT ${INBOX_PEER_ROOM_MEMBERS_MAX + 1})) <= ${INBOX_PEER_ROOM_MEMBERS_MAX}
+    GROUP BY other.user_id ORDER BY max(shared.id) DESC LIMIT ${INBOX_PEERS_MAX}`)

@@ -1,4 +1,5 @@
 import type { UserId } from '../../contract/identity.ts'
+import type { LiveCursor } from '../../contract/room-live.ts'
 import type { MessageEvent, MessagePage, MessageReceipt, MessageRetention } from '../../contract/room-messages.ts'
 import { eventsAfter, eventsBy, expire, firstServedSeq, forgetReads, rewrite, setTtl } from './messages.ts'
 import type { MessagesOrder } from './rpc.ts'
@@ -11,18 +12,32 @@ export function publishFor(talk: Talk, author: Author, publication: Publication)
   return { epoch: talk.log.state.epoch, seq, at }
 }
 
-/** Events after a cursor, or the newest; whether some are missing is said. */
-export function readMessages(talk: Talk, { since, limit }: MessagesOrder): MessagePage {
+/** Events after a cursor, the last before one, or the newest; whether some are missing is said. */
+export function readMessages(talk: Talk, { since, before, limit }: MessagesOrder): MessagePage {
   endTalkWindow(talk)
   const { log } = talk
   const now = Date.now()
   const { epoch } = log.state
   const seq = log.nextSeq - 1
   const firstSeq = firstServedSeq(log, now)
+  if (before) return readBefore(talk, before, { limit, now, firstSeq })
   const recovered = !since || (since.epoch === epoch && since.seq <= seq && since.seq >= firstSeq - 1)
   const from = since && recovered ? since.seq : Math.max(firstSeq - 1, seq - limit)
   const items = eventsAfter(log, from, { limit, now })
-  return { epoch, seq, recovered, items, nextCursor: `${epoch}.${items.at(-1)?.seq ?? from}` }
+  return { epoch, seq, firstSeq, recovered, items, nextCursor: `${epoch}.${items.at(-1)?.seq ?? from}` }
+}
+
+function readBefore(
+  { log }: Talk,
+  before: LiveCursor,
+  { limit, now, firstSeq }: { readonly limit: number; readonly now: number; readonly firstSeq: number },
+): MessagePage {
+  const { epoch } = log.state
+  const seq = log.nextSeq - 1
+  const recovered = before.epoch === epoch && before.seq <= seq + 1
+  const from = Math.max(firstSeq, before.seq - limit) - 1
+  const items = recovered ? eventsAfter(log, from, { limit, now }).filter((event) => event.seq < before.seq) : []
+  return { epoch, seq, firstSeq, recovered, items, nextCursor: `${epoch}.${items.at(-1)?.seq ?? from}` }
 }
 
 /** How long messages are kept. */
