@@ -1,9 +1,11 @@
+import type { UserId } from '../contract/identity.ts'
 import {
   INBOX_PING,
   INBOX_PONG,
   type InboxClientFrame,
   type InboxCursor,
   InboxServerFrame,
+  type InboxSight,
   type Notification,
   type NotificationId,
 } from '../contract/inbox.ts'
@@ -19,6 +21,8 @@ export interface InboxOptions {
   readonly since?: InboxCursor | undefined
   /** Open the socket by a single-use ticket instead of the bearer token; always so in cookie mode. */
   readonly ticket?: boolean | undefined
+  /** Tell who of those you share a room with is here; as `shown` they see you too. Nothing is told, nor shown, if left out. */
+  readonly presence?: InboxSight | undefined
 }
 
 /** What an inbox tells. */
@@ -32,6 +36,8 @@ export interface InboxEvents {
   readonly deleted: readonly NotificationId[]
   /** How many are unread now. */
   readonly unread: number
+  /** Who of those you share a room with is here now. */
+  readonly presence: readonly UserId[]
   /** More happened while away than can be told: read the list anew. */
   readonly missed: undefined
   /** Any error once the status is `closed`: the inbox is over for this client. */
@@ -43,6 +49,8 @@ export interface Inbox {
   readonly status: SocketStatus
   /** How many are unread; nothing before the inbox has said so. */
   readonly unread: number | undefined
+  /** Who of those you share a room with is here; the same array until that changes. */
+  readonly presence: readonly UserId[]
   /** Up to where events were told. */
   readonly cursor: InboxCursor | undefined
   /** Listens until the returned function is called. */
@@ -54,7 +62,7 @@ export interface Inbox {
 }
 
 /** What an inbox needs of its client. */
-export interface InboxParts extends Pick<InboxOptions, 'since'> {
+export interface InboxParts extends Pick<InboxOptions, 'since' | 'presence'> {
   readonly door: Door
   /** A fresh token to stay with; nothing where none is to be shown. */
   readonly accessToken: () => Promise<string | undefined>
@@ -68,11 +76,14 @@ interface State {
   status: SocketStatus
   unread: number | undefined
   cursor: InboxCursor | undefined
+  presence: readonly UserId[]
   readonly renewal: Renewal
 }
 
 /** Without traffic the inbox is asked for a sign of life this often. */
 const PROBE_MS = 30_000
+const NOBODY: readonly UserId[] = []
+
 /** Connects to the inbox; the connection is made and kept in the background. */
 export function connectInbox(parts: InboxParts): Inbox {
   let socket: KeptSocket | undefined
@@ -84,6 +95,7 @@ export function connectInbox(parts: InboxParts): Inbox {
     status: 'connecting',
     unread: undefined,
     cursor: parts.since,
+    presence: NOBODY,
     renewal: createRenewal({ credential: parts.accessToken, show: (token) => tell({ type: 'refresh', token }) }),
   }
   socket = keepSocket({
@@ -93,11 +105,21 @@ export function connectInbox(parts: InboxParts): Inbox {
       s.status = status
       s.events.emit('status', status)
     },
-    onOpen: () => tell({ type: 'subscribe', ...(s.cursor ? { since: s.cursor } : {}) }),
+    onOpen: () =>
+      tell({
+        type: 'subscribe',
+        ...(s.cursor ? { since: s.cursor } : {}),
+        ...(parts.presence ? { presence: parts.presence } : {}),
+      }),
     onMessage: (data) => receive(s, data, socket),
-    onLost: s.renewal.stop,
+    onLost(isBrief) {
+      s.renewal.stop()
+      // Nobody vouches for the others any more.
+      if (!isBrief) showPresence(s, NOBODY)
+    },
     onEnd(cause = new ClosedError('The service closed the inbox.')) {
       s.renewal.stop()
+      showPresence(s, NOBODY)
       if (!(cause instanceof ClosedError)) s.events.emit('problem', cause)
     },
   })
@@ -107,6 +129,9 @@ export function connectInbox(parts: InboxParts): Inbox {
     },
     get unread() {
       return s.unread
+    },
+    get presence() {
+      return s.presence
     },
     get cursor() {
       return s.cursor
@@ -140,6 +165,7 @@ function frameOf(data: string | ArrayBuffer): InboxServerFrame | 'unknown' | und
 function obey(s: State, frame: InboxServerFrame, socket: KeptSocket | undefined): void {
   if (frame.type === 'error') return
   if (frame.type === 'ready') return s.renewal.plan(frame.expiresAt)
+  if (frame.type === 'presence') return showPresence(s, presenceAfter(s.presence, frame))
   if (frame.type === 'subscribed') {
     socket?.thrive()
     if (frame.recovered === false) s.events.emit('missed', undefined)
@@ -153,4 +179,18 @@ function obey(s: State, frame: InboxServerFrame, socket: KeptSocket | undefined)
   if (frame.unread === s.unread) return
   s.unread = frame.unread
   s.events.emit('unread', frame.unread)
+}
+
+function presenceAfter(
+  before: readonly UserId[],
+  { isWhole, on, off }: InboxServerFrame & { readonly type: 'presence' },
+): readonly UserId[] {
+  const gone = new Set(off)
+  return [...new Set([...(isWhole ? [] : before.filter((id) => !gone.has(id))), ...on])]
+}
+
+function showPresence(s: State, presence: readonly UserId[]): void {
+  if (presence.length === 0 && s.presence.length === 0) return
+  s.presence = presence
+  s.events.emit('presence', presence)
 }

@@ -20,6 +20,10 @@ export const NOTIFICATION_DAYS_MAX = 90
 export const INBOX_EVENTS_MAX = 1_000
 /** Longest frame of a client, in UTF-16 units. */
 export const INBOX_FRAME_CHARS_MAX = 8_192
+/** People whose presence one inbox follows, and who follow it; of more, those of the newest rooms. */
+export const INBOX_PEERS_MAX = 100
+/** In a room with more members than this they are no company: its presence is told inside it only. */
+export const INBOX_PEER_ROOM_MEMBERS_MAX = 50
 /** A socket that opened the door without a credential must authenticate this soon, in seconds. */
 export const INBOX_AUTHENTICATE_SECONDS = 10
 /** What a client sends to show it lives; answered without waking the inbox. */
@@ -81,6 +85,11 @@ export const InboxCursor = z.strictObject({ epoch: InboxEpoch, seq: z.int().min(
 /** A place in the stream. */
 export type InboxCursor = z.infer<typeof InboxCursor>
 
+/** How to take part in presence: `shown` sees others and is seen by them, `incognito` sees them only. */
+export const InboxSight = z.enum(['shown', 'incognito'])
+/** How to take part in presence. */
+export type InboxSight = z.infer<typeof InboxSight>
+
 /** Every frame of a client but `ping`. */
 export const InboxClientFrame = z.discriminatedUnion('type', [
   z
@@ -89,9 +98,10 @@ export const InboxClientFrame = z.discriminatedUnion('type', [
   z
     .strictObject({ type: z.literal('refresh'), token: Token })
     .meta({ description: 'A newer access token of the same session, before the old one expires. Answered by `ready`.' }),
-  z
-    .strictObject({ type: z.literal('subscribe'), since: InboxCursor.optional() })
-    .meta({ description: 'Starts the stream: with all events after `since`, or with what comes from now on.' }),
+  z.strictObject({ type: z.literal('subscribe'), since: InboxCursor.optional(), presence: InboxSight.optional() }).meta({
+    description:
+      'Starts the stream: with all events after `since`, or with what comes from now on; with `presence` also who of those you share a room with is here.',
+  }),
 ])
 /** Every frame of a client but `ping`. */
 export type InboxClientFrame = z.infer<typeof InboxClientFrame>
@@ -119,6 +129,10 @@ export const InboxServerFrame = z.discriminatedUnion('type', [
     .object({ type: z.literal('subscribed'), epoch: InboxEpoch, seq: z.int().min(0), recovered: z.boolean().optional(), unread })
     .meta({ description: 'The events to catch up with follow. `recovered: false`: some are gone, so read the list.' }),
   ...InboxEvent.options,
+  z.object({ type: z.literal('presence'), isWhole: z.boolean(), on: z.array(UserId), off: z.array(UserId) }).meta({
+    description:
+      'Who of those you share a room with came or left; with `isWhole` everybody who is here. Told only after `subscribe` with `presence`.',
+  }),
   z.object({ type: z.literal('error'), code: z.enum(slugs) }).meta({ description: 'A frame was not taken; the socket goes on.' }),
 ])
 /** Every frame of the inbox but `pong`. */

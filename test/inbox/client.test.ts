@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Inbox, InboxEvents } from '../../src/client/client.ts'
+import type { UserId } from '../../src/contract/identity.ts'
 import type { Notification } from '../../src/contract/inbox.ts'
 import { type Edge, startEdge, type TestUser } from '../harness.ts'
 import { until } from '../until.ts'
@@ -67,6 +68,21 @@ test('goes on where it was left, and says so when it cannot', async () => {
   await until(async () => missed.heard.includes('missed'))
   expect(third.cursor).toEqual(second.cursor)
   cleo.client.close()
+})
+
+test('tells who of those one shares a room with is here, for as long as they share one', async () => {
+  const fay = await edge.signUp('fay')
+  const { id: roomId } = await ada.client.createRoom({ body: { name: 'company' } })
+  const inboxes = [ada, fay].map(({ client }) => client.inbox.connect({ presence: 'shown' }))
+  const [atAda, atFay] = inboxes as [Inbox, Inbox]
+  await Promise.all(inboxes.map(opened))
+  expect(atAda.presence).toEqual([])
+  await ada.client.putRoomMember({ params: { roomId, userId: fay.id as UserId }, body: { role: 'viewer' } })
+  await until(async () => atAda.presence.includes(fay.id as UserId) && atFay.presence.includes(ada.id as UserId))
+  await ada.client.removeRoomMember({ params: { roomId, userId: fay.id as UserId } })
+  await until(async () => atAda.presence.length + atFay.presence.length === 0)
+  fay.client.close()
+  atAda.close()
 })
 
 test('opens by ticket where no token is to be shown', async () => {

@@ -1,9 +1,10 @@
 import type { UserId } from '../../contract/identity.ts'
-import { INBOX_FRAME_CHARS_MAX, InboxClientFrame, type InboxCursor } from '../../contract/inbox.ts'
+import { INBOX_FRAME_CHARS_MAX, InboxClientFrame } from '../../contract/inbox.ts'
 import { isProblem, Problem } from '../../contract/problem.ts'
 import { authenticate } from '../identity/service.ts'
 import { describeError } from '../platform/log.ts'
 import type { Scope } from '../platform/scope.ts'
+import type { Company } from './company.ts'
 import { type Listener, type Listeners, send } from './listeners.ts'
 import type { Registry } from './registry.ts'
 import type { Tray } from './tray.ts'
@@ -13,6 +14,7 @@ export interface Inbox {
   readonly userId: UserId
   readonly tray: Tray
   readonly registry: Registry
+  readonly company: Company
   readonly listeners: Listeners
   readonly scopeOf: (listener: Listener) => Scope
 }
@@ -45,15 +47,19 @@ export function parseFrame(text: string): InboxClientFrame {
 }
 
 async function obey(inbox: Inbox, socket: WebSocket, frame: InboxClientFrame): Promise<void> {
-  if (frame.type === 'subscribe') return subscribe(inbox, socket, frame.since)
+  if (frame.type === 'subscribe') return subscribe(inbox, socket, frame)
   if (frame.type === 'refresh') return refresh(inbox, socket, frame.token)
   // Whoever is here has authenticated at the door.
   send(socket, { type: 'error', code: 'invalid-request' })
 }
 
-function subscribe({ tray, listeners }: Inbox, socket: WebSocket, since: InboxCursor | undefined): void {
+function subscribe(
+  { tray, listeners, company }: Inbox,
+  socket: WebSocket,
+  { since, presence: sight }: InboxClientFrame & { readonly type: 'subscribe' },
+): void {
   const missed = since && tray.stream.since(since)
-  listeners.change(socket, { isSubscribed: true })
+  listeners.change(socket, { isSubscribed: true, sight })
   send(socket, {
     type: 'subscribed',
     ...tray.stream.position(),
@@ -61,6 +67,7 @@ function subscribe({ tray, listeners }: Inbox, socket: WebSocket, since: InboxCu
     unread: tray.unread(),
   })
   for (const event of missed ?? []) send(socket, event)
+  if (sight) send(socket, { type: 'presence', isWhole: true, on: [...company.shown()], off: [] })
 }
 
 /** Only a token of the session that opened the socket goes on with it: the socket is found by that session when it ends. */

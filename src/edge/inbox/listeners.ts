@@ -1,5 +1,5 @@
 import type { SessionId } from '../../contract/identity.ts'
-import type { InboxServerFrame } from '../../contract/inbox.ts'
+import type { InboxServerFrame, InboxSight } from '../../contract/inbox.ts'
 import type { ProblemSlug } from '../../contract/problem.ts'
 import { isAmong, type SessionIds } from '../platform/live-sockets.ts'
 import { closeWith } from '../platform/socket.ts'
@@ -14,6 +14,8 @@ export interface Listener {
   readonly sessionId: SessionId
   readonly expiresAt: number
   readonly isSubscribed: boolean
+  /** How it takes part in presence, if it does. */
+  readonly sight?: InboxSight | undefined
   readonly traceparent: string
 }
 
@@ -29,7 +31,9 @@ export interface Listeners {
   readonly closeExpired: (now: number) => number | undefined
   /** Whether anybody is subscribed. */
   readonly isHeard: (now: number) => boolean
-  /** Sends to all that are subscribed. */
+  /** How sockets take part in presence, and until when each may. */
+  readonly sights: (now: number) => readonly Pick<Listener, 'sight' | 'expiresAt'>[]
+  /** Sends to all that are subscribed; presence to those that take part in it. */
   readonly tell: (frame: InboxServerFrame, now: number) => void
 }
 
@@ -68,9 +72,13 @@ export function openListeners(ctx: DurableObjectState): Listeners {
       return next.length === 0 ? undefined : Math.ceil(Math.min(...next) / EXPIRY_GRID_MS) * EXPIRY_GRID_MS
     },
     isHeard: (now) => listening(now).length > 0,
+    sights: (now) =>
+      listening(now)
+        .map(of)
+        .filter(({ sight }) => sight !== undefined),
     tell(frame, now) {
       const text = JSON.stringify(frame)
-      for (const socket of listening(now)) send(socket, text)
+      for (const socket of listening(now)) if (frame.type !== 'presence' || of(socket).sight !== undefined) send(socket, text)
     },
   }
 }

@@ -15,8 +15,10 @@ import { admissionOf, declined } from '../platform/admission.ts'
 import type { HolderKind, SessionIds, SocketHolder, SocketTie } from '../platform/live-sockets.ts'
 import { objectScope } from '../platform/object-scope.ts'
 import { type Sealed, seal } from '../platform/rpc.ts'
+import { openCompany, type Word } from './company.ts'
 import { type Inbox, ready, receive } from './exchange.ts'
 import { LISTENERS_MAX, openListeners } from './listeners.ts'
+import { hearWord, type Meeting, reviewPeers, sayFarewell, settle } from './meeting.ts'
 import { type Holder, openRegistry } from './registry.ts'
 import type { InboxRpc, ToPush } from './rpc.ts'
 import { openSubscriptions, type PushSubscription, type Subscriptions } from './subscriptions.ts'
@@ -28,6 +30,7 @@ const SWEEP_GRID_MS = 3_600_000
 /** What is live of one user, in one place: what they are told, and where their sockets are, so that the end of a session ends them all. */
 export class InboxObject extends DurableObject<Env> implements InboxRpc {
   readonly #inbox: Inbox
+  readonly #meeting: Meeting
   readonly #subscriptions: Subscriptions
   readonly #holders: Readonly<Record<HolderKind, (name: string) => SocketHolder>>
 
@@ -39,8 +42,10 @@ export class InboxObject extends DurableObject<Env> implements InboxRpc {
       tray: openTray(sql),
       registry: openRegistry(sql),
       listeners: openListeners(ctx),
+      company: openCompany(sql),
       scopeOf: ({ traceparent }) => objectScope(ctx, env, traceparent),
     }
+    this.#meeting = { ctx, env, inbox: this.#inbox }
     this.#subscriptions = openSubscriptions(sql)
     this.#holders = { room: (name) => env.ROOMS.getByName(name), shell: (name) => env.SHELLS.getByName(name) }
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(INBOX_PING, INBOX_PONG))
@@ -65,15 +70,17 @@ export class InboxObject extends DurableObject<Env> implements InboxRpc {
 
   override async webSocketMessage(socket: WebSocket, data: ArrayBuffer | string): Promise<void> {
     await receive(this.#inbox, socket, data)
+    await this.#planAlarm()
   }
 
-  override webSocketClose(socket: WebSocket, code: number): void {
+  override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
     try {
       // Codes that say how a socket ended cannot be sent (RFC 6455 §7.4.1).
       socket.close(code === 1000 || code >= 3000 ? code : 1000)
     } catch {
       // The runtime has closed it already.
     }
+    await this.#planAlarm()
   }
 
   async tieSocket(tie: SocketTie): Promise<ProblemSlug | null> {
@@ -84,6 +91,7 @@ export class InboxObject extends DurableObject<Env> implements InboxRpc {
 
   async untieSocket(socketId: string): Promise<void> {
     this.#inbox.registry.untie(socketId)
+    await this.#planAlarm()
   }
 
   /** From the first line on no socket of these sessions is let in any more; a holder that fails is told again with the event. */
@@ -150,12 +158,24 @@ export class InboxObject extends DurableObject<Env> implements InboxRpc {
     })
   }
 
+  async meet(word: Word): Promise<Word> {
+    const own = hearWord(this.#inbox, word, Date.now())
+    await this.#planAlarm()
+    return own
+  }
+
+  async seatsChanged(): Promise<void> {
+    reviewPeers(this.#meeting)
+  }
+
   async exportAll(): Promise<Notification[]> {
     return [...this.#inbox.tray.all()]
   }
 
   async erase(): Promise<void> {
     this.#inbox.tray.erase()
+    sayFarewell(this.#meeting)
+    this.#inbox.company.erase()
     this.#subscriptions.erase()
   }
 
@@ -177,10 +197,11 @@ export class InboxObject extends DurableObject<Env> implements InboxRpc {
     const now = Date.now()
     const { listeners, registry, tray } = this.#inbox
     const expiry = listeners.closeExpired(now)
+    const company = settle(this.#meeting, now)
     this.#subscriptions.prune(now)
     const over = [registry.prune(now), tray.prune(now)].filter((at) => at !== undefined)
     const sweep = over.length === 0 ? undefined : Math.ceil(Math.max(Math.min(...over), now + 1) / SWEEP_GRID_MS) * SWEEP_GRID_MS
-    const due = Math.min(expiry ?? Number.POSITIVE_INFINITY, sweep ?? Number.POSITIVE_INFINITY)
+    const due = Math.min(...[expiry, company, sweep].map((at) => at ?? Number.POSITIVE_INFINITY))
     const planned = await this.ctx.storage.getAlarm()
     if (Number.isFinite(due) && (planned === null || due < planned)) await this.ctx.storage.setAlarm(due)
   }

@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS sockets (
   session_id TEXT    NOT NULL,
   expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS incognito_sockets (id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ended_sessions (id TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS tickets (jti TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;`
 
@@ -28,6 +29,8 @@ export interface Registry {
   /** Why the socket must close, or nothing. */
   readonly tie: (tie: SocketTie, now: number) => 'session-ended' | 'limit-reached' | null
   readonly untie: (socketId: string) => void
+  /** Whether any socket of the user is not to be seen. */
+  readonly isIncognito: (now: number) => boolean
   /** Whether the ticket is used for the first time. */
   readonly useTicket: (ticket: { readonly jti: string; readonly expiresAt: number }) => boolean
   readonly isEnded: (sessionId: string) => boolean
@@ -51,7 +54,7 @@ export function openRegistry(sql: SqlStorage): Registry {
     sql.exec<{ n: number }>('SELECT count(*) AS n FROM sockets WHERE expires_at > ?', now - EXPIRY_SLACK_MS).one().n
 
   return {
-    tie({ socketId, kind, holder, sessionId, expiresAt }, now) {
+    tie({ socketId, kind, holder, sessionId, expiresAt, isIncognito }, now) {
       if (isEnded(sessionId)) return 'session-ended'
       if (!isTied(socketId) && count(now) >= SOCKETS_PER_USER_MAX) return 'limit-reached'
       sql.exec(
@@ -62,9 +65,12 @@ export function openRegistry(sql: SqlStorage): Registry {
         sessionId,
         expiresAt,
       )
+      if (isIncognito) sql.exec('INSERT OR IGNORE INTO incognito_sockets (id) VALUES (?)', socketId)
       return null
     },
     untie: (socketId) => void sql.exec('DELETE FROM sockets WHERE id = ?', socketId),
+    isIncognito: (now) =>
+      sql.exec('SELECT 1 FROM incognito_sockets JOIN sockets USING (id) WHERE expires_at > ?', now).toArray().length > 0,
     useTicket: ({ jti, expiresAt }) =>
       sql.exec('INSERT INTO tickets (jti, expires_at) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING jti', jti, expiresAt).toArray()
         .length === 1,
@@ -83,6 +89,7 @@ export function openRegistry(sql: SqlStorage): Registry {
     },
     prune(now) {
       sql.exec('DELETE FROM sockets WHERE expires_at <= ?', now - EXPIRY_SLACK_MS)
+      sql.exec('DELETE FROM incognito_sockets WHERE id NOT IN (SELECT id FROM sockets)')
       sql.exec('DELETE FROM tickets WHERE expires_at <= ?', now - EXPIRY_SLACK_MS)
       sql.exec('DELETE FROM ended_sessions WHERE at <= ?', now - KEEP_ENDED_MS)
       const { next } = sql

@@ -2,6 +2,7 @@ import type { Notification, NotificationContent, NotificationId, Unread } from '
 import type { ProblemSlug } from '../../contract/problem.ts'
 import type { SessionIds, SocketTie } from '../platform/live-sockets.ts'
 import type { Sealed } from '../platform/rpc.ts'
+import type { Word } from './company.ts'
 import type { PushSubscription } from './subscriptions.ts'
 
 /** What to push: nothing when it was heard, read or deleted, or when every device has it. */
@@ -32,6 +33,10 @@ export interface InboxRpc extends Rpc.DurableObjectBranded {
   /** Marks one as read, or it and all older ones. */
   markRead(id: NotificationId, hasOlder: boolean): Promise<Sealed<Unread>>
   remove(id: NotificationId): Promise<Sealed<void>>
+  /** Hears where somebody stands with whom this user shares a room; the answer is where this user stands. */
+  meet(word: Word): Promise<Word>
+  /** The user's seats have changed: who they share a room with is looked at anew. */
+  seatsChanged(): Promise<void>
   exportAll(): Promise<Notification[]>
   /** Forgets everything but which sessions have ended. */
   erase(): Promise<void>

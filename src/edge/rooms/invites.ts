@@ -4,6 +4,7 @@ import { type CreateRoomInvite, type NewRoomInvite, type RoomInvite, RoomInviteI
 import { ROOM_MEMBERS_MAX, type Room, type RoomId } from '../../contract/rooms.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import { toBase64Url } from '../platform/base64.ts'
+import { describeError } from '../platform/log.ts'
 import { commit } from '../platform/outbox/outbox.ts'
 import { afterKey, toPage } from '../platform/page.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
@@ -18,6 +19,7 @@ import {
   invitesOf,
   spendInvite,
 } from './invite-store.ts'
+import { tellSeats } from './members.ts'
 import { announceRoom } from './news.ts'
 import { getRoom, requireOwner } from './service.ts'
 
@@ -101,6 +103,7 @@ export async function acceptInvite(scope: Scope, actor: Actor, token: string): P
       bumpInvited(scope.db, acceptance.tokenHash),
     ])
     scope.deliver([news.id])
+    scope.waitUntil(tellSeats(scope, actor.userId).catch((error: unknown) => scope.log('room.seats-untold', describeError(error))))
     const [later] = await inviteFor(scope.db, acceptance)
     if (!later || later.role === null) throw new Problem(later && later.members >= ROOM_MEMBERS_MAX ? 'limit-reached' : 'code-invalid')
   }

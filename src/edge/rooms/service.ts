@@ -13,11 +13,13 @@ import {
 } from '../../contract/rooms.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import { requireOrgRole } from '../orgs/service.ts'
+import { openDb } from '../platform/db.ts'
 import { commit } from '../platform/outbox/outbox.ts'
 import { afterKey, toPage } from '../platform/page.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { mintTicket } from '../platform/ticket.ts'
 import { announceRoom } from './news.ts'
+import { peersIn } from './seat-store.ts'
 import { activeUser, insertFounder, insertRoom, roomFor, roomsOf } from './store.ts'
 
 type RoomRow = Awaited<ReturnType<typeof roomFor>>[number]
@@ -108,3 +110,7 @@ export async function exportRooms(scope: Scope, userId: UserId): Promise<Room[]>
   const rows = await roomsOf(scope.db, userId, { limit: Number.MAX_SAFE_INTEGER })
   return rows.filter(isSeated).map(toRoom)
 }
+
+/** Whose presence a user may follow, and who may follow theirs. */
+export const peersOf = async (scope: Scope, userId: UserId): Promise<readonly UserId[]> =>
+  (await peersIn(openDb(scope.env.DB, undefined).db, userId)).map(({ id }) => id)
