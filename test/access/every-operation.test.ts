@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { ZodType } from 'zod'
 import type { Endpoint } from '../../src/contract/endpoint.ts'
 import { endpoints, sockets } from '../../src/contract/registry.ts'
 import { type Edge, startEdge } from '../harness.ts'
@@ -58,6 +59,80 @@ describe.each(NAMED)('%s', (...operation) => {
     expect(verdictOf(await call(steve.accessToken, operation))).toBe(rule.stranger)
     expect(verdictOf(await call(otto.accessToken, operation))).toBe(rule.stranger)
     expect(verdictOf(await call(rita.accessToken, operation))).toBe(rule.reader)
+  })
+})
+
+/** What an operation that only looks answers somebody, if it is served as JSON. */
+async function seenBy(token: string, [, e, rule]: Operation): Promise<Record<string, unknown> | undefined> {
+  const { path } = sentTo(e, rule)
+  const answer = await edge.request(path, { headers: { authorization: `Bearer ${token}`, ...rule.headers } })
+  if (!answer.ok || !answer.headers.get('content-type')?.includes('application/json')) return void (await answer.body?.cancel())
+  return (await answer.json()) as Record<string, unknown>
+}
+
+/** The paths of all fields in an answer; of a list those of its items. */
+const fieldsOf = (value: unknown, at = ''): readonly string[] =>
+  Array.isArray(value)
+    ? value.flatMap((item) => fieldsOf(item, `${at}[]`))
+    : typeof value === 'object' && value !== null
+      ? Object.entries(value).flatMap(([name, field]) => [`${at}.${name}`, ...fieldsOf(field, `${at}.${name}`)])
+      : []
+
+describe('what is shown', () => {
+  const looks = CLOSED.filter(([, { method }]) => method === 'GET')
+
+  test('has no field that the contract does not name, whoever looks', async () => {
+    const { ada, rita, dora, otto, steve } = world
+    for (const operation of looks) {
+      for (const person of [ada, rita, dora, otto, steve]) {
+        const seen = await seenBy(person.accessToken, operation)
+        if (seen) expect((operation[1].response as ZodType).parse(seen), operation[0]).toEqual(seen)
+      }
+    }
+  })
+
+  test('to a reader of what an owner looks at too has the same fields, but for these', async () => {
+    const { ada, rita } = world
+    const hidden: Record<string, readonly string[]> = {}
+    for (const operation of looks.filter(([, , rule]) => rule.reader === 'served')) {
+      const [whole, less] = [await seenBy(ada.accessToken, operation), await seenBy(rita.accessToken, operation)]
+      const shown = new Set(fieldsOf(less))
+      const missing = [...new Set(fieldsOf(whole))].filter((field) => !shown.has(field))
+      if (missing.length > 0) hidden[operation[0]] = missing
+      expect(
+        [...shown].filter((field) => !fieldsOf(whole).includes(field)),
+        operation[0],
+      ).toEqual([])
+    }
+    expect(hidden).toEqual({})
+  })
+
+  test('of one organisation counts the same, whatever is made in another', async () => {
+    const { ada, otto, elsewhere } = world
+    const counts = async () => {
+      const found: Record<string, number> = {}
+      for (const operation of looks) {
+        const items = (await seenBy(ada.accessToken, operation))?.['items']
+        if (Array.isArray(items)) found[operation[0]] = items.length
+      }
+      return found
+    }
+    const before = await counts()
+    const { orgId, roomId } = elsewhere
+    const makings: readonly (readonly [string, object])[] = [
+      ['/v1/rooms', { name: 'Elsewhere', orgId }],
+      [`/v1/rooms/${roomId}/invites`, { role: 'viewer' }],
+      [`/v1/rooms/${roomId}/versions`, { name: 'Elsewhere' }],
+      [`/v1/orgs/${orgId}/invitations`, { email: 'elsewhere@example.net', role: 'reader' }],
+      ['/v1/webhooks', { orgId, url: 'https://elsewhere.example.net/hook', kinds: ['room.created'] }],
+      ['/v1/auth/keys', { name: 'Elsewhere', scopes: SCOPES }],
+      ['/v1/orgs', { name: 'Elsewhere' }],
+    ]
+    for (const [path, body] of makings) {
+      expect((await send(edge, otto.accessToken, { method: 'POST', path, body })).status, path).toBeLessThan(300)
+    }
+    expect(Object.keys(before).length).toBeGreaterThan(10)
+    expect(await counts()).toEqual(before)
   })
 })
 

@@ -131,6 +131,18 @@ describeWith('chromium', 'in a page', (executablePath) => {
     await soon(() => far.doc.getText('note').toString()).toBe('meanwhile before offline reloaded ')
     const kept = () => tab.evaluate(async () => (await indexedDB.databases()).map(({ name }) => name))
     expect(await kept()).toEqual([`parvis/${ada.id}/${roomId}`])
+    const slug = () =>
+      tab.evaluate(
+        () =>
+          new Promise((resolve) => {
+            page.room.on('problem', (problem) => resolve((problem as { slug?: string }).slug))
+            page.room.messages.markRead(1_000)
+          }),
+      )
+    // What is refused in an open room ends nothing, whatever it is called.
+    expect(await slug()).toBe('not-found')
+    expect(await tab.evaluate(() => page.room.status)).toBe('open')
+    expect(await kept()).toHaveLength(1)
     await bob.client.removeRoomMember({ params: { roomId, userId: ada.id as UserId } })
     await soon(() => tab.evaluate(() => page.room.status)).toBe('closed')
     await soon(kept).toEqual([])

@@ -9,6 +9,7 @@ import { made, send } from '../access/world.ts'
 import { type Edge, PASSWORD, startEdge } from '../harness.ts'
 import { atOnce } from '../limits/callers.ts'
 import { until } from '../until.ts'
+import { killRuntime } from '../workerd.ts'
 import { accountsOf, type Device, tally } from './account.ts'
 import { codeOf, factorsOf } from './authenticator.ts'
 import { mailsOf } from './mailed.ts'
@@ -102,6 +103,18 @@ describe('a caller who is gone before the answer', () => {
     expect(again).toMatchObject({ status: 200, body: { cause: 'concurrent-refresh' } })
     expect(await counterOf()).toBe(1)
     expect((await refresh({ ...mine, refreshToken: String(again.body['refreshToken']) })).body['cause']).toBe('rotated')
+  })
+
+  test('of a refresh, whose Worker was killed after the commit, gets the same token however often they ask', async () => {
+    const mine = await signInRaw(edge, 'killed')
+    const counterOf = () => count('SELECT counter AS n FROM sessions WHERE id = ?', mine.sessionId)
+    await sendAndLeave('/v1/auth/refresh', { refreshToken: mine.refreshToken }, async () => (await counterOf()) === 1)
+    await killRuntime(edge)
+    const answers = [await refresh(mine), await refresh(mine)]
+    expect(answers.map(({ status }) => status)).toEqual([200, 200])
+    expect(new Set(answers.map(({ body }) => body['refreshToken'])).size).toBe(1)
+    expect(await counterOf()).toBe(1)
+    expect((await refresh({ ...mine, refreshToken: String(answers[0]?.body['refreshToken']) })).body['cause']).toBe('rotated')
   })
 
   test('of a proven registration is told so by asking again, and there is one account', async () => {

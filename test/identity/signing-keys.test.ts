@@ -1,6 +1,8 @@
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Edge, ORIGIN, startEdge } from '../harness.ts'
+import { bearer, closeOf, knock } from '../rooms/person.ts'
+import { codeOf, factorsOf } from './authenticator.ts'
 import { post, signInRaw } from './raw.ts'
 
 const DAY_MS = 86_400_000
@@ -92,6 +94,24 @@ describe('a deployment whose verifiers lack EdDSA', () => {
     expect(protectedHeader.alg).toBe('ES256')
     expect(await isLetIn(accessToken, es)).toBe(200)
     expect(JSON.stringify(await published(es))).not.toContain('"d"')
+  })
+
+  test('signs people in through every step: second factor, refresh, a socket and the way out', async () => {
+    const { protect, wait, finish, totp, forgetStep } = factorsOf(() => es)
+    const algOf = (token: unknown) => decodeProtectedHeader(String(token)).alg
+    const person = await protect('es-steps')
+    await forgetStep(person.device.userId)
+    const { status, body } = await finish(await wait(person.email), totp(codeOf(person.secret)))
+    expect([status, algOf(body['accessToken'])]).toEqual([200, 'ES256'])
+    const renewed = await post(es, '/v1/auth/refresh', { refreshToken: body['refreshToken'] })
+    expect([renewed.status, algOf(renewed.body['accessToken'])]).toEqual([200, 'ES256'])
+    const accessToken = String(renewed.body['accessToken'])
+    const { socket } = await knock(es, '/v1/inbox/live', { protocols: bearer({ accessToken }) })
+    if (!socket) throw new Error('the inbox did not open')
+    const closed = closeOf(socket)
+    expect((await post(es, '/v1/auth/logout', { refreshToken: renewed.body['refreshToken'] })).status).toBe(204)
+    expect(await closed).toEqual({ code: 4401, reason: 'session-ended' })
+    expect(await isLetIn(accessToken, es)).toBe(401)
   })
 
   test('takes no token of another algorithm under the same key', async () => {
