@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
+import { readD1Migrations } from '@cloudflare/vitest-plugin'
 import { createTestHarness } from 'wrangler'
 import { type Client, createClient } from '../src/client/client.ts'
 import type { Env } from '../src/edge/env.ts'
@@ -52,8 +53,9 @@ export async function startEdge({ vars = {}, mail = {} }: { readonly vars?: Reco
   })
   const { url } = await server.listen()
   const worker = server.getWorker<Env>()
-  await worker.applyD1Migrations('DB')
   const { DB: db } = await worker.getEnv()
+  const migrations = await readD1Migrations('migrations')
+  await db.batch(migrations.flatMap(({ queries }) => queries).map((query) => db.prepare(query)))
   const origin = url.origin
   let users = 0
 
