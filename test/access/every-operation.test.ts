@@ -78,6 +78,9 @@ const fieldsOf = (value: unknown, at = ''): readonly string[] =>
       ? Object.entries(value).flatMap(([name, field]) => [`${at}.${name}`, ...fieldsOf(field, `${at}.${name}`)])
       : []
 
+/** Records in which a look is an entry itself. */
+const RECORDS = ['listCommands', 'listMyActivity', 'listOrgAudit']
+
 describe('what is shown', () => {
   const looks = CLOSED.filter(([, { method }]) => method === 'GET')
 
@@ -91,28 +94,25 @@ describe('what is shown', () => {
     }
   })
 
-  test('to a reader of what an owner looks at too has the same fields, but for these', async () => {
+  test('to a reader of what an owner looks at too has the same fields, and of what others did in shells nothing', async () => {
     const { ada, rita } = world
-    const hidden: Record<string, readonly string[]> = {}
+    const nothing: string[] = []
     for (const operation of looks.filter(([, , rule]) => rule.reader === 'served')) {
+      const [id] = operation
       const [whole, less] = [await seenBy(ada.accessToken, operation), await seenBy(rita.accessToken, operation)]
-      const shown = new Set(fieldsOf(less))
-      const missing = [...new Set(fieldsOf(whole))].filter((field) => !shown.has(field))
-      if (missing.length > 0) hidden[operation[0]] = missing
-      expect(
-        [...shown].filter((field) => !fieldsOf(whole).includes(field)),
-        operation[0],
-      ).toEqual([])
+      const isEmpty = Array.isArray(less?.['items']) && less['items'].length === 0
+      if (isEmpty) nothing.push(id)
+      else expect(new Set(fieldsOf(less)), id).toEqual(new Set(fieldsOf(whole)))
     }
-    expect(hidden).toEqual({})
+    expect(nothing).toEqual(expect.arrayContaining(['listAccessRequests', 'listCommands', 'listRecordings']))
   })
 
   test('of one organisation counts the same, whatever is made in another', async () => {
-    const { ada, otto, elsewhere } = world
+    const { dora, otto, elsewhere } = world
     const counts = async () => {
       const found: Record<string, number> = {}
-      for (const operation of looks) {
-        const items = (await seenBy(ada.accessToken, operation))?.['items']
+      for (const operation of looks.filter(([id]) => !RECORDS.includes(id))) {
+        const items = (await seenBy(dora.accessToken, operation))?.['items']
         if (Array.isArray(items)) found[operation[0]] = items.length
       }
       return found
