@@ -18,6 +18,7 @@ import { RecordingPage } from './pages/recording.tsx'
 import { RecordsPage } from './pages/records.tsx'
 import { RegisterPage } from './pages/register.tsx'
 import { RoomPage } from './pages/room.tsx'
+import { RunsPage } from './pages/runs.tsx'
 import { ShellPage } from './pages/shell.tsx'
 
 /** What the console leaves for the one who logs the request: the route template, never the URL. */
@@ -83,6 +84,11 @@ function makePages(): Hono<ConsoleEnv> {
     const route = '/app/records/:orgId'
     const id = OrgId.safeParse(c.req.param('orgId'))
     return id.success ? answerPage(c, <RecordsPage orgId={id.data} />, { route }) : missing(c, route)
+  })
+  pages.get('/app/runs/:orgId', (c) => {
+    const route = '/app/runs/:orgId'
+    const id = OrgId.safeParse(c.req.param('orgId'))
+    return id.success ? answerPage(c, <RunsPage orgId={id.data} />, { route }) : missing(c, route)
   })
   pages.get('/app/recordings/:shellId', (c) => {
     const route = '/app/recordings/:shellId'

@@ -100,6 +100,39 @@ describeWith('chromium', 'records in a browser', (executablePath) => {
       expect((await saved).suggestedFilename()).toBe(`${shellId}.txt`)
     })
 
+    test('one command runs on many hosts while one looks, and says what each of them said', async () => {
+      const { page } = owner
+      await page.goto('/app')
+      await page.locator('details', { hasText: 'Harbour' }).getByRole('link', { name: 'Runs' }).click()
+      await page.getByRole('heading', { name: 'Runs of Harbour' }).waitFor()
+      await page.getByLabel('On', { exact: true }).selectOption({ label: 'web-1' })
+      await page.getByLabel('Command', { exact: true }).fill('echo all well; echo but the tide >&2; exit 3')
+      await page.getByRole('button', { name: 'Run', exact: true }).click()
+      const run = page.locator('#runs-list > li').first()
+      await run.getByText('0 of 1 good, 1 failed').waitFor()
+      await run.getByText('all well', { exact: true }).waitFor()
+      await run.getByText('but the tide', { exact: true }).waitFor()
+      await run.getByText('exit 3', { exact: true }).waitFor()
+      await look('runs')
+      expect(await page.evaluate(namelessParts)).toEqual([])
+    })
+
+    test('who may not reach a host asks, and an owner says yes or no', async () => {
+      const operator = await rig.member('operator')
+      const { client } = rig.owner
+      const { etag, ...policy } = await client.getShellPolicy({ params: { orgId: rig.org.id } })
+      await client.putShellPolicy({ params: { orgId: rig.org.id }, body: { ...policy, reach: [] }, ifMatch: etag })
+      await operator.client.requestAccess({ params: { hostId: rig.host.id }, body: { reason: 'the tide is out' } })
+      const { page } = owner
+      await page.reload()
+      const request = page.locator('#requests-list > li').first()
+      await request.getByText('the tide is out').waitFor()
+      await look('requests')
+      await request.getByRole('button', { name: 'Approve' }).click()
+      await request.getByText('approved').waitFor()
+      expect((await operator.client.execCommand({ params: { hostId: rig.host.id }, body: { command: 'true' } })).exitCode).toBe(0)
+    })
+
     test('no page logged an error, broke the policy or left the origin', () => {
       expect(owner.complaints.all).toEqual([])
     })

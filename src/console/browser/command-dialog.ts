@@ -3,6 +3,7 @@ import type { ExecResult } from '../../contract/shell.ts'
 import { client } from './account.ts'
 import { byId, openDialog, show } from './dom.ts'
 import { bindForm } from './form.ts'
+import { withStepUp } from './step-up.ts'
 import { calm } from './trouble.ts'
 
 const durationOf = (ms: number) => (ms < 1000 ? `${ms} ms` : `${(ms / 1000).toFixed(1)} s`)
@@ -35,8 +36,9 @@ export function openCommand({ id: hostId, name }: Host): void {
   let isCurrent = true
   const form = bindForm('run', async ({ command = '', timeoutSeconds }) => {
     show(byId('result'), false)
-    const result = await client.execCommand({ params: { hostId }, body: { command, timeoutSeconds: Number(timeoutSeconds) } })
-    if (isCurrent) showResult(result)
+    const body = { command, timeoutSeconds: Number(timeoutSeconds) }
+    const result = await withStepUp(() => client.execCommand({ params: { hostId }, body }))
+    if (result && isCurrent) showResult(result)
   })
   form.onkeydown = (event) => {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) form.requestSubmit()

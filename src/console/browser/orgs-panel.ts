@@ -11,6 +11,7 @@ import { bindList, placesOf } from './list.ts'
 import { openMembers } from './members-dialog.ts'
 import { keepOpened } from './opened.ts'
 import { openOrg } from './org-dialog.ts'
+import { withStepUp } from './step-up.ts'
 
 const ROLES = OrgRole.options.toReversed()
 
@@ -47,7 +48,8 @@ function hostRow(host: Host, { role, alert, changed }: HostContext): HTMLElement
   for (const button of [open, run]) show(button, role !== 'reader')
   show(forget, role === 'owner')
   bindButton(open, alert, async () => {
-    const shell = await client.openShell({ body: { hostId: host.id } })
+    const shell = await withStepUp(() => client.openShell({ body: { hostId: host.id } }))
+    if (!shell) return
     keepOpened(shell.id)
     location.assign(`/app/shells/${shell.id}`)
   })
@@ -73,6 +75,7 @@ function bindOrg(org: Org, { root, slot }: Piece, me: Me & { readonly changed: (
   const add = slot('add')
   show(add, org.role === 'owner')
   add.onclick = () => openHost(org, reload)
+  slot<HTMLAnchorElement>('runs').href = `/app/runs/${org.id}`
   slot<HTMLAnchorElement>('records').href = `/app/records/${org.id}`
   slot('members').onclick = () => openPlaces(org, me, me.changed)
   const manage = slot('manage')

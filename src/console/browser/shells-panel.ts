@@ -1,25 +1,11 @@
-import type { HostId } from '../../contract/hosts.ts'
 import type { Shell, ShellState } from '../../contract/shell.ts'
 import { client } from './account.ts'
 import { filled, showMoment } from './dom.ts'
 import { bindList, placesOf } from './list.ts'
+import { hostName } from './record-words.ts'
 
 /** What a state says about a shell, by colour. */
 const TONES: Readonly<Partial<Record<ShellState, string>>> = { open: 'live', connecting: 'live', detached: 'live', failed: 'bad' }
-
-const names = new Map<HostId, Promise<string>>()
-
-/** A host's name; a host that was forgotten has only its id. */
-function nameOf(hostId: HostId): Promise<string> {
-  const known =
-    names.get(hostId) ??
-    client.getHost({ params: { hostId } }).then(
-      (host) => host.name,
-      () => hostId,
-    )
-  names.set(hostId, known)
-  return known
-}
 
 function row(shell: Shell): HTMLElement {
   const piece = filled('shell-row', { name: shell.hostId, state: shell.state })
@@ -29,7 +15,7 @@ function row(shell: Shell): HTMLElement {
   badge.dataset['tone'] = TONES[shell.state] ?? 'past'
   if (shell.reason) badge.title = shell.reason
   showMoment(piece.slot('created'), shell.createdAt)
-  void nameOf(shell.hostId).then((name) => {
+  void hostName(shell.hostId).then((name) => {
     link.textContent = name
   })
   return piece.root

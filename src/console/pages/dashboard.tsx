@@ -3,8 +3,10 @@ import { ORG_NAME_CHARS_MAX } from '../../contract/orgs.ts'
 import { ROOM_NAME_CHARS_MAX } from '../../contract/rooms.ts'
 import { Field, Form } from '../fields.tsx'
 import { AppPage } from '../layout.tsx'
+import { ACCOUNT_WORDS } from '../words/account.ts'
 import { CommandDialog, HostDialog, MembersDialog, OrgDialog } from './dialogs.tsx'
 import { List } from './list.tsx'
+import { StepUpDialog } from './step-up.tsx'
 
 const CreateForm: FC<{ readonly id: string; readonly label: string; readonly charsMax: number }> = ({ id, label, charsMax }) => (
   <Form id={id} class="inline">
@@ -62,6 +64,9 @@ const OrgRow: FC = () => (
           <button type="button" class="quiet small" data-slot="add" hidden>
             Add a host
           </button>
+          <a class="button quiet small" data-slot="runs" href="/app">
+            Runs
+          </a>
           <a class="button quiet small" data-slot="records" href="/app">
             Records
           </a>
@@ -134,5 +139,6 @@ export const DashboardPage: FC = () => (
     <OrgDialog />
     <HostDialog />
     <CommandDialog />
+    <StepUpDialog lang="en" words={ACCOUNT_WORDS.en} />
   </AppPage>
 )
