@@ -14,6 +14,9 @@ const runtimeBindings = async () => ({
   ENVIRONMENT: 'dev',
   PUBLIC_ORIGIN: 'https://parvis.test',
   SECRET_KEYS: `1:${randomBytes(32).toString('base64url')}`,
+  // More than any test's crowd, and few enough to open one by one.
+  ROOM_LEAVES_ABOVE: '220',
+  ROOM_LEAF_SOCKETS: '100',
   TEST_MIGRATIONS: await readD1Migrations('migrations'),
 })
 

@@ -76,7 +76,7 @@ export const LiveClientFrame = z.discriminatedUnion('type', [
   ),
   frame(
     'signal',
-    `Something for now only, at most ${SIGNAL_BYTES_MAX} bytes of JSON: to all who subscribe \`signals\`, or to one user of them.`,
+    `Something for now only, at most ${SIGNAL_BYTES_MAX} bytes of JSON: to all who subscribe \`signals\`, or to one user of them. In a room with an audience only owners and editors may.`,
     {
       data: z.json(),
       to: UserId.optional(),
@@ -140,7 +140,7 @@ export const LiveServerFrame = z.discriminatedUnion('type', [
       isSample: z.boolean(),
     })
     .meta({
-      description: `Who came, changed or left. Above ${PRESENCE_MEMBERS_MAX} people: the count and a sample of ${PRESENCE_SAMPLE}.`,
+      description: `Who came, changed or left. Above ${PRESENCE_MEMBERS_MAX} people: the count and a sample of ${PRESENCE_SAMPLE}; in a room with an audience the count alone.`,
     }),
   z.object({ type: z.literal('read'), userId: UserId, seq: MessageSeq }).meta({ description: 'Somebody has read up to `seq`.' }),
   z.object({ type: z.literal('typing'), userId: UserId }).meta({ description: 'Somebody writes a message; forget it after 5 seconds.' }),

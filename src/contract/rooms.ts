@@ -12,8 +12,12 @@ export const ROOM_MEMBERS_MAX = 1000
 export const ROOMS_PER_ORG_MAX = 1000
 /** Rooms one user may own. */
 export const ROOMS_PER_OWNER_MAX = 1000
-/** Sockets of one room; above it a room needs several objects. */
-export const ROOM_SOCKETS_MAX = 1000
+/** Members of one room with an audience. */
+export const BROADCAST_MEMBERS_MAX = 10_000
+/** Sockets of one room. */
+export const ROOM_SOCKETS_MAX = 5000
+/** Sockets of one room with an audience. */
+export const BROADCAST_SOCKETS_MAX = 10_000
 /** Largest frame a room accepts, in bytes. */
 export const ROOM_FRAME_BYTES_MAX = 1_048_576
 /** Largest presence state of one socket, in bytes: it must fit the socket's attachment. */
@@ -39,6 +43,7 @@ export const Room = z
     name: z.string(),
     role: RoomRole.meta({ description: 'The stronger of your own seat and what your role in its organisation gives.' }),
     orgId: OrgId.nullable().meta({ description: 'The organisation it belongs to: its owners own it, operators edit, readers view.' }),
+    isBroadcast: z.boolean().meta({ description: 'Whether it has an audience: only owners and editors speak.' }),
     archivedAt: Moment.nullable().meta({ description: 'Since when nobody may write.' }),
     createdAt: Moment,
   })
@@ -53,8 +58,9 @@ export const CONVERSATION_TTL_SECONDS = 86_400
 export const CreateRoom = z
   .strictObject({
     name: lineOf(ROOM_NAME_CHARS_MAX),
-    kind: z.enum(['room', 'conversation']).default('room').meta({
-      description: 'A conversation keeps messages for 24 hours from the first one on, until `setMessageRetention` says otherwise.',
+    kind: z.enum(['room', 'conversation', 'broadcast']).default('room').meta({
+      description:
+        'A conversation keeps messages for 24 hours from the first one on, until `setMessageRetention` says otherwise. A broadcast has an audience: commenters and viewers only receive, and are told to others as a number.',
     }),
     orgId: OrgId.optional().meta({ description: 'Opens it for an organisation, as its owner or operator.' }),
   })
@@ -91,6 +97,7 @@ export const RoomStats = z
     messages: z.int(),
     refusals: z.int(),
     sockets: z.int().meta({ description: 'Open now.' }),
+    leaves: z.int().meta({ description: 'Objects that hold sockets for it besides its own.' }),
     documentBytes: z.int(),
     documentBytesMax: z.int(),
   })

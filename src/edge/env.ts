@@ -1,5 +1,6 @@
 import type { InboxRpc } from './inbox/rpc.ts'
 import type { LimiterRpc } from './platform/limiter/rpc.ts'
+import type { LeafRpc } from './rooms/leaf-rpc.ts'
 import type { RoomRpc } from './rooms/rpc.ts'
 import type { RunRpc, ShellRpc } from './shell/rpc.ts'
 
@@ -9,6 +10,8 @@ export interface Env {
   /** Recordings, by organisation and shell; nothing in it is public. */
   readonly RECORDINGS: R2Bucket
   readonly ROOMS: DurableObjectNamespace<RoomRpc>
+  /** They hold sockets of rooms that have outgrown their own object; named by room and number. */
+  readonly LEAVES: DurableObjectNamespace<LeafRpc>
   readonly SHELLS: DurableObjectNamespace<ShellRpc>
   readonly RUNS: DurableObjectNamespace<RunRpc>
   /** One per user, by their id. */

@@ -105,7 +105,7 @@ export async function startService({ tokenSeconds = 900 }: { readonly tokenSecon
     return { status: 200, body: tokensOf(session, behind === 0 ? 'rotated' : 'fail-to-save') }
   }
 
-  const room = { id: ROOM_ID, name: 'plans', role: 'owner', orgId: null, archivedAt: null, createdAt: NOW }
+  const room = { id: ROOM_ID, name: 'plans', role: 'owner', orgId: null, isBroadcast: false, archivedAt: null, createdAt: NOW }
   const shell = { id: SHELL_ID, orgId: ID('org', 1), hostId: ID('hst', 1), userId: USER_ID, state: 'open', createdAt: NOW }
   function takeTicket() {
     const ticket = randomBytes(8).toString('hex')

@@ -57,7 +57,8 @@ const page = () => `# The live protocol of a room
 \`GET /v1/rooms/:roomId/live\` upgrades to a WebSocket. The credential comes with the upgrade (an \`Authorization\` header, a \`bearer.<token>\` or
 \`ticket.<ticket>\` subprotocol beside \`parvis\`, or the access cookie of a trusted origin), or in a first frame \`authenticate\`. Text messages are JSON
 frames, each below; binary messages are the document in y-websocket framing once the stream \`document\` is subscribed. The text \`ping\` is
-answered with \`pong\` and wakes nothing. A socket closes with 4000 + the HTTP status of a problem, and its slug as the reason. With
+answered with \`pong\` and wakes nothing. A socket closes with 4000 + the HTTP status of a problem, and its slug as the reason; a
+client that comes again after 4429 or 4503 and subscribes from its cursor misses nothing. In a room with an audience commenters are viewers. With
 \`?incognito=1\` nobody is told that the socket is there.
 
 ## What a client sends

@@ -1,5 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { ROOM_DOCUMENT_BYTES_MAX, ROOM_MEMBERS_MAX, ROOM_SOCKETS_MAX, ROOMS_PER_OWNER_MAX } from '../../src/contract/rooms.ts'
+import {
+  BROADCAST_SOCKETS_MAX,
+  ROOM_DOCUMENT_BYTES_MAX,
+  ROOM_MEMBERS_MAX,
+  ROOM_SOCKETS_MAX,
+  ROOMS_PER_OWNER_MAX,
+} from '../../src/contract/rooms.ts'
 import {
   DELETION_BYTES_SPARE,
   expiryCheckAt,
@@ -26,6 +32,7 @@ const facts = (more: Partial<SeatFacts> = {}): SeatFacts => ({
   isUser: 1,
   owners: 1,
   members: 1,
+  membersMax: ROOM_MEMBERS_MAX,
   owned: 0,
   ...more,
 })
@@ -63,9 +70,11 @@ test('viewers and commenters read, editors and owners write', () => {
 })
 
 test('a room ends at its sockets, and a user before that', () => {
-  expect(hasPlace({ inRoom: ROOM_SOCKETS_MAX - 1, ofUser: SOCKETS_PER_USER_MAX - 1 })).toBe(true)
-  expect(hasPlace({ inRoom: ROOM_SOCKETS_MAX, ofUser: 0 })).toBe(false)
-  expect(hasPlace({ inRoom: 1, ofUser: SOCKETS_PER_USER_MAX })).toBe(false)
+  expect(hasPlace({ inRoom: ROOM_SOCKETS_MAX - 1, ofUser: SOCKETS_PER_USER_MAX - 1, isBroadcast: false })).toBe(true)
+  expect(hasPlace({ inRoom: ROOM_SOCKETS_MAX, ofUser: 0, isBroadcast: false })).toBe(false)
+  expect(hasPlace({ inRoom: BROADCAST_SOCKETS_MAX - 1, ofUser: 0, isBroadcast: true })).toBe(true)
+  expect(hasPlace({ inRoom: BROADCAST_SOCKETS_MAX, ofUser: 0, isBroadcast: true })).toBe(false)
+  expect(hasPlace({ inRoom: 1, ofUser: SOCKETS_PER_USER_MAX, isBroadcast: false })).toBe(false)
 })
 
 test('expiry is looked for at the whole minute after it', () => {

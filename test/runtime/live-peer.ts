@@ -2,7 +2,7 @@ import type { LiveClientFrame, LiveServerFrame } from '../../src/contract/room-l
 import type { MessageAction, MessageEvent } from '../../src/contract/room-messages.ts'
 import type { RoomRole } from '../../src/contract/rooms.ts'
 import type { Admission } from '../../src/edge/rooms/seat.ts'
-import { enter, type Room, seatOf } from './rooms-peer.ts'
+import { type Door, enter, seatOf } from './rooms-peer.ts'
 
 type Frame<T extends LiveServerFrame['type']> = Extract<LiveServerFrame, { type: T }>
 
@@ -13,7 +13,7 @@ let cids = 0
 export const newCid = () => `cid-${String(++cids).padStart(8, '0')}`
 
 /** Opens a socket of our own protocol. */
-export async function liveIn(room: Room, name: string, role: RoomRole = 'editor', more: Partial<Admission> = {}) {
+export async function liveIn(room: Door, name: string, role: RoomRole = 'editor', more: Partial<Admission> = {}) {
   const socket = await enter(room, seatOf(name, role, { framing: 'live', ...more }))
   const frames: LiveServerFrame[] = []
   const binary: ArrayBuffer[] = []

@@ -4,6 +4,7 @@ import * as Y from 'yjs'
 import type { SessionId, UserId } from '../../src/contract/identity.ts'
 import type { RoomId, RoomRole } from '../../src/contract/rooms.ts'
 import { refusalOf, upgradeFor } from '../../src/edge/platform/admission.ts'
+import { leafName } from '../../src/edge/rooms/leaves.ts'
 import type { Admission } from '../../src/edge/rooms/seat.ts'
 
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
@@ -15,6 +16,12 @@ export const newRoom = () => env.ROOMS.getByName(`rm_test${++rooms}` as RoomId)
 
 export type Room = ReturnType<typeof newRoom>
 
+/** Where sockets are taken: a room, or one of its leaves. */
+export type Door = Pick<Room, 'fetch'>
+
+/** A leaf of a room. */
+export const leafOf = (room: Room, leaf: number) => env.LEAVES.getByName(leafName(room.name ?? '', leaf))
+
 export const userId = (name: string) => `usr_${name}` as UserId
 
 /** A seat as the Worker would seal it. */
@@ -25,6 +32,7 @@ export const seatOf = (name: string, role: RoomRole = 'editor', more: Partial<Ad
   version: 1,
   expiresAt: Date.now() + 900_000,
   isIncognito: false,
+  isBroadcast: false,
   framing: 'y',
   ticket: null,
   subprotocol: null,
@@ -32,7 +40,7 @@ export const seatOf = (name: string, role: RoomRole = 'editor', more: Partial<Ad
 })
 
 /** A client's end of a socket of the room, accepted. */
-export async function enter(room: Room, seat: Admission): Promise<WebSocket> {
+export async function enter(room: Door, seat: Admission): Promise<WebSocket> {
   const response = await room.fetch(upgradeFor(seat, TRACEPARENT))
   const socket = response.webSocket
   if (!socket) throw new Error(`declined: ${refusalOf(response)}`)
@@ -42,7 +50,7 @@ export async function enter(room: Room, seat: Admission): Promise<WebSocket> {
 }
 
 /** What `WebsocketProvider` builds its sockets with, over an upgrade of the object instead of the network. */
-function socketClass(room: Room, seat: () => Admission) {
+function socketClass(room: Door, seat: () => Admission) {
   return class {
     static readonly CONNECTING = 0
     static readonly OPEN = 1
@@ -93,7 +101,7 @@ function socketClass(room: Room, seat: () => Admission) {
 type Polyfill = NonNullable<NonNullable<ConstructorParameters<typeof WebsocketProvider>[3]>['WebSocketPolyfill']>
 
 /** The unmodified provider with a document of its own. */
-export function editorIn(room: Room, name: string, role: RoomRole = 'editor', { doc = new Y.Doc() } = {}) {
+export function editorIn(room: Door, name: string, role: RoomRole = 'editor', { doc = new Y.Doc() } = {}) {
   const polyfill = socketClass(room, () => seatOf(name, role)) as unknown as Polyfill
   const provider = new WebsocketProvider('wss://room', 'y', doc, { WebSocketPolyfill: polyfill, disableBc: true })
   return { doc, provider, text: doc.getText('t'), stop: () => provider.destroy() }
@@ -136,7 +144,7 @@ export interface RawPeer {
 }
 
 /** Opens a socket to be used by hand. */
-export async function rawIn(room: Room, seat: Admission): Promise<RawPeer> {
+export async function rawIn(room: Door, seat: Admission): Promise<RawPeer> {
   const socket = await enter(room, seat)
   const frames: Uint8Array[] = []
   const waiting = new Set<() => void>()

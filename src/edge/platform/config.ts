@@ -65,6 +65,9 @@ const Vars = z.object({
   ORGS_PER_OWNER: z.coerce.number().int().min(1).max(1_000).default(ORGS_PER_OWNER_MAX),
   ORG_MEMBERS: z.coerce.number().int().min(1).max(10_000).default(ORG_MEMBERS_MAX),
   ORG_INVITATIONS: z.coerce.number().int().min(1).max(10_000).default(ORG_INVITATIONS_MAX),
+  /** Sockets of a room from which on newcomers go to leaves of it, and how many a leaf is meant to hold. */
+  ROOM_LEAVES_ABOVE: z.coerce.number().int().min(2).max(10_000).default(1_000),
+  ROOM_LEAF_SOCKETS: z.coerce.number().int().min(1).max(10_000).default(1_000),
   BREACH_CHECK: z.enum(['off', 'open', 'closed']).optional(),
   BREACH_RANGE_URL: z
     .url()
@@ -129,6 +132,8 @@ export interface Config {
   readonly refreshRaceSeconds: number
   readonly sessionsPerUserMax: number
   readonly quotas: Quotas
+  /** From how many sockets on a room spreads over leaves, and how many each is meant to hold. */
+  readonly roomLeaves: { readonly above: number; readonly socketsMax: number }
   /** Whether new passwords are looked up among the leaked ones, and whether one passes when the look-up fails. */
   readonly breach: { readonly check: 'off' | 'open' | 'closed'; readonly rangeUrl: string }
   readonly limits: Limits
@@ -201,6 +206,7 @@ export function parseConfig(env: object): Config {
     refreshRaceSeconds: v.REFRESH_RACE_SECONDS,
     sessionsPerUserMax: v.SESSIONS_PER_USER,
     quotas: { ownedMax: v.ORGS_PER_OWNER, membersMax: v.ORG_MEMBERS, invitationsMax: v.ORG_INVITATIONS },
+    roomLeaves: { above: v.ROOM_LEAVES_ABOVE, socketsMax: v.ROOM_LEAF_SOCKETS },
     breach: { check: v.BREACH_CHECK ?? (v.ENVIRONMENT === 'dev' ? 'off' : 'open'), rangeUrl: v.BREACH_RANGE_URL },
     limits: v.LIMITS,
     pushServices: v.PUSH_SERVICES,

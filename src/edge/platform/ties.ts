@@ -9,11 +9,16 @@ const TAG = 'i:'
 /** A tag that names a socket for as long as it lives. */
 export const newSocketTag = (): string => `${TAG}${crypto.randomUUID()}`
 
-const socketIdOf = (ctx: DurableObjectState, socket: WebSocket): string | undefined =>
-  ctx
-    .getTags(socket)
-    .find((tag) => tag.startsWith(TAG))
-    ?.slice(TAG.length)
+/** A socket that the object holds, or one that is held for it under a name. */
+type Tied = WebSocket | { readonly id: string }
+
+const socketIdOf = (ctx: DurableObjectState, socket: Tied): string | undefined =>
+  socket instanceof WebSocket
+    ? ctx
+        .getTags(socket)
+        .find((tag) => tag.startsWith(TAG))
+        ?.slice(TAG.length)
+    : socket.id
 
 /** An object's word to the inboxes of those whose sockets it holds. */
 export interface Ties {
@@ -22,11 +27,11 @@ export interface Ties {
    * ended, and a socket that nobody could find again must not stay.
    */
   readonly tie: (
-    socket: WebSocket,
+    socket: Tied,
     owner: { readonly userId: UserId } & Pick<SocketTie, 'sessionId' | 'expiresAt' | 'isIncognito'>,
   ) => Promise<ProblemSlug | null>
   /** The socket is gone. */
-  readonly untie: (socket: WebSocket, userId: UserId) => void
+  readonly untie: (socket: Tied, userId: UserId) => void
 }
 
 /** The ties of an object of a kind. */

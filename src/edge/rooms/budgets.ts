@@ -3,6 +3,7 @@ import { Problem } from '../../contract/problem.ts'
 import { chargeFor, spend } from '../platform/limiter/limiter.ts'
 import { describeError } from '../platform/log.ts'
 import type { Scope } from '../platform/scope.ts'
+import type { Peer } from './peer.ts'
 
 /** What one socket may do: bursts of a person pass, a loop does not. */
 const BUDGETS = {
@@ -30,16 +31,16 @@ interface Ledger {
 }
 
 /** Refilled by hibernation, which takes ten quiet seconds. */
-const ledgers = new WeakMap<WebSocket, Ledger>()
+const ledgers = new WeakMap<Peer, Ledger>()
 
-function ledgerOf(socket: WebSocket): Ledger {
+function ledgerOf(socket: Peer): Ledger {
   const ledger = ledgers.get(socket) ?? { buckets: new Map(), refusals: 0 }
   ledgers.set(socket, ledger)
   return ledger
 }
 
 /** Takes from a socket's budget. @throws Problem `rate-limited` that says when to try again */
-export function take(socket: WebSocket, budget: SocketBudget, amount = 1): void {
+export function take(socket: Peer, budget: SocketBudget, amount = 1): void {
   const ledger = ledgerOf(socket)
   const { burst, perSecond } = BUDGETS[budget]
   const now = Date.now()
@@ -54,10 +55,10 @@ export function take(socket: WebSocket, budget: SocketBudget, amount = 1): void 
 }
 
 /** Whether a socket goes on in spite of its refusals. */
-export const isObstinate = (socket: WebSocket): boolean => ledgerOf(socket).refusals > REFUSALS_MAX
+export const isObstinate = (socket: Peer): boolean => ledgerOf(socket).refusals > REFUSALS_MAX
 
 /** A frame was taken, which makes up for a refusal. */
-export function forgive(socket: WebSocket): void {
+export function forgive(socket: Peer): void {
   const ledger = ledgerOf(socket)
   ledger.refusals = Math.max(0, ledger.refusals - 1)
 }

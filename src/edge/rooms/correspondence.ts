@@ -44,7 +44,8 @@ export async function publishMessage(
   at: { readonly roomId: RoomId; readonly publication: AuthorOrder['publication'] },
 ): Promise<MessageReceipt> {
   const { room, role } = await seatIn(scope, actor, at.roomId)
-  const author = { userId: actor.userId, role: room.archivedAt === null ? role : 'viewer' } as const
+  const isHeard = room.archivedAt === null && !(room.isBroadcast === 1 && role === 'commenter')
+  const author = { userId: actor.userId, role: isHeard ? role : 'viewer' } as const
   return open(roomOf(scope, at.roomId).publishMessage({ author, publication: at.publication }))
 }
 

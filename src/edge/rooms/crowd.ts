@@ -1,7 +1,7 @@
 import type { UserId } from '../../contract/identity.ts'
 import { type LiveMember, type LiveServerFrame, PRESENCE_MEMBERS_MAX, PRESENCE_SAMPLE } from '../../contract/room-live.ts'
 import { isNobody } from './seat.ts'
-import { broadcast, listeners, type Talk } from './talk.ts'
+import { broadcast, isHeard, type Talk } from './talk.ts'
 
 /** Somebody who comes back this soon, by a reload or another network, has not been away. */
 const GRACE_MS = 6_000
@@ -41,17 +41,29 @@ function peopleIn({ room: { hub } }: Talk): Map<UserId, { readonly at: number; r
   return people
 }
 
+const isIn = ({ room: { hub } }: Talk, userId: UserId): boolean =>
+  !isNobody({ userId }) && hub.open(userId).some((socket) => !hub.placeOf(socket).isIncognito)
+
 const memberOf = (userId: UserId, state: Uint8Array | null): LiveMember => ({
   userId,
   state: state === null ? null : (JSON.parse(text.decode(state)) as LiveMember['state']),
 })
 
+/** Whether so many are told as a number; an audience always is. */
+const isCrowd = ({ room: { hub } }: Talk, people: number): boolean => hub.isBroadcast() || people > PRESENCE_MEMBERS_MAX
+
 /** Everybody who is here, or a sample of a crowd. */
 export function wholePresence(talk: Talk): LiveServerFrame & { readonly type: 'presence' } {
   const people = [...peopleIn(talk)]
-  const isSample = people.length > PRESENCE_MEMBERS_MAX
-  const on = people.slice(0, isSample ? PRESENCE_SAMPLE : undefined).map(([userId, { state }]) => memberOf(userId, state))
+  const isSample = isCrowd(talk, people.length)
+  const sample = talk.room.hub.isBroadcast() ? 0 : PRESENCE_SAMPLE
+  const on = people.slice(0, isSample ? sample : undefined).map(([userId, { state }]) => memberOf(userId, state))
   return { type: 'presence', isWhole: true, on, off: [], count: people.length, isSample }
+}
+
+/** Counts as shown who is here, after leaves said who is. */
+export function recount({ talk, shown }: Crowd): void {
+  for (const userId of peopleIn(talk).keys()) shown.add(userId)
 }
 
 /** Somebody came or shows something else. */
@@ -69,7 +81,7 @@ export function arrive(crowd: Crowd, userId: UserId): void {
 function depart(crowd: Crowd, userId: UserId): void {
   if (!isWatched(crowd)) return settle(crowd, userId)
   if (!crowd.shown.has(userId)) return
-  if (peopleIn(crowd.talk).has(userId)) return note(crowd, userId)
+  if (isIn(crowd.talk, userId)) return note(crowd, userId)
   if (crowd.leaving.has(userId)) return
   const timer = setTimeout(() => {
     crowd.leaving.delete(userId)
@@ -79,19 +91,18 @@ function depart(crowd: Crowd, userId: UserId): void {
 }
 
 /** Whether anybody is told. If not, no timer may keep the room from hibernating: who subscribes gets the whole. */
-const isWatched = ({ talk }: Crowd): boolean => listeners(talk, 'presence').length > 0
+const isWatched = ({ talk }: Crowd): boolean => isHeard(talk, 'presence')
 
 /** Brings what counts as told in line with who is here. */
 function settle({ talk, shown }: Crowd, userId: UserId): void {
-  if (peopleIn(talk).has(userId)) shown.add(userId)
+  if (isIn(talk, userId)) shown.add(userId)
   else shown.delete(userId)
 }
 
 function note(crowd: Crowd, userId: UserId): void {
   if (!isWatched(crowd)) return settle(crowd, userId)
   crowd.changed.add(userId)
-  const isCrowded = crowd.shown.size > PRESENCE_MEMBERS_MAX
-  crowd.timer ??= setTimeout(() => tellChanges(crowd), isCrowded ? CROWD_WINDOW_MS : WINDOW_MS)
+  crowd.timer ??= setTimeout(() => tellChanges(crowd), isCrowd(crowd.talk, crowd.shown.size) ? CROWD_WINDOW_MS : WINDOW_MS)
 }
 
 function tellChanges(crowd: Crowd): void {
@@ -112,10 +123,9 @@ function tellChanges(crowd: Crowd): void {
     else shown.delete(userId)
   }
   if (on.length + off.length === 0) return
-  const isCrowd = people.size > PRESENCE_MEMBERS_MAX
-  broadcast(
-    talk,
-    'presence',
-    isCrowd ? wholePresence(talk) : { type: 'presence', isWhole: false, on, off, count: people.size, isSample: false },
-  )
+  broadcast(talk, 'presence', {
+    frame: isCrowd(talk, people.size)
+      ? wholePresence(talk)
+      : { type: 'presence', isWhole: false, on, off, count: people.size, isSample: false },
+  })
 }

@@ -33,13 +33,14 @@ function tellDocument(doc: Y.Doc, state: Uint8Array, format: DocumentFormat | un
 }
 
 /** What a room costs and holds. */
-export function statsOf({ document: { size }, hub, meter }: LiveRoom): RoomStats {
+export function statsOf({ document: { size }, hub, leaves, meter }: LiveRoom): RoomStats {
   const { since, awakeMs, ...counts } = meter.read()
   return {
     since: toMoment(since),
     awakeSeconds: Math.round(awakeMs / 1000),
     ...counts,
     sockets: hub.count(),
+    leaves: leaves.count(),
     documentBytes: size.baseBytes + size.logBytes,
     documentBytesMax: ROOM_DOCUMENT_BYTES_MAX,
   }

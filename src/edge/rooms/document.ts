@@ -183,7 +183,8 @@ function* unpack(row: Uint8Array): Iterable<Uint8Array> {
   while (hasContent(decoder)) yield readVarUint8Array(decoder)
 }
 
-function concat(parts: readonly Uint8Array[]): Uint8Array {
+/** One after the other. */
+export function concat(parts: readonly Uint8Array[]): Uint8Array {
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.byteLength, 0))
   let at = 0
   for (const part of parts) {

@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS seat_changes (id INTEGER PRIMARY KEY CHECK (id = 1), 
 export interface Door {
   /** Why the upgrade must be declined, or nothing; an accepted ticket is used up by this. */
   readonly refusal: (
-    admission: Pick<Admission, 'version' | 'ticket'>,
+    admission: Pick<Admission, 'version' | 'ticket' | 'isBroadcast'>,
     room: { readonly now: number; readonly inRoom: number; readonly ofUser: number },
   ) => ProblemSlug | undefined
   /** A seat has changed: joins that were checked before must be checked again. */
@@ -52,7 +52,7 @@ export function openDoor(sql: SqlStorage): Door {
   return {
     refusal(admission, { now, inRoom, ofUser }) {
       if (isStale(admission.version, now)) return 'conflict'
-      if (!hasPlace({ inRoom, ofUser })) return 'limit-reached'
+      if (!hasPlace({ inRoom, ofUser, isBroadcast: admission.isBroadcast })) return 'limit-reached'
       if (admission.ticket && !isFirstUse(admission.ticket)) return 'ticket-invalid'
       return undefined
     },

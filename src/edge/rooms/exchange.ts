@@ -11,6 +11,7 @@ import { authenticatedFrame, syncStatusFrame, tokenRequestFrame } from './hocusp
 import type { Place } from './hub.ts'
 import { type LiveRoom, logOf, tell } from './live.ts'
 import { noteAnswer, tell as tellLive } from './outlet.ts'
+import type { Peer } from './peer.ts'
 import { type Allowance, fullAllowance, isOverdrawn, mayWrite, RENEWAL_AHEAD_MS, spend } from './policy.ts'
 import { endPresence, hearEntry, renewBound, shownIn } from './presence.ts'
 import type { SeatState } from './rpc.ts'
@@ -38,7 +39,7 @@ const costOf = (message: Message): number => (message.kind === 'awareness' ? Mat
 /** Takes in one frame of a client. Whatever is wrong with it ends that client's socket and nothing else. */
 export function receive(
   room: LiveRoom,
-  socket: WebSocket,
+  socket: Peer,
   { data, read = readFrame }: { readonly data: ArrayBuffer | string; readonly read?: (frame: Uint8Array) => readonly Message[] },
 ): void {
   const place = room.hub.placeOf(socket)
@@ -65,7 +66,7 @@ export function receive(
 }
 
 /** Closes a socket for a reason its client can act upon. */
-export function expel(room: LiveRoom, socket: WebSocket, slug: ProblemSlug): void {
+export function expel(room: LiveRoom, socket: Peer, slug: ProblemSlug): void {
   logOf(room, room.hub.placeOf(socket))('room.refused', { problem: slug })
   room.meter.note({ refusals: 1 })
   closeWith(socket, slug)
@@ -73,7 +74,7 @@ export function expel(room: LiveRoom, socket: WebSocket, slug: ProblemSlug): voi
 }
 
 /** Clears up after a socket, once. */
-export function leave(room: LiveRoom, socket: WebSocket, code: number): void {
+export function leave(room: LiveRoom, socket: Peer, code: number): void {
   const place = room.hub.placeOf(socket)
   if (place.isGone) return
   room.hub.change(socket, { isGone: true, presence: null })
@@ -100,7 +101,7 @@ export function applySeat(room: LiveRoom, { userId, role, version }: SeatState):
   }
 }
 
-function changeRole(room: LiveRoom, socket: WebSocket, to: Pick<Place, 'role' | 'version'>): void {
+function changeRole(room: LiveRoom, socket: Peer, to: Pick<Place, 'role' | 'version'>): void {
   const { role, live } = room.hub.placeOf(socket)
   room.hub.change(socket, { ...to, isDenied: false })
   if (room.hub.placeOf(socket).framing === 'hocuspocus') tell(room, socket, authenticatedFrame(mayWrite(to.role)))
@@ -110,7 +111,7 @@ function changeRole(room: LiveRoom, socket: WebSocket, to: Pick<Place, 'role' | 
 }
 
 /** When a socket needs attention: before its token expires where a fresh one can be asked for. */
-function dueOf(room: LiveRoom, socket: WebSocket): number {
+function dueOf(room: LiveRoom, socket: Peer): number {
   const { expiresAt, framing, isAsked } = room.hub.placeOf(socket)
   return framing === 'hocuspocus' && !isAsked ? expiresAt - RENEWAL_AHEAD_MS : expiresAt
 }
@@ -133,7 +134,7 @@ export function expelExpired(room: LiveRoom, now: number): number | undefined {
   return next
 }
 
-function obey(room: LiveRoom, socket: WebSocket, message: Message): void {
+function obey(room: LiveRoom, socket: Peer, message: Message): void {
   switch (message.kind) {
     case 'step1':
       return answerStep1(room, socket, message.stateVector)
@@ -153,7 +154,7 @@ function obey(room: LiveRoom, socket: WebSocket, message: Message): void {
 }
 
 /** The answer holds only what is stored. */
-function answerStep1(room: LiveRoom, socket: WebSocket, stateVector: Uint8Array): void {
+function answerStep1(room: LiveRoom, socket: Peer, stateVector: Uint8Array): void {
   endWindow(room)
   const frames = [step2Frame(missingFrom(room.document, stateVector))]
   // A Hocuspocus client waits to be asked in turn; one of y-websocket was asked when it came.
@@ -164,13 +165,13 @@ function answerStep1(room: LiveRoom, socket: WebSocket, stateVector: Uint8Array)
 }
 
 /** A short question can have a long answer, so the answer is charged. */
-function reply(room: LiveRoom, socket: WebSocket, frames: readonly Uint8Array[]): void {
+function reply(room: LiveRoom, socket: Peer, frames: readonly Uint8Array[]): void {
   const bytes = frames.reduce((sum, frame) => sum + frame.byteLength, 0)
   charge(room, room.hub.placeOf(socket), { messages: 0, bytes })
   for (const frame of frames) tell(room, socket, frame)
 }
 
-function write(room: LiveRoom, socket: WebSocket, message: { readonly kind: 'step2' | 'update'; readonly update: Uint8Array }): void {
+function write(room: LiveRoom, socket: Peer, message: { readonly kind: 'step2' | 'update'; readonly update: Uint8Array }): void {
   const place = room.hub.placeOf(socket)
   const isNamed = place.framing === 'hocuspocus'
   if (mayWrite(place.role)) {
@@ -191,11 +192,7 @@ function write(room: LiveRoom, socket: WebSocket, message: { readonly kind: 'ste
 }
 
 /** Takes a change. What it builds on and is not here, the sender has: it is asked once, and its answer is taken as it is. */
-function take(
-  room: LiveRoom,
-  socket: WebSocket,
-  { kind, update }: { readonly kind: 'step2' | 'update'; readonly update: Uint8Array },
-): void {
+function take(room: LiveRoom, socket: Peer, { kind, update }: { readonly kind: 'step2' | 'update'; readonly update: Uint8Array }): void {
   const isLacking = gatherChange(room, update, room.hub.placeOf(socket).trace)
   if (!isLacking || kind === 'step2' || room.asked.has(socket)) return
   room.asked.set(socket, [])
@@ -203,14 +200,14 @@ function take(
 }
 
 /** The client has answered: its echoes no longer wait for that. */
-function releaseEchoes(room: LiveRoom, socket: WebSocket): void {
+function releaseEchoes(room: LiveRoom, socket: Peer): void {
   const echoes = room.asked.get(socket) ?? []
   room.asked.delete(socket)
   for (const frame of echoes) gatherEcho(room, socket, frame)
 }
 
 /** Whether a viewer's answer holds nothing new. To know costs a look at the whole document, so it is asked once. */
-function isOldNews(room: LiveRoom, socket: WebSocket, update: Uint8Array): boolean {
+function isOldNews(room: LiveRoom, socket: Peer, update: Uint8Array): boolean {
   if (room.checked.has(socket)) return false
   room.checked.add(socket)
   return holds(room.document, update)

@@ -7,6 +7,7 @@ import { expel, presenceFrames, receive } from './exchange.ts'
 import type { Message } from './framing.ts'
 import { authenticatedFrame, documentOf, named, pongFrame, readNamedFrame, refusedFrame } from './hocuspocus-framing.ts'
 import { type LiveRoom, send, tell, type Waiting } from './live.ts'
+import type { Peer } from './peer.ts'
 import { mayWrite } from './policy.ts'
 import { endPresence } from './presence.ts'
 import type { Seat } from './seat.ts'
@@ -27,7 +28,7 @@ export type Admit = (token: string) => Promise<Seat>
 /** Lets a socket wait for its token. */
 export function letWait(
   room: LiveRoom,
-  socket: WebSocket,
+  socket: Peer,
   { traceparent, isIncognito }: { readonly traceparent: string | null; readonly isIncognito: boolean },
 ): void {
   // Until it has a seat it counts as gone for everybody else.
@@ -46,18 +47,18 @@ export function letWait(
 }
 
 /** Sockets that waited when the memory went: what they sent along is lost, so they must come again. */
-export function closeUnseated({ hub }: LiveRoom, sockets: readonly WebSocket[]): void {
+export function closeUnseated({ hub }: LiveRoom, sockets: readonly Peer[]): void {
   for (const socket of sockets) if (hub.placeOf(socket).userId === undefined) closeWith(socket, 'unavailable')
 }
 
 /** Stops waiting for a socket. */
-export function stopWaiting(room: LiveRoom, socket: WebSocket): void {
+export function stopWaiting(room: LiveRoom, socket: Peer): void {
   const waiting = room.waiting.get(socket)
   if (waiting) clearTimeout(waiting.timer)
   room.waiting.delete(socket)
 }
 
-function refuse(room: LiveRoom, socket: WebSocket, slug: ProblemSlug): void {
+function refuse(room: LiveRoom, socket: Peer, slug: ProblemSlug): void {
   const trace = room.waiting.get(socket)?.trace
   stopWaiting(room, socket)
   logFor(trace, { roomId: room.roomId })('room.refused', { problem: slug })
@@ -67,7 +68,7 @@ function refuse(room: LiveRoom, socket: WebSocket, slug: ProblemSlug): void {
 /** Takes in one frame of a Hocuspocus client. */
 export function receiveNamed(
   room: LiveRoom,
-  socket: WebSocket,
+  socket: Peer,
   { data, admit }: { readonly data: ArrayBuffer | string; readonly admit: Admit },
 ): Promise<void> {
   const waiting = room.waiting.get(socket)
@@ -85,7 +86,7 @@ export function receiveNamed(
 /** What a frame asks of the document; what it asks of the connection is done at once. @throws Problem `invalid-request` */
 function obeyNamed(
   room: LiveRoom,
-  socket: WebSocket,
+  socket: Peer,
   bytes: Uint8Array,
 ): { readonly messages: readonly Message[]; readonly asked?: { readonly key: string; readonly token: string } } {
   const frame = readNamedFrame(bytes)
@@ -106,7 +107,7 @@ function obeyNamed(
 }
 
 /** The provider has left and its socket stays: another may come on it. */
-function detach(room: LiveRoom, socket: WebSocket): void {
+function detach(room: LiveRoom, socket: Peer): void {
   const { presence } = room.hub.placeOf(socket)
   room.hub.change(socket, { key: null, presence: null })
   endPresence(room, presence)
@@ -114,7 +115,7 @@ function detach(room: LiveRoom, socket: WebSocket): void {
 
 async function hearWaiting(
   room: LiveRoom,
-  socket: WebSocket,
+  socket: Peer,
   { waiting, data, admit }: { readonly waiting: Waiting; readonly data: ArrayBuffer | string; readonly admit: Admit },
 ): Promise<void> {
   if (typeof data === 'string') return refuse(room, socket, 'invalid-request')
@@ -138,7 +139,7 @@ async function hearWaiting(
 /** Seats a socket whose token is accepted, then takes in what it sent meanwhile. */
 async function seat(
   room: LiveRoom,
-  socket: WebSocket,
+  socket: Peer,
   by: { readonly waiting: Waiting; readonly key: string; readonly token: string; readonly admit: Admit },
 ): Promise<void> {
   const { waiting, key } = by
@@ -157,7 +158,7 @@ async function seat(
   for (const data of waiting.frames) await receiveNamed(room, socket, { data, admit: by.admit })
 }
 
-function welcome(room: LiveRoom, socket: WebSocket, { role }: Seat): void {
+function welcome(room: LiveRoom, socket: Peer, { role }: Seat): void {
   tell(room, socket, authenticatedFrame(mayWrite(role)))
   for (const frame of presenceFrames(room, 'hocuspocus')) tell(room, socket, frame)
 }
@@ -175,7 +176,7 @@ async function admitOr({ admit, token }: { readonly admit: Admit; readonly token
 /** A fresh token for a socket that has a seat: the same user's, else the seat stays as it is and ends when it does. */
 async function renew(
   room: LiveRoom,
-  socket: WebSocket,
+  socket: Peer,
   by: { readonly key: string; readonly token: string; readonly admit: Admit },
 ): Promise<void> {
   try {

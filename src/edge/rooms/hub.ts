@@ -1,6 +1,7 @@
 import type { UserId } from '../../contract/identity.ts'
 import type { Trace } from '../platform/trace.ts'
 import type { Presence } from './awareness.ts'
+import type { Peer } from './peer.ts'
 import type { LivePlace, Seat } from './seat.ts'
 
 /** How a socket is spoken to. */
@@ -28,19 +29,25 @@ export interface Place extends Seat, Line {
 
 /** The sockets of a room and who shows themselves on them. */
 export interface Hub {
-  readonly sit: (socket: WebSocket, seat: Seat, line: Partial<Line> & { readonly trace: Trace }) => void
-  readonly placeOf: (socket: WebSocket) => Place
-  readonly change: (socket: WebSocket, change: Partial<Place>) => void
+  readonly sit: (socket: Peer, seat: Seat, line: Partial<Line> & { readonly trace: Trace }) => void
+  /** Takes in a socket whose place was kept elsewhere. */
+  readonly adopt: (socket: Peer, place: Place) => void
+  readonly placeOf: (socket: Peer) => Place
+  readonly change: (socket: Peer, change: Partial<Place>) => void
   /** Sockets that take part, of everybody or of one user. */
-  readonly open: (userId?: UserId) => readonly WebSocket[]
+  readonly open: (userId?: UserId) => readonly Peer[]
+  /** Those of them that are held here. */
+  readonly near: ReadonlySet<WebSocket>
   /** Calls back once for every socket that has left. */
   readonly onGone: (listener: (place: Place) => void) => void
   /** How many of them there are. */
   readonly count: () => number
+  /** Whether it is a room for an audience, as far as anybody has come. */
+  readonly isBroadcast: () => boolean
   /** The socket that speaks for a client id. */
-  readonly holderOf: (clientId: number) => WebSocket | undefined
+  readonly holderOf: (clientId: number) => Peer | undefined
   /** Every presence that is shown, and where. */
-  readonly presences: () => readonly { readonly socket: WebSocket; readonly presence: Presence }[]
+  readonly presences: () => readonly { readonly socket: Peer; readonly presence: Presence }[]
 }
 
 /** The tag of sockets that are admitted after they opened. */
@@ -50,19 +57,21 @@ const Y: Line = { framing: 'y', key: null, live: null, isIncognito: false }
 
 /** Opens the hub over the sockets that outlived the object's memory. */
 export function openHub(ctx: DurableObjectState): Hub {
-  const places = new WeakMap<WebSocket, Place>()
+  const places = new WeakMap<Peer, Place>()
   // Kept beside the runtime's list, whose reading costs more than a send does to each who is on it.
-  const here = new Set<WebSocket>()
+  const here = new Set<Peer>()
+  const near = new Set<WebSocket>()
   const gone: ((place: Place) => void)[] = []
-  const holders = new Map<number, WebSocket>()
+  const holders = new Map<number, Peer>()
+  let isBroadcast = false
 
-  function placeOf(socket: WebSocket): Place {
+  function placeOf(socket: Peer): Place {
     const known = places.get(socket) ?? (socket.deserializeAttachment() as Place)
     places.set(socket, known)
     return known
   }
 
-  function keep(socket: WebSocket, place: Place): void {
+  function keep(socket: Peer, place: Place): void {
     places.set(socket, place)
     try {
       socket.serializeAttachment(place)
@@ -71,11 +80,20 @@ export function openHub(ctx: DurableObjectState): Hub {
     }
   }
 
-  function open(userId?: UserId): readonly WebSocket[] {
-    return userId === undefined ? [...here] : [...here].filter((socket) => placeOf(socket).userId === userId)
+  function list(socket: Peer, { isGone, presence, ...place }: Place): void {
+    if (isGone) return
+    here.add(socket)
+    if (socket instanceof WebSocket) near.add(socket)
+    isBroadcast ||= place.isBroadcast === true
+    hold(socket, null, presence)
   }
 
-  function hold(socket: WebSocket, before: Presence | null, after: Presence | null): void {
+  function unlist(socket: Peer): void {
+    here.delete(socket)
+    if (socket instanceof WebSocket) near.delete(socket)
+  }
+
+  function hold(socket: Peer, before: Presence | null, after: Presence | null): void {
     if (before && before.clientId !== after?.clientId && holders.get(before.clientId) === socket) holders.delete(before.clientId)
     if (after) holders.set(after.clientId, socket)
   }
@@ -83,31 +101,36 @@ export function openHub(ctx: DurableObjectState): Hub {
   for (const socket of ctx.getWebSockets()) {
     // A socket on its way out may be listed without its attachment.
     const place = placeOf(socket) as Place | null
-    if (socket.readyState !== WebSocket.OPEN || place?.isGone !== false) continue
-    here.add(socket)
-    hold(socket, null, place.presence)
+    if (socket.readyState === WebSocket.OPEN && place) list(socket, place)
+  }
+
+  function adopt(socket: Peer, place: Place): void {
+    keep(socket, place)
+    unlist(socket)
+    list(socket, place)
   }
 
   return {
-    sit(socket, seat, line) {
-      here.add(socket)
-      keep(socket, { ...seat, ...Y, ...line, presence: null, isDenied: false, isAsked: false, isGone: false })
-    },
+    sit: (socket, seat, line) => adopt(socket, { ...seat, ...Y, ...line, presence: null, isDenied: false, isAsked: false, isGone: false }),
+    adopt,
     placeOf,
     change(socket, change) {
       const before = placeOf(socket)
       const after = { ...before, ...change }
       if (change.presence !== undefined) hold(socket, before.presence, after.presence)
       keep(socket, after)
-      if (after.isGone) here.delete(socket)
+      isBroadcast ||= after.isBroadcast === true
+      if (after.isGone) unlist(socket)
       if (after.isGone && !before.isGone) for (const listener of gone) listener(after)
     },
+    near,
     onGone: (listener) => void gone.push(listener),
-    open,
+    open: (userId) => (userId === undefined ? [...here] : [...here].filter((socket) => placeOf(socket).userId === userId)),
     count: () => here.size,
+    isBroadcast: () => isBroadcast,
     holderOf: (clientId) => holders.get(clientId),
     presences: () =>
-      open().flatMap((socket) => {
+      [...here].flatMap((socket) => {
         const { presence } = placeOf(socket)
         return presence !== null && presence.json !== null ? [{ socket, presence }] : []
       }),

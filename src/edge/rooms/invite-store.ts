@@ -1,9 +1,9 @@
-import { and, desc, eq, lt, sql } from 'drizzle-orm'
+import { and, desc, eq, lt, type SQL, sql } from 'drizzle-orm'
 import type { UserId } from '../../contract/identity.ts'
 import { INVITES_PER_ROOM_MAX, type RoomInviteId } from '../../contract/room-invites.ts'
-import { ROOM_MEMBERS_MAX, type RoomId } from '../../contract/rooms.ts'
+import type { RoomId } from '../../contract/rooms.ts'
 import type { Db } from '../platform/db.ts'
-import { isActiveUser, membersOf, roleOf } from './seat-store.ts'
+import { isActiveUser, membersMaxOf, membersOf, roleOf } from './seat-store.ts'
 import { roomInvites as i, roomMembers, rooms } from './tables.ts'
 
 /** A link as it is stored. */
@@ -36,10 +36,12 @@ export const invitesOf = (db: Db, roomId: RoomId, page: { readonly before?: Room
 export const deleteInvite = (db: Db, at: { readonly roomId: RoomId; readonly inviteId: RoomInviteId; readonly callerId: UserId }) =>
   db.delete(i).where(and(eq(i.id, at.inviteId), eq(i.roomId, at.roomId), sql`${roleOf(at.roomId, at.callerId)} = 'owner'`))
 
+const isFull = (roomId: SQL) => sql`(${membersOf(roomId)} >= ${membersMaxOf(roomId)})`
+
 /** What a link opens, and whether the caller is in already. */
 export const inviteFor = (db: Db, { tokenHash, userId }: Acceptance) =>
   db
-    .select({ invite: i, role: roleOf(sql`${i.roomId}`, userId), members: sql<number>`${membersOf(sql`${i.roomId}`)}` })
+    .select({ invite: i, role: roleOf(sql`${i.roomId}`, userId), isFull: sql<number>`${isFull(sql`${i.roomId}`)}` })
     .from(i)
     .where(eq(i.tokenHash, tokenHash))
     .limit(1)
@@ -53,7 +55,7 @@ export const spendInvite = (db: Db, { tokenHash, userId, now }: Acceptance) =>
       and(
         eq(i.tokenHash, tokenHash),
         sql`${i.expiresAt} > ${now} AND ${i.uses} < ${i.usesMax} AND ${isActiveUser(userId)}
-          AND ${roleOf(sql`${i.roomId}`, userId)} IS NULL AND ${membersOf(sql`${i.roomId}`)} < ${ROOM_MEMBERS_MAX}`,
+          AND ${roleOf(sql`${i.roomId}`, userId)} IS NULL AND NOT ${isFull(sql`${i.roomId}`)}`,
       ),
     )
 

@@ -1,7 +1,7 @@
 import { type PageQuery, toMoment } from '../../contract/id.ts'
 import { Problem } from '../../contract/problem.ts'
 import { type CreateRoomInvite, type NewRoomInvite, type RoomInvite, RoomInviteId } from '../../contract/room-invites.ts'
-import { ROOM_MEMBERS_MAX, type Room, type RoomId } from '../../contract/rooms.ts'
+import type { Room, RoomId } from '../../contract/rooms.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import { toBase64Url } from '../platform/base64.ts'
 import { describeError } from '../platform/log.ts'
@@ -105,7 +105,7 @@ export async function acceptInvite(scope: Scope, actor: Actor, token: string): P
     scope.deliver([news.id])
     scope.waitUntil(tellSeats(scope, actor.userId).catch((error: unknown) => scope.log('room.seats-untold', describeError(error))))
     const [later] = await inviteFor(scope.db, acceptance)
-    if (!later || later.role === null) throw new Problem(later && later.members >= ROOM_MEMBERS_MAX ? 'limit-reached' : 'code-invalid')
+    if (!later || later.role === null) throw new Problem(later?.isFull ? 'limit-reached' : 'code-invalid')
   }
   return getRoom(scope, actor, roomId)
 }

@@ -9,6 +9,7 @@ import { refusalOf, upgradeFor } from '../platform/admission.ts'
 import { openDb } from '../platform/db.ts'
 import type { Scope } from '../platform/scope.ts'
 import { traceparentOf } from '../platform/trace.ts'
+import { upgradeIn } from './placement.ts'
 import { type Admission, isIncognito, nobodysSeat, type Seat, unannouncedUpgrade } from './seat.ts'
 import { seatAtDoor } from './seat-store.ts'
 import { roomExists } from './store.ts'
@@ -32,11 +33,10 @@ export async function joinRoom(
   const { scope } = upgrade
   const caller = await callerOf(upgrade, roomId)
   if (caller.actor.expiresAt <= scope.now()) throw new Problem('unauthenticated')
-  const room = scope.env.ROOMS.getByName(roomId)
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     const seat = { ...(await seatFor(scope, caller, roomId)), isIncognito: isIncognito(upgrade.request) }
     const admission = { ...seat, framing, ticket: caller.ticket ?? null, subprotocol: caller.subprotocol ?? null }
-    const response = await room.fetch(upgradeFor(admission, traceparentOf(scope.trace)))
+    const response = await upgradeIn(scope, roomId, () => upgradeFor(admission, traceparentOf(scope.trace)))
     const slug = refusalOf(response)
     if (slug === null) return response
     if (slug !== 'conflict') throw new Problem(slug in PROBLEMS ? (slug as ProblemSlug) : 'internal')
@@ -59,7 +59,7 @@ export async function joinLive(upgrade: Knocking, roomId: RoomId): Promise<Respo
   const seat = nobodysSeat(scope.now() + LIVE_AUTHENTICATE_SECONDS * 1000)
   const subprotocol = subprotocolOf(request)
   const admission: Admission = { ...seat, framing: 'live', isIncognito: isIncognito(request), ticket: null, subprotocol }
-  const response = await scope.env.ROOMS.getByName(roomId).fetch(upgradeFor(admission, traceparentOf(scope.trace)))
+  const response = await upgradeIn(scope, roomId, () => upgradeFor(admission, traceparentOf(scope.trace)))
   const slug = refusalOf(response)
   if (slug !== null) throw new Problem('limit-reached')
   return response
@@ -82,7 +82,14 @@ async function seatFor(scope: Scope, { actor }: SocketCaller, roomId: RoomId): P
   const [seat] = await seatAtDoor(db, roomId, { ...actor, now: scope.now() })
   if (!seat || seat.role === null) throw new Problem('not-found')
   if (!seat.isSessionLive) throw new Problem('session-ended')
-  return { userId: actor.userId, sessionId: actor.sessionId, role: seat.role, version: seat.version, expiresAt: actor.expiresAt }
+  return {
+    userId: actor.userId,
+    sessionId: actor.sessionId,
+    role: seat.role,
+    version: seat.version,
+    expiresAt: actor.expiresAt,
+    isBroadcast: seat.isBroadcast === 1,
+  }
 }
 
 /**
@@ -94,7 +101,7 @@ export async function joinLate({ scope, request }: Pick<Upgrade<never>, 'scope' 
   if (request.headers.has('origin') && !isTrustedOrigin(request.headers, scope.config)) throw new Problem('origin-untrusted')
   const [room] = await roomExists(openDb(scope.env.DB, undefined).db, roomId)
   if (!room) throw new Problem('not-found')
-  const response = await scope.env.ROOMS.getByName(roomId).fetch(unannouncedUpgrade(traceparentOf(scope.trace), isIncognito(request)))
+  const response = await upgradeIn(scope, roomId, () => unannouncedUpgrade(traceparentOf(scope.trace), isIncognito(request)))
   if (refusalOf(response) !== null) throw new Problem('limit-reached')
   return response
 }

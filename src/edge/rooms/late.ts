@@ -45,7 +45,8 @@ export async function admitLate(
     const [row] = await seatAtDoor(scope.db, roomId, { ...actor, now: scope.now() })
     if (!row || row.role === null) throw new Problem('not-found')
     if (!row.isSessionLive) throw new Problem('session-ended')
-    const seat = { userId: actor.userId, sessionId: actor.sessionId, role: row.role, version: row.version, expiresAt: actor.expiresAt }
+    const { userId, sessionId, expiresAt } = actor
+    const seat = { userId, sessionId, role: row.role, version: row.version, expiresAt, isBroadcast: row.isBroadcast === 1 }
     const slug = refusal({ ...seat, ticket })
     if (slug === undefined) return seat
     if (slug !== 'conflict') throw new Problem(slug)

@@ -21,9 +21,10 @@ import { admitLate } from './late.ts'
 import { send } from './live.ts'
 import { eventsAfter, firstServedSeq, markRead, readMarkers } from './messages.ts'
 import { isBehind, noteRead, tell } from './outlet.ts'
-import { isNobody, type LivePlace } from './seat.ts'
+import type { Peer } from './peer.ts'
+import { isAudience, isNobody, type LivePlace } from './seat.ts'
 import { warnNewcomer } from './size.ts'
-import { broadcast, endTalkWindow, listeners, logTalk, openTalk, publish, type Talk } from './talk.ts'
+import { broadcast, endTalkWindow, isListening, logTalk, openTalk, publish, type Talk } from './talk.ts'
 
 /** All that answers a frame of our own protocol. */
 export interface Parlour {
@@ -32,9 +33,9 @@ export interface Parlour {
   readonly door: Door
   readonly leases: Leases
   /** Ties a socket to the session it now has. */
-  readonly tie: (socket: WebSocket, seat: Place) => Promise<void>
+  readonly tie: (socket: Peer, seat: Place) => Promise<void>
   /** Sockets whose token is being looked at. */
-  readonly asking: WeakSet<WebSocket>
+  readonly asking: WeakSet<Peer>
 }
 
 /** Opens what answers, over what outlived the memory. */
@@ -46,7 +47,7 @@ export function openParlour(parts: Parameters<typeof openTalk>[0], { door, tie }
 type Frame<T extends LiveClientFrame['type']> = Extract<LiveClientFrame, { readonly type: T }>
 /** A socket and the frame it sent. */
 interface Said<T extends LiveClientFrame['type']> {
-  readonly socket: WebSocket
+  readonly socket: Peer
   readonly place: Place & { readonly live: LivePlace }
   readonly frame: Frame<T>
 }
@@ -57,7 +58,7 @@ const utf8 = new TextEncoder()
 const readyFrame = ({ userId, role, expiresAt }: Place): LiveServerFrame => ({ type: 'ready', userId, role, expiresAt })
 
 /** Welcomes a socket that took its place, in whatever framing; one without a credential has its time to show one. */
-export function greet(p: Parlour, socket: WebSocket): void {
+export function greet(p: Parlour, socket: Peer): void {
   const { room } = p.talk
   const place = room.hub.placeOf(socket)
   if (isNobody(place)) {
@@ -68,13 +69,13 @@ export function greet(p: Parlour, socket: WebSocket): void {
   greetPerson(p, socket)
 }
 
-function greetPerson(p: Parlour, socket: WebSocket): void {
+function greetPerson(p: Parlour, socket: Peer): void {
   const { userId, isIncognito } = p.talk.room.hub.placeOf(socket)
   if (!isIncognito) arrive(p.crowd, userId)
 }
 
 /** Takes in one frame. What is wrong with it is answered; who goes on in spite of that is closed. */
-export function hear(p: Parlour, socket: WebSocket, data: ArrayBuffer | string): void {
+export function hear(p: Parlour, socket: Peer, data: ArrayBuffer | string): void {
   const { room } = p.talk
   const { live, isGone, expiresAt, ...place } = room.hub.placeOf(socket)
   if (isGone || !live) return
@@ -94,7 +95,7 @@ export function hear(p: Parlour, socket: WebSocket, data: ArrayBuffer | string):
 }
 
 /** Binary frames are the document's; a socket that does not follow the document has none to send. */
-function hearDocument({ talk: { room } }: Parlour, socket: WebSocket, data: ArrayBuffer): void {
+function hearDocument({ talk: { room } }: Parlour, socket: Peer, data: ArrayBuffer): void {
   if (room.hub.placeOf(socket).live?.streams.includes('document')) receive(room, socket, { data })
   else expel(room, socket, 'invalid-request')
 }
@@ -115,7 +116,7 @@ function readFrame(data: string, isKnocking: boolean): LiveClientFrame {
 
 function refuse(
   p: Parlour,
-  socket: WebSocket,
+  socket: Peer,
   { error, frame }: { readonly error: unknown; readonly frame: LiveClientFrame | undefined },
 ): void {
   const { room } = p.talk
@@ -154,7 +155,7 @@ function obey(p: Parlour, said: Said<LiveClientFrame['type']>): void {
     case 'typing':
       take(socket, 'presence')
       if (place.isIncognito || place.role === 'viewer') return
-      return broadcast(p.talk, 'messages', { type: 'typing', userId: place.userId })
+      return broadcast(p.talk, 'messages', { frame: { type: 'typing', userId: place.userId } })
     case 'presence':
       return showState(p, { socket, place, frame })
     case 'signal':
@@ -165,7 +166,7 @@ function obey(p: Parlour, said: Said<LiveClientFrame['type']>): void {
 }
 
 /** A token is looked at outside the room's own time; one at once, and nothing else is heard of a socket that has none yet. */
-function renew(p: Parlour, socket: WebSocket, token: string): void {
+function renew(p: Parlour, socket: Peer, token: string): void {
   if (p.asking.has(socket)) throw new Problem('rate-limited', { retryAfterSeconds: 1 })
   p.asking.add(socket)
   const work = takeSeat(p, socket, token)
@@ -174,7 +175,7 @@ function renew(p: Parlour, socket: WebSocket, token: string): void {
   p.talk.ctx.waitUntil(work)
 }
 
-async function takeSeat(p: Parlour, socket: WebSocket, token: string): Promise<void> {
+async function takeSeat(p: Parlour, socket: Peer, token: string): Promise<void> {
   const { hub, roomId } = p.talk.room
   const before = hub.placeOf(socket)
   const wasNobody = isNobody(before)
@@ -239,27 +240,30 @@ function subscribeMessages(p: Parlour, said: Said<'subscribe'>): void {
 /** Who does not want to be seen leaves no marker either. */
 function read(p: Parlour, { socket, place, frame }: Said<'read'>): void {
   take(socket, 'presence')
-  if (place.isIncognito) return
+  if (place.isIncognito || isAudience(place)) return
   if (frame.seq >= p.talk.log.nextSeq) throw new Problem('not-found')
-  if (markRead(p.talk.log, place.userId, frame.seq)) broadcast(p.talk, 'messages', { type: 'read', userId: place.userId, seq: frame.seq })
+  if (!markRead(p.talk.log, place.userId, frame.seq)) return
+  broadcast(p.talk, 'messages', { frame: { type: 'read', userId: place.userId, seq: frame.seq } })
 }
 
 function showState(p: Parlour, { socket, place, frame }: Said<'presence'>): void {
   take(socket, 'presence')
   const state = frame.state === null ? null : utf8.encode(JSON.stringify(frame.state))
   if (state && state.byteLength > PRESENCE_BYTES_MAX) throw new Problem('payload-too-large')
+  if (place.isBroadcast) return
   p.talk.room.hub.change(socket, { live: { ...place.live, state, stateAt: Date.now() } })
   if (!place.isIncognito) appear(p.crowd, place.userId)
 }
 
 function signal(p: Parlour, { socket, place, frame }: Said<'signal'>): void {
   take(socket, 'signal')
-  if (place.isIncognito) throw new Problem('forbidden')
-  const text = JSON.stringify({ type: 'signal', userId: place.userId, data: frame.data } satisfies LiveServerFrame)
+  if (place.isIncognito || isAudience(place)) throw new Problem('forbidden')
+  const told: LiveServerFrame = { type: 'signal', userId: place.userId, data: frame.data }
+  const text = JSON.stringify(told)
   if (utf8.encode(text).byteLength > SIGNAL_BYTES_MAX) throw new Problem('payload-too-large')
+  if (frame.to === undefined) return broadcast(p.talk, 'signals', { frame: told, except: socket })
   const { hub } = p.talk.room
-  for (const other of listeners(p.talk, 'signals')) {
-    const isMeant = frame.to === undefined || hub.placeOf(other).userId === frame.to
-    if (other !== socket && isMeant) tell(other, text, 'ephemeral')
+  for (const other of hub.open(frame.to)) {
+    if (other !== socket && isListening(hub, other, { stream: 'signals', now: Date.now() })) tell(other, text, 'ephemeral')
   }
 }

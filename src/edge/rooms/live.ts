@@ -5,8 +5,10 @@ import { openDocument, type RoomDocument } from './document.ts'
 import type { PresenceEntry } from './framing.ts'
 import { named } from './hocuspocus-framing.ts'
 import { type Hub, openHub, type Place } from './hub.ts'
+import type { Leaves } from './leaves.ts'
 import { type Meter, openMeter } from './meter.ts'
-import type { Allowance } from './policy.ts'
+import type { Peer } from './peer.ts'
+import { type Allowance, windowLeftMs } from './policy.ts'
 import { openVersions, type Versions } from './versions.ts'
 
 /** What waits for the end of the window, besides what the document has not stored yet. */
@@ -14,7 +16,7 @@ export interface Gathering {
   /** The latest word on each client id. */
   readonly presences: Map<number, PresenceEntry>
   /** Echoes that clients asked for. */
-  readonly echoes: { readonly socket: WebSocket; readonly frame: Uint8Array }[]
+  readonly echoes: { readonly socket: Peer; readonly frame: Uint8Array }[]
   /** Of the first change in it. */
   trace: Trace | undefined
 }
@@ -37,6 +39,7 @@ export interface LiveRoom {
   readonly roomId: string
   readonly document: RoomDocument
   readonly hub: Hub
+  readonly leaves: Leaves
   readonly versions: Versions
   readonly meter: Meter
   /** Windows of changes since the last version, and when that was, as far as this memory knows. */
@@ -51,27 +54,30 @@ export interface LiveRoom {
   windowEndedAt: number
   /** Settled when all that was stored is told. */
   telling: Promise<void>
+  /** How often something stored is still to be told. */
+  untold: number
   readonly departures: Departures
   /** Sockets without a seat yet. */
-  readonly waiting: Map<WebSocket, Waiting>
+  readonly waiting: Map<Peer, Waiting>
   /** What each user may still send. */
   readonly allowances: Map<string, Allowance>
   /** Sockets that had their free answer of the whole document. */
-  readonly served: WeakSet<WebSocket>
+  readonly served: WeakSet<Peer>
   /** Sockets that were asked for what their change builds on, and the echoes that wait for the answer. */
-  readonly asked: WeakMap<WebSocket, Uint8Array[]>
+  readonly asked: WeakMap<Peer, Uint8Array[]>
   /** Viewers' sockets whose first answer was compared with the document. */
-  readonly checked: WeakSet<WebSocket>
+  readonly checked: WeakSet<Peer>
 }
 
 /** An empty window. */
 export const newGathering = (): Gathering => ({ presences: new Map(), echoes: [], trace: undefined })
 
 /** Opens what outlived the memory: the stored document and the sockets. */
-export const openLive = (ctx: DurableObjectState): LiveRoom => ({
+export const openLive = (ctx: DurableObjectState, leaves: Leaves): LiveRoom => ({
   roomId: ctx.id.name ?? ctx.id.toString(),
   document: openDocument(ctx.storage),
   hub: openHub(ctx),
+  leaves,
   versions: openVersions(ctx.storage),
   meter: openMeter(ctx.storage),
   sizeTold: 0,
@@ -81,6 +87,7 @@ export const openLive = (ctx: DurableObjectState): LiveRoom => ({
   timer: undefined,
   windowEndedAt: 0,
   telling: Promise.resolve(),
+  untold: 0,
   departures: openDepartures(ctx.storage.sql),
   waiting: new Map(),
   allowances: new Map(),
@@ -89,18 +96,22 @@ export const openLive = (ctx: DurableObjectState): LiveRoom => ({
   checked: new WeakSet(),
 })
 
+/** How long a window that opens now stays open: what goes out in it is the cost, and leaves share it. */
+export const windowOf = ({ hub, leaves }: LiveRoom, lastEndedAt: number): number =>
+  windowLeftMs(lastEndedAt, leaves.burden(hub.near.size), Date.now())
+
 /** A logger for what happens to one socket. */
 export const logOf = (room: LiveRoom, place: Place): Log => logFor(place.trace, { roomId: room.roomId, userId: place.userId })
 
 /** Sends a frame of y-websocket framing in the framing of the peer. */
-export function tell(room: Pick<LiveRoom, 'hub'>, socket: WebSocket, frame: Uint8Array): void {
+export function tell(room: Pick<LiveRoom, 'hub'>, socket: Peer, frame: Uint8Array): void {
   const { framing, key } = room.hub.placeOf(socket)
   if (framing !== 'hocuspocus') return send(socket, frame)
   if (key !== null) send(socket, named(key, frame))
 }
 
 /** Sends unless the peer is gone. */
-export function send(socket: WebSocket, frame: Uint8Array): void {
+export function send(socket: Peer, frame: Uint8Array): void {
   try {
     socket.send(frame)
   } catch {

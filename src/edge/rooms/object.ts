@@ -1,14 +1,17 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { UserId } from '../../contract/identity.ts'
+import { closeCodeOf, type ProblemSlug } from '../../contract/problem.ts'
 import type { DocumentFormat, DocumentPatch } from '../../contract/room-document.ts'
 import { LIVE_PING, LIVE_PONG } from '../../contract/room-live.ts'
 import type { Env } from '../env.ts'
-import { admissionOf, declined } from '../platform/admission.ts'
+import { declined } from '../platform/admission.ts'
 import type { SessionIds } from '../platform/live-sockets.ts'
-import { logFor } from '../platform/log.ts'
+import { describeError, logFor } from '../platform/log.ts'
 import { seal } from '../platform/rpc.ts'
+import { closeWith } from '../platform/socket.ts'
 import { newSocketTag, type Ties, tiesOf } from '../platform/ties.ts'
 import { traceFrom } from '../platform/trace.ts'
+import { recount } from './crowd.ts'
 import { diffVersion, keepVersion, patchDocument, readDocument, readVersion, restoreVersion, statsOf } from './desk.ts'
 import { type Door, openDoor } from './door.ts'
 import { runErrands } from './errands.ts'
@@ -16,11 +19,16 @@ import { applySeat, expel, expelExpired, expelSessions, greetingOf, leave, recei
 import { closeUnseated, letWait, receiveNamed, stopWaiting, WAITING_SOCKETS_MAX } from './hocuspocus.ts'
 import { LATE, type Place } from './hub.ts'
 import { admitLate } from './late.ts'
+import type { Report, Word } from './leaf-rpc.ts'
+import { type Leaves, openLeaves } from './leaves.ts'
+import { type Link, missingFrom } from './link.ts'
 import { type LiveRoom, openLive, send } from './live.ts'
 import { greet, hear, openParlour, type Parlour } from './live-exchange.ts'
+import { endMessages } from './outlet.ts'
+import type { FarPeer, Peer } from './peer.ts'
 import { expiryCheckAt, JOIN_FLIGHT_MS, RENEWAL_AHEAD_MS } from './policy.ts'
 import type { AuthorOrder, MessagesOrder, RoomRpc, SeatState } from './rpc.ts'
-import { type Admission, isIncognito, isNobody, isUnannounced, NEW_LIVE_PLACE, type Seat } from './seat.ts'
+import { type Admission, type Arrival, arrivalOf, elsewhere, isNobody, NEW_LIVE_PLACE, type Seat, upgraded } from './seat.ts'
 import { endTalkWindow } from './talk.ts'
 import { eraseAuthor, exportAuthor, nextLookAt, publishFor, readMessages, retain, retention } from './talk-service.ts'
 import { endWindow } from './window.ts'
@@ -29,47 +37,45 @@ import { endWindow } from './window.ts'
 export class RoomObject extends DurableObject<Env> implements RoomRpc {
   #room: LiveRoom
   #door: Door
+  #leaves: Leaves
   readonly #ties: Ties
   #parlour: Parlour
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
+    const roomId = ctx.id.name ?? ctx.id.toString()
     this.#door = openDoor(ctx.storage.sql)
-    this.#room = openLive(ctx)
-    this.#ties = tiesOf(ctx, env, { kind: 'room', log: logFor(undefined, { roomId: this.#room.roomId }) })
+    this.#leaves = this.#openLeaves()
+    this.#room = openLive(ctx, this.#leaves)
+    this.#ties = tiesOf(ctx, env, { kind: 'room', log: logFor(undefined, { roomId }) })
     closeUnseated(this.#room, ctx.getWebSockets(LATE))
     this.#parlour = this.#openParlour()
     // Answered by the runtime, so an idle client keeps its connection without waking the room.
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(LIVE_PING, LIVE_PONG))
+    if (this.#leaves.isKnown()) ctx.blockConcurrencyWhile(() => this.#resume())
   }
 
-  /** Takes an upgrade that the Worker has admitted. */
+  /** Takes an upgrade that the Worker has admitted, or sends it on to a leaf. */
   override async fetch(request: Request): Promise<Response> {
     this.#room.meter.note({})
-    if (isUnannounced(request)) return this.#wait(request)
-    const { ticket, subprotocol, framing, isIncognito: isHidden, ...seat } = admissionOf<Admission>(request)
-    const trace = traceFrom(request.headers.get('traceparent'))
-    const log = logFor(trace, { roomId: this.#room.roomId, userId: seat.userId })
-    await this.#watchExpiry(seat.expiresAt)
-    const { hub } = this.#room
-    const refusal = this.#door.refusal({ ...seat, ticket }, { now: Date.now(), inRoom: hub.count(), ofUser: hub.open(seat.userId).length })
-    if (refusal) {
-      log('room.declined', { problem: refusal })
-      return declined(refusal)
-    }
+    const leaves = this.#leaves.spread(this.#room.hub.count())
+    if (leaves > 0) return elsewhere(leaves)
     const { 0: client, 1: server } = new WebSocketPair()
-    this.ctx.acceptWebSocket(server, [newSocketTag()])
-    const greeting = framing === 'y' ? greetingOf(this.#room, 'y') : []
-    hub.sit(server, seat, { trace, framing, isIncognito: isHidden, live: framing === 'live' ? NEW_LIVE_PLACE : null })
-    if (!isNobody(seat)) this.ctx.waitUntil(this.#tie(server, hub.placeOf(server)))
-    for (const frame of greeting) send(server, frame)
-    greet(this.#parlour, server)
-    log('room.joined', { role: seat.role, sockets: hub.count() })
-    return new Response(null, {
-      status: 101,
-      webSocket: client,
-      headers: subprotocol === null ? {} : { 'sec-websocket-protocol': subprotocol },
+    const arrival = arrivalOf(request)
+    const slug = await this.#receive(arrival, (...tags) => {
+      this.ctx.acceptWebSocket(server, [...tags, newSocketTag()])
+      return server
     })
+    return slug === null ? upgraded(client, arrival.admission?.subprotocol ?? null) : declined(slug)
+  }
+
+  /** Hears what a leaf has to tell: each word as if its socket were here. */
+  async relay({ leaf, roll, words }: Report): Promise<void> {
+    const link = this.#leaves.link(leaf)
+    link.noteBusy()
+    this.#room.meter.note({})
+    if (roll) for (const peer of missingFrom(link, roll)) this.#lost(link, peer, 1006)
+    for (const word of words) this.#hearWord(link, word)
   }
 
   /** Brings users' open sockets in line with their seats. */
@@ -99,9 +105,11 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
       for (const socket of this.#room.hub.open()) expel(this.#room, socket, 'gone')
       endTalkWindow(this.#parlour.talk)
       endWindow(this.#room)
+      await this.#leaves.carried()
       await this.ctx.storage.deleteAll()
       this.#door = openDoor(this.ctx.storage.sql)
-      this.#room = openLive(this.ctx)
+      this.#leaves = this.#openLeaves()
+      this.#room = openLive(this.ctx, this.#leaves)
       this.#parlour = this.#openParlour()
       this.#door.shut(Date.now())
       await this.ctx.storage.setAlarm(Date.now() + JOIN_FLIGHT_MS)
@@ -173,16 +181,8 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     return this.ctx.storage.sql.exec<{ one: number }>('SELECT 1 AS one').one().one === 1
   }
 
-  override async webSocketMessage(socket: WebSocket, data: ArrayBuffer | string): Promise<void> {
-    const { hub, waiting, meter } = this.#room
-    meter.note({ frames: 1 })
-    const before = hub.placeOf(socket)
-    if (before.framing === 'live') return hear(this.#parlour, socket, data)
-    if (before.framing !== 'hocuspocus' && !waiting.has(socket)) return receive(this.#room, socket, { data })
-    await receiveNamed(this.#room, socket, { data, admit: (token) => this.#admit(token) })
-    const place = hub.placeOf(socket)
-    if (!place.isGone && before.userId === undefined) greet(this.#parlour, socket)
-    if (!place.isGone && (place.sessionId !== before.sessionId || place.expiresAt !== before.expiresAt)) await this.#tie(socket, place)
+  override webSocketMessage(socket: WebSocket, data: ArrayBuffer | string): Promise<void> {
+    return this.#hear(socket, data)
   }
 
   override webSocketClose(socket: WebSocket, code: number): void {
@@ -205,41 +205,134 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     this.#room.meter.note({}, now)
     this.#door.forgetTickets(now)
     this.#room.departures.prune(now)
+    this.#leaves.probe()
     const next = nextLookAt(this.#parlour.talk, expelExpired(this.#room, now), now)
     if (next !== undefined) await this.ctx.storage.setAlarm(expiryCheckAt(next))
     const again = await runErrands(this.#parlour.talk)
     if (again !== undefined) await this.#lookAt(again)
   }
 
-  async #tie(socket: WebSocket, place: Place): Promise<void> {
-    const problem = await this.#ties.tie(socket, place)
-    if (problem !== null) expel(this.#room, socket, problem)
+  /** Seats somebody, or says why not. */
+  async #receive(arrival: Arrival, accept: (...tags: string[]) => Peer): Promise<ProblemSlug | null> {
+    if (arrival.admission === null) return this.#wait(arrival, accept)
+    const { ticket, subprotocol: _, framing, isIncognito, ...seat } = arrival.admission
+    const trace = traceFrom(arrival.traceparent)
+    const log = logFor(trace, { roomId: this.#room.roomId, userId: seat.userId })
+    await this.#watchExpiry(seat.expiresAt)
+    const refusal = this.#refusal({ ...seat, ticket })
+    if (refusal) {
+      log('room.declined', { problem: refusal })
+      return refusal
+    }
+    const { hub } = this.#room
+    const peer = accept()
+    const greeting = framing === 'y' ? greetingOf(this.#room, 'y') : []
+    hub.sit(peer, seat, { trace, framing, isIncognito, live: framing === 'live' ? NEW_LIVE_PLACE : null })
+    if (!isNobody(seat)) this.ctx.waitUntil(this.#tie(peer, hub.placeOf(peer)))
+    for (const frame of greeting) send(peer, frame)
+    greet(this.#parlour, peer)
+    log('room.joined', { role: seat.role, sockets: hub.count() })
+    return null
   }
 
-  #left(socket: WebSocket, code: number): void {
-    stopWaiting(this.#room, socket)
-    const { userId } = this.#room.hub.placeOf(socket)
-    if (userId) this.#ties.untie(socket, userId)
-    leave(this.#room, socket, code)
+  #refusal(admission: Seat & Pick<Admission, 'ticket'>): ProblemSlug | undefined {
+    const { hub } = this.#room
+    return this.#door.refusal(admission, { now: Date.now(), inRoom: hub.count(), ofUser: hub.open(admission.userId).length })
+  }
+
+  /** Lets somebody in whose token is to come in a frame. */
+  #wait({ traceparent, isIncognito }: Arrival, accept: (...tags: string[]) => Peer): ProblemSlug | null {
+    if (this.#room.waiting.size >= WAITING_SOCKETS_MAX) return 'limit-reached'
+    letWait(this.#room, accept(LATE), { traceparent, isIncognito })
+    return null
+  }
+
+  async #hear(peer: Peer, data: ArrayBuffer | string): Promise<void> {
+    const { hub, waiting, meter } = this.#room
+    meter.note({ frames: 1 })
+    const before = hub.placeOf(peer)
+    if (before.framing === 'live') return hear(this.#parlour, peer, data)
+    if (before.framing !== 'hocuspocus' && !waiting.has(peer)) return receive(this.#room, peer, { data })
+    await receiveNamed(this.#room, peer, { data, admit: (token) => this.#admit(token) })
+    const place = hub.placeOf(peer)
+    if (!place.isGone && before.userId === undefined) greet(this.#parlour, peer)
+    if (!place.isGone && (place.sessionId !== before.sessionId || place.expiresAt !== before.expiresAt)) await this.#tie(peer, place)
+  }
+
+  #hearWord(link: Link, word: Word): void {
+    if (word.kind === 'arrival') return this.ctx.waitUntil(this.#receiveFar(link, word))
+    const peer = link.peers.get(word.id)
+    if (!peer) {
+      // It was given up meanwhile, and what it missed it gets by coming again.
+      if (word.kind === 'frame') link.tell({ kind: 'close', id: word.id, code: closeCodeOf('unavailable'), reason: 'unavailable' })
+      return
+    }
+    if (word.kind === 'left') return this.#lost(link, peer, word.code)
+    if (word.kind === 'behind') return endMessages(this.#room, peer)
+    this.ctx.waitUntil(this.#hear(peer, word.data).catch((error: unknown) => this.#fail(peer, error)))
+  }
+
+  async #receiveFar(link: Link, { id, arrival }: Extract<Word, { readonly kind: 'arrival' }>): Promise<void> {
+    let slug: ProblemSlug | null
+    try {
+      slug = await this.#receive(arrival, () => link.seat(id))
+    } catch (error) {
+      logFor(traceFrom(arrival.traceparent), { roomId: this.#room.roomId })('room.failed', describeError(error))
+      slug = 'internal'
+    }
+    link.tell({ kind: 'answer', id, slug })
+  }
+
+  #fail(peer: Peer, error: unknown): void {
+    logFor(undefined, { roomId: this.#room.roomId })('room.failed', describeError(error))
+    closeWith(peer, 'internal')
+  }
+
+  /** Takes up the sockets that leaves kept while this memory was gone; those of which something is in doubt come again. */
+  async #resume(): Promise<void> {
+    const resumed = await this.#leaves.resume()
+    for (const { peer, place } of resumed) this.#room.hub.adopt(peer, place)
+    recount(this.#parlour.crowd)
+    for (const { peer, place, isDoubtful } of resumed) {
+      if (place.userId === undefined) closeWith(peer, 'unavailable')
+      else if (isDoubtful || isNobody(place)) expel(this.#room, peer, 'unavailable')
+    }
+  }
+
+  #openLeaves(): Leaves {
+    return openLeaves({
+      ctx: this.ctx,
+      env: this.env,
+      isSettled: () => this.#room.timer === undefined && this.#room.untold === 0 && this.#parlour.talk.timer === undefined,
+      onLost: (peers) => {
+        for (const peer of peers) this.#left(peer, 1006)
+      },
+    })
+  }
+
+  #lost(link: Link, peer: FarPeer, code: number): void {
+    link.unseat(peer.id)
+    this.#left(peer, code)
+  }
+
+  async #tie(peer: Peer, place: Place): Promise<void> {
+    const problem = await this.#ties.tie(peer, place)
+    if (problem !== null) expel(this.#room, peer, problem)
+  }
+
+  #left(peer: Peer, code: number): void {
+    stopWaiting(this.#room, peer)
+    const { userId } = this.#room.hub.placeOf(peer)
+    if (userId) this.#ties.untie(peer, userId)
+    leave(this.#room, peer, code)
     const { hub, meter, roomId } = this.#room
     meter.note({})
     if (hub.count() === 0) meter.write(logFor(undefined, { roomId }))
   }
 
-  /** Takes an upgrade whose token is to come in a frame. */
-  #wait(request: Request): Response {
-    if (this.#room.waiting.size >= WAITING_SOCKETS_MAX) return declined('limit-reached')
-    const { 0: client, 1: server } = new WebSocketPair()
-    this.ctx.acceptWebSocket(server, [LATE, newSocketTag()])
-    letWait(this.#room, server, { traceparent: request.headers.get('traceparent'), isIncognito: isIncognito(request) })
-    return new Response(null, { status: 101, webSocket: client })
-  }
-
   async #admit(token: string): Promise<Seat> {
-    const { hub, roomId } = this.#room
-    const seat = await admitLate(this.env, { roomId, token, waitUntil: (work) => this.ctx.waitUntil(work) }, (admission) =>
-      this.#door.refusal(admission, { now: Date.now(), inRoom: hub.count(), ofUser: hub.open(admission.userId).length }),
-    )
+    const by = { roomId: this.#room.roomId, token, waitUntil: (work: Promise<unknown>) => this.ctx.waitUntil(work) }
+    const seat = await admitLate(this.env, by, (admission) => this.#refusal(admission))
     await this.#watchExpiry(Math.max(Date.now(), seat.expiresAt - RENEWAL_AHEAD_MS))
     return seat
   }

@@ -1,6 +1,7 @@
 import { LIVE_BEHIND_CHARS, LIVE_EPHEMERAL_CHARS_MAX, type LiveServerFrame } from '../../contract/room-live.ts'
 import type { MessageEvent } from '../../contract/room-messages.ts'
-import type { LiveRoom } from './live.ts'
+import type { Hub } from './hub.ts'
+import type { Peer } from './peer.ts'
 
 /** How much a socket was sent and how much its client says it has read, in UTF-16 units. */
 interface Outlet {
@@ -12,30 +13,34 @@ interface Outlet {
  * A runtime without `bufferedAmount` queues without bound for a peer that stops reading, so its client says how much it has read.
  * Forgotten by hibernation, which only happens when nothing was sent for a while.
  */
-const outlets = new WeakMap<WebSocket, Outlet>()
+const outlets = new WeakMap<Peer, Outlet>()
 
-function outletOf(socket: WebSocket): Outlet {
+function outletOf(socket: Peer): Outlet {
   const outlet = outlets.get(socket) ?? { sent: 0, read: 0 }
   outlets.set(socket, outlet)
   return outlet
 }
 
-const unreadOf = ({ sent, read }: Outlet): number => Math.max(0, sent - read)
+/** How much was sent and, as far as its client has said, not read. */
+export function unreadOf(socket: Peer): number {
+  const { sent, read } = outletOf(socket)
+  return Math.max(0, sent - read)
+}
 
 /** Takes a client's word for how much it has read. */
-export function noteRead(socket: WebSocket, chars: number): void {
+export function noteRead(socket: Peer, chars: number): void {
   const outlet = outletOf(socket)
   outlet.sent = Math.max(outlet.sent, chars)
   outlet.read = Math.max(outlet.read, chars)
 }
 
 /** Whether a client has left so much unread that it gets no more messages. */
-export const isBehind = (socket: WebSocket): boolean => unreadOf(outletOf(socket)) > LIVE_BEHIND_CHARS
+export const isBehind = (socket: Peer): boolean => unreadOf(socket) > LIVE_BEHIND_CHARS
 
 /** Sends a frame; what is ephemeral is left out for a client that lags. */
-export function tell(socket: WebSocket, frame: LiveServerFrame | string, lane: 'kept' | 'ephemeral' = 'kept'): void {
+export function tell(socket: Peer, frame: LiveServerFrame | string, lane: 'kept' | 'ephemeral' = 'kept'): void {
   const outlet = outletOf(socket)
-  if (lane === 'ephemeral' && unreadOf(outlet) > LIVE_EPHEMERAL_CHARS_MAX) return
+  if (lane === 'ephemeral' && unreadOf(socket) > LIVE_EPHEMERAL_CHARS_MAX) return
   const text = typeof frame === 'string' ? frame : JSON.stringify(frame)
   outlet.sent += text.length
   try {
@@ -45,26 +50,47 @@ export function tell(socket: WebSocket, frame: LiveServerFrame | string, lane: '
   }
 }
 
-/** Sends messages, or ends the stream for a client that lags: it reads on from its cursor. */
-export function tellMessages({ room: { hub } }: { readonly room: LiveRoom }, socket: WebSocket, events: readonly MessageEvent[]): void {
+/** Messages as a frame, and the number of the first. */
+export interface MessagesFrame {
+  readonly text: string
+  readonly seq: number
+}
+
+/** Events as one frame for everybody. */
+export const messagesFrame = (events: readonly MessageEvent[]): MessagesFrame => ({
+  text: JSON.stringify({ type: 'messages', events: [...events] } satisfies LiveServerFrame),
+  seq: events[0]?.seq ?? 0,
+})
+
+/** Sends messages, or ends the stream for a client that lags and answers false: it reads on from its cursor. */
+export function tellMessages(hub: Hub, socket: Peer, { text, seq }: MessagesFrame): boolean {
   const { live } = hub.placeOf(socket)
-  const [first] = events
-  if (!live || !first) return
-  if (!isBehind(socket)) return tell(socket, { type: 'messages', events: [...events] })
-  hub.change(socket, { live: { ...live, streams: live.streams.filter((stream) => stream !== 'messages') } })
-  tell(socket, { type: 'behind', stream: 'messages', seq: first.seq - 1 })
+  if (!live) return true
+  if (!isBehind(socket)) {
+    tell(socket, text)
+    return true
+  }
+  endMessages({ hub }, socket)
+  tell(socket, { type: 'behind', stream: 'messages', seq: seq - 1 })
+  return false
+}
+
+/** Ends the stream of messages for a client. */
+export function endMessages({ hub }: { readonly hub: Hub }, socket: Peer): void {
+  const { live } = hub.placeOf(socket)
+  if (live) hub.change(socket, { live: { ...live, streams: live.streams.filter((stream) => stream !== 'messages') } })
 }
 
 /** Most bytes sent to a third-party client that says nothing in return; what it misses it asks for when it comes back. */
 const UNANSWERED_BYTES_MAX = 6_291_456
 
-const unanswered = new WeakMap<WebSocket, number>()
+const unanswered = new WeakMap<Peer, number>()
 
 /** A client of another framing has spoken: it reads. */
-export const noteAnswer = (socket: WebSocket): void => void unanswered.delete(socket)
+export const noteAnswer = (socket: Peer): void => void unanswered.delete(socket)
 
 /** Counts what is sent to such a client; answers whether that is too much for one that says nothing. */
-export function isOverfed(socket: WebSocket, bytes: number): boolean {
+export function isOverfed(socket: Peer, bytes: number): boolean {
   const sum = (unanswered.get(socket) ?? 0) + bytes
   unanswered.set(socket, sum)
   return sum > UNANSWERED_BYTES_MAX

@@ -1,5 +1,11 @@
 import type { ProblemSlug } from '../../contract/problem.ts'
-import { ROOM_DOCUMENT_BYTES_MAX, ROOM_MEMBERS_MAX, ROOM_SOCKETS_MAX, ROOMS_PER_OWNER_MAX, type RoomRole } from '../../contract/rooms.ts'
+import {
+  BROADCAST_SOCKETS_MAX,
+  ROOM_DOCUMENT_BYTES_MAX,
+  ROOM_SOCKETS_MAX,
+  ROOMS_PER_OWNER_MAX,
+  type RoomRole,
+} from '../../contract/rooms.ts'
 import type { SeatFacts } from './seat-store.ts'
 
 /** A full document can still be emptied: changes that only delete may go this much further. */
@@ -25,7 +31,7 @@ export function refusalOfPut(facts: SeatFacts, role: RoomRole): ProblemSlug | un
   if (facts.callerRole !== 'owner') return 'forbidden'
   if (!facts.isUser) return 'not-found'
   if (facts.role === 'owner' && role !== 'owner' && facts.owners < 2) return 'conflict'
-  if (facts.role === null && facts.members >= ROOM_MEMBERS_MAX) return 'limit-reached'
+  if (facts.role === null && facts.members >= facts.membersMax) return 'limit-reached'
   if (facts.role !== 'owner' && role === 'owner' && facts.owned >= ROOMS_PER_OWNER_MAX) return 'limit-reached'
   return undefined
 }
@@ -40,8 +46,18 @@ export function refusalOfRemoval(facts: SeatFacts, isOwnSeat: boolean): ProblemS
 }
 
 /** Whether a room has a place for one more socket of a user. */
-export const hasPlace = (open: { readonly inRoom: number; readonly ofUser: number }): boolean =>
-  open.inRoom < ROOM_SOCKETS_MAX && open.ofUser < SOCKETS_PER_USER_MAX
+export const hasPlace = (open: { readonly inRoom: number; readonly ofUser: number; readonly isBroadcast: boolean }): boolean =>
+  open.inRoom < (open.isBroadcast ? BROADCAST_SOCKETS_MAX : ROOM_SOCKETS_MAX) && open.ofUser < SOCKETS_PER_USER_MAX
+
+/** Leaves of a room; each costs the room's object a call for every window. */
+export const LEAVES_MAX = 32
+
+/** Whether newcomers go to leaves: from so many sockets on, and until no more than half as many are left, lest it go back and forth. */
+export const isSpread = (sockets: number, { above, wasSpread }: { readonly above: number; readonly wasSpread: boolean }): boolean =>
+  sockets >= above || (wasSpread && sockets > above / 2)
+
+/** Over how many leaves so many sockets and one more spread. */
+export const leavesFor = (sockets: number, socketsMax: number): number => Math.min(LEAVES_MAX, Math.ceil((sockets + 1) / socketsMax))
 
 /** The first moment of the grid at which something has expired. */
 export const expiryCheckAt = (expiresAt: number): number => Math.ceil(expiresAt / EXPIRY_GRID_MS) * EXPIRY_GRID_MS

@@ -1,15 +1,17 @@
 import { endOf, isHeld, judgeEntry, mayHoldRenewals, type Presence, renewed } from './awareness.ts'
 import { awarenessFrame, type PresenceEntry } from './framing.ts'
 import { type LiveRoom, tell } from './live.ts'
+import type { Peer } from './peer.ts'
+import { isAudience } from './seat.ts'
 import { gatherPresence } from './window.ts'
 
 const NULL = new TextEncoder().encode('null')
 
 /** Hears what a socket says of one client. @throws Problem `invalid-request` or `payload-too-large` */
-export function hearEntry(room: LiveRoom, socket: WebSocket, entry: PresenceEntry): void {
+export function hearEntry(room: LiveRoom, socket: Peer, entry: PresenceEntry): void {
   const { hub, departures } = room
   const place = hub.placeOf(socket)
-  if (place.isIncognito) return
+  if (place.isIncognito || isAudience(place)) return
   const holder = hub.holderOf(entry.clientId)
   const holderPlace = holder && holder !== socket ? hub.placeOf(holder) : undefined
   const claim = () => ({

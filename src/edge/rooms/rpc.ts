@@ -5,6 +5,7 @@ import type { MessageAction, MessageEvent, MessagePage, MessageReceipt, MessageR
 import type { RoomRole, RoomStats } from '../../contract/rooms.ts'
 import type { SocketHolder } from '../platform/live-sockets.ts'
 import type { Sealed } from '../platform/rpc.ts'
+import type { Report } from './leaf-rpc.ts'
 
 /** How a user's seat stands at a version of the room's seats; no role means no seat. */
 export interface SeatState {
@@ -55,6 +56,8 @@ export interface RoomRpc extends Rpc.DurableObjectBranded, SocketHolder {
   readVersion(id: string, format: DocumentFormat): Promise<Sealed<RoomDocument>>
   diffVersion(id: string): Promise<Sealed<TextDiff>>
   restoreVersion(id: string, traceparent: string): Promise<Sealed<RoomDocument>>
+  /** Hears what a leaf has to tell. */
+  relay(report: Report): Promise<void>
   /** What it costs and holds. */
   stats(): Promise<RoomStats>
   /** Whether objects and their storage answer. */

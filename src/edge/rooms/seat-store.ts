@@ -2,7 +2,7 @@ import { and, asc, eq, gt, type SQL, sql } from 'drizzle-orm'
 import type { UserId } from '../../contract/identity.ts'
 import { INBOX_PEER_ROOM_MEMBERS_MAX, INBOX_PEERS_MAX } from '../../contract/inbox.ts'
 import type { OrgId } from '../../contract/orgs.ts'
-import { ROOM_MEMBERS_MAX, ROOMS_PER_OWNER_MAX, type RoomId, type RoomRole } from '../../contract/rooms.ts'
+import { BROADCAST_MEMBERS_MAX, ROOM_MEMBERS_MAX, ROOMS_PER_OWNER_MAX, type RoomId, type RoomRole } from '../../contract/rooms.ts'
 import { isAccessLiveSql } from '../identity/service.ts'
 import { orgRoleSql } from '../orgs/service.ts'
 import type { Db } from '../platform/db.ts'
@@ -27,6 +27,8 @@ export interface SeatFacts {
   /** Seats of owners; the owners of its organisation count as one. */
   readonly owners: number
   readonly members: number
+  /** How many there may be. */
+  readonly membersMax: number
   /** Rooms the user owns already. */
   readonly owned: number
 }
@@ -41,6 +43,12 @@ const ownersOf = (roomId: RoomId) =>
 
 /** How many have a seat of their own. */
 export const membersOf = (roomId: RoomId | SQL) => sql`(SELECT count(*) FROM room_members AS held WHERE held.room_id = ${roomId})`
+
+/** How many may have one. */
+export const membersMaxOf = (
+  roomId: RoomId | SQL,
+) => sql`(SELECT CASE WHEN sized.is_broadcast = 1 THEN ${BROADCAST_MEMBERS_MAX} ELSE ${ROOM_MEMBERS_MAX} END
+  FROM rooms AS sized WHERE sized.id = ${roomId})`
 
 /** The role of a stored seat: a commenter is a viewer who may comment. */
 const storedRole = sql<RoomRole>`CASE WHEN ${m.role} = 'viewer' AND ${m.mayComment} = 1 THEN 'commenter' ELSE ${m.role} END`
@@ -58,10 +66,13 @@ export const roleOf = (roomId: RoomId | SQL, userId: UserId | SQL) =>
     UNION ALL SELECT CASE ${orgRoleSql(sql`housed.org_id`, userId)} WHEN 'owner' THEN 4 WHEN 'operator' THEN 3 WHEN 'reader' THEN 1 END
       FROM rooms AS housed WHERE housed.id = ${roomId} AND housed.org_id IS NOT NULL))`
 
-/** What sits in the room now: nobody writes while it is archived. */
-const liveRoleOf = (userId: UserId) =>
-  sql<RoomRole | null>`CASE WHEN ${rooms.archivedAt} IS NOT NULL AND ${roleOf(sql`${rooms.id}`, userId)} IS NOT NULL THEN 'viewer'
-    ELSE ${roleOf(sql`${rooms.id}`, userId)} END`
+/** What a role allows now: nobody writes while the room is archived, and in front of an audience commenters are part of it. */
+const roleToday = (role: SQL<RoomRole | null>) =>
+  sql<RoomRole | null>`CASE WHEN ${role} IS NULL THEN NULL WHEN ${rooms.archivedAt} IS NOT NULL THEN 'viewer'
+    WHEN ${rooms.isBroadcast} = 1 AND ${role} = 'commenter' THEN 'viewer' ELSE ${role} END`
+
+/** What sits in the room now. */
+const liveRoleOf = (userId: UserId) => roleToday(roleOf(sql`${rooms.id}`, userId))
 
 const displayNameOf = (userId: UserId | typeof m.userId) =>
   sql<string | null>`(SELECT users.display_name FROM users WHERE users.id = ${userId})`
@@ -85,7 +96,7 @@ export const seatNow = (db: Db, roomId: RoomId, userId: UserId) =>
 /** How the seats of these users stand now. */
 export const seatsNow = (db: Db, roomId: RoomId, userIds: readonly UserId[]) =>
   db.all<SeatState>(sql`SELECT asked.value AS userId, ${rooms.seatsVersion} AS version,
-    CASE WHEN ${rooms.archivedAt} IS NOT NULL AND ${roleOf(roomId, sql`asked.value`)} IS NOT NULL THEN 'viewer' ELSE ${roleOf(roomId, sql`asked.value`)} END AS role
+    ${roleToday(roleOf(roomId, sql`asked.value`))} AS role
     FROM json_each(${JSON.stringify(userIds)}) AS asked JOIN ${rooms} ON ${rooms.id} = ${roomId}`)
 
 /** As {@link seatNow}, and whether the session that asks is still live. */
@@ -94,6 +105,7 @@ export const seatAtDoor = (db: Db, roomId: RoomId, caller: { readonly userId: Us
     .select({
       version: rooms.seatsVersion,
       role: liveRoleOf(caller.userId),
+      isBroadcast: rooms.isBroadcast,
       isSessionLive: sql<number>`${isAccessLiveSql({ ...caller, id: caller.sessionId })}`,
     })
     .from(rooms)
@@ -103,7 +115,8 @@ export const seatAtDoor = (db: Db, roomId: RoomId, caller: { readonly userId: Us
 export const seatFacts = (db: Db, c: SeatChange) =>
   db.all<SeatFacts>(sql`SELECT ${roleOf(c.roomId, c.callerId)} AS callerRole, ${ownRoleOf(c.roomId, c.userId)} AS role,
     (SELECT held.added_at FROM room_members AS held WHERE held.room_id = ${c.roomId} AND held.user_id = ${c.userId}) AS addedAt,
-    ${displayNameOf(c.userId)} AS displayName, ${isActiveUser(c.userId)} AS isUser, ${ownersOf(c.roomId)} AS owners, ${membersOf(c.roomId)} AS members, ${owned(c.userId)} AS owned`)
+    ${displayNameOf(c.userId)} AS displayName, ${isActiveUser(c.userId)} AS isUser, ${ownersOf(c.roomId)} AS owners,
+    ${membersOf(c.roomId)} AS members, ${membersMaxOf(c.roomId)} AS membersMax, ${owned(c.userId)} AS owned`)
 
 /** How a role is stored. */
 export const storedAs = (role: RoomRole) => (role === 'commenter' ? { role: 'viewer', mayComment: 1 } : { role, mayComment: 0 })
@@ -117,7 +130,7 @@ export const putSeat = (db: Db, c: SeatChange, to: { readonly role: RoomRole; re
       sql`SELECT ${c.roomId} AS room_id, users.id AS user_id, ${role} AS role, ${mayComment} AS may_comment, ${to.now} AS added_at FROM users
         WHERE users.id = ${c.userId} AND users.disabled_at IS NULL
           AND ${roleOf(c.roomId, c.callerId)} = 'owner'
-          AND (${ownRoleOf(c.roomId, c.userId)} IS NOT NULL OR ${membersOf(c.roomId)} < ${ROOM_MEMBERS_MAX})
+          AND (${ownRoleOf(c.roomId, c.userId)} IS NOT NULL OR ${membersOf(c.roomId)} < ${membersMaxOf(c.roomId)})
           AND (${role} = 'owner' OR ${ownRoleOf(c.roomId, c.userId)} IS NOT 'owner' OR ${ownersOf(c.roomId)} > 1)
           AND (${role} <> 'owner' OR ${ownRoleOf(c.roomId, c.userId)} IS 'owner' OR ${owned(c.userId)} < ${ROOMS_PER_OWNER_MAX})`,
     )

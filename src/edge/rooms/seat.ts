@@ -1,7 +1,8 @@
 import type { SessionId, UserId } from '../../contract/identity.ts'
 import type { LiveStream } from '../../contract/room-live.ts'
 import type { RoomRole } from '../../contract/rooms.ts'
-import type { Admission as DoorAdmission } from '../platform/admission.ts'
+import { admissionOf, type Admission as DoorAdmission } from '../platform/admission.ts'
+import { mayWrite } from './policy.ts'
 
 /** Who sits behind a socket and what they may do. */
 export interface Seat {
@@ -12,6 +13,8 @@ export interface Seat {
   readonly version: number
   /** When the access token behind the socket expires, Unix milliseconds. */
   readonly expiresAt: number
+  /** Whether the room is one for an audience. */
+  readonly isBroadcast: boolean
 }
 
 /** What a socket of our own protocol takes part in. */
@@ -33,10 +36,14 @@ export const nobodysSeat = (expiresAt: number): Seat => ({
   role: 'viewer',
   version: Number.MAX_SAFE_INTEGER,
   expiresAt,
+  isBroadcast: false,
 })
 
 /** Whether a seat is nobody's yet. */
 export const isNobody = ({ userId }: Pick<Seat, 'userId'>): boolean => userId === ''
+
+/** Whether somebody only watches a room for an audience: nothing of them is told to the others. */
+export const isAudience = ({ isBroadcast, role }: Pick<Seat, 'isBroadcast' | 'role'>): boolean => isBroadcast && !mayWrite(role)
 
 /** A seat on its way to the room's object. */
 export interface Admission extends Seat, DoorAdmission {
@@ -53,5 +60,33 @@ export const unannouncedUpgrade = (traceparent: string, isIncognito: boolean): R
 /** Whether an upgrade asks not to be seen: `?incognito=1`. */
 export const isIncognito = ({ url }: Pick<Request, 'url'>): boolean => new URL(url).searchParams.get('incognito') === '1'
 
-/** Whether the token of an upgrade is still to come. */
-export const isUnannounced = (request: Request): boolean => new URL(request.url).pathname === '/unannounced'
+/** Somebody at the door of a room, by an upgrade that reached its object or one of its leaves. */
+export interface Arrival {
+  /** None while the token is to come in a frame. */
+  readonly admission: Admission | null
+  readonly isIncognito: boolean
+  readonly traceparent: string | null
+}
+
+/** Who comes with an upgrade from the Worker. */
+export function arrivalOf(request: Request): Arrival {
+  const isUnannounced = new URL(request.url).pathname === '/unannounced'
+  const admission = isUnannounced ? null : admissionOf<Admission>(request)
+  return { admission, isIncognito: admission?.isIncognito ?? isIncognito(request), traceparent: request.headers.get('traceparent') }
+}
+
+/** The answer to an upgrade that was let in. */
+export const upgraded = (client: WebSocket, subprotocol: string | null): Response =>
+  new Response(null, {
+    status: 101,
+    webSocket: client,
+    headers: subprotocol === null ? {} : { 'sec-websocket-protocol': subprotocol },
+  })
+
+const LEAVES_HEADER = 'parvis-leaves'
+
+/** Sends an upgrade on to one of so many leaves. */
+export const elsewhere = (leaves: number): Response => new Response(null, { status: 409, headers: { [LEAVES_HEADER]: String(leaves) } })
+
+/** To one of how many leaves an upgrade is sent on, if it is. */
+export const leavesOf = (response: Response): number => Number(response.headers.get(LEAVES_HEADER) ?? 0)

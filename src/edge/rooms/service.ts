@@ -33,6 +33,7 @@ export const toRoom = ({ room, role }: { readonly room: RoomRow['room']; readonl
   name: room.name,
   role,
   orgId: room.orgId,
+  isBroadcast: room.isBroadcast === 1,
   archivedAt: room.archivedAt === null ? null : toMoment(room.archivedAt),
   createdAt: toMoment(room.createdAt),
 })
@@ -45,7 +46,14 @@ export async function createRoom(scope: Scope, actor: Actor, input: CreateRoom):
   const { orgId = null } = input
   if (orgId !== null) await requireOrgRole(scope, actor, { orgId, roles: OPENERS })
   const id = RoomId.parse(scope.newId('rm'))
-  const room = { id, name: input.name, creatorId: actor.userId, orgId, createdAt: scope.now() }
+  const room = {
+    id,
+    name: input.name,
+    creatorId: actor.userId,
+    orgId,
+    createdAt: scope.now(),
+    isBroadcast: input.kind === 'broadcast' ? 1 : 0,
+  }
   const object = scope.env.ROOMS.getByName(id)
   // First, so that no message is ever kept for longer; a room that is refused leaves nothing behind.
   if (input.kind === 'conversation') await object.setMessageRetention(CONVERSATION_TTL_SECONDS)

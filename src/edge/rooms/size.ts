@@ -2,12 +2,14 @@ import { ROOM_DOCUMENT_BYTES_MAX } from '../../contract/rooms.ts'
 import { logFor } from '../platform/log.ts'
 import type { LiveRoom } from './live.ts'
 import { tell } from './outlet.ts'
+import type { Peer } from './peer.ts'
 import { sizeWarning } from './policy.ts'
+import { broadcast } from './talk.ts'
 
 const bytesOf = ({ document: { size } }: LiveRoom): number => size.baseBytes + size.logBytes
 
 /** Warns a client that begins to follow a document which is large already. */
-export function warnNewcomer(room: LiveRoom, socket: WebSocket): void {
+export function warnNewcomer(room: LiveRoom, socket: Peer): void {
   if (sizeWarning(room.document.size) > 0) tell(socket, { type: 'size', bytes: bytesOf(room), bytesMax: ROOM_DOCUMENT_BYTES_MAX })
 }
 
@@ -19,5 +21,5 @@ export function warnOfSize(room: LiveRoom): void {
   room.sizeTold = share
   if (!hasGrown) return
   logFor(undefined, { roomId: room.roomId })('room.document-large', { bytes: bytesOf(room) })
-  for (const socket of room.hub.open()) if (room.hub.placeOf(socket).live?.streams.includes('document')) warnNewcomer(room, socket)
+  broadcast({ room }, 'document', { frame: { type: 'size', bytes: bytesOf(room), bytesMax: ROOM_DOCUMENT_BYTES_MAX } })
 }

@@ -14,6 +14,7 @@ export interface NewRoom {
   readonly creatorId: UserId
   readonly orgId: OrgId | null
   readonly createdAt: number
+  readonly isBroadcast: number
 }
 
 /** Only rooms one opened oneself count: nobody's quota can be filled by others. */
@@ -32,7 +33,8 @@ export const insertRoom = (db: Db, room: NewRoom) => {
       : sql`${orgRoleSql(orgId, room.creatorId)} IN ('owner', 'operator') AND ${housedBy(orgId)} < ${ROOMS_PER_ORG_MAX}`
   return db.insert(rooms).select(
     sql`SELECT ${room.id} AS id, ${room.name} AS name, ${room.creatorId} AS creator_id, ${orgId} AS org_id, 0 AS seats_version,
-      NULL AS archived_at, ${room.createdAt} AS created_at WHERE ${isActiveUser(room.creatorId)} AND ${mayOpen}`,
+      NULL AS archived_at, ${room.createdAt} AS created_at, ${room.isBroadcast} AS is_broadcast
+      WHERE ${isActiveUser(room.creatorId)} AND ${mayOpen}`,
   )
 }
 

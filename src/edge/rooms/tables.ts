@@ -16,6 +16,8 @@ export const rooms = sqliteTable('rooms', {
   /** Since when nobody may write. */
   archivedAt: integer('archived_at'),
   createdAt: integer('created_at').notNull(),
+  /** 1 for a room with an audience: only owners and editors speak. */
+  isBroadcast: integer('is_broadcast').notNull().default(0),
 })
 
 export const roomMembers = sqliteTable(

@@ -7,10 +7,12 @@ import type { Env } from '../env.ts'
 import { describeError, logFor } from '../platform/log.ts'
 import { closeWith } from '../platform/socket.ts'
 import { type Errands, noteEvents, openErrands } from './errands.ts'
-import { type LiveRoom, logOf } from './live.ts'
+import type { Hub } from './hub.ts'
+import { type LiveRoom, logOf, windowOf } from './live.ts'
 import { append, findPost, knownEvent, type MessageLog, nextExpiryAt, openMessages, remember, rewriteMessage } from './messages.ts'
-import { tell, tellMessages } from './outlet.ts'
-import { maySpeak, windowLeftMs } from './policy.ts'
+import { messagesFrame, tell, tellMessages } from './outlet.ts'
+import type { Peer } from './peer.ts'
+import { maySpeak } from './policy.ts'
 
 /** A window that has gathered this much ends early: it must fit one row. */
 const WINDOW_CHARS_MAX = 250_000
@@ -24,7 +26,7 @@ export interface Talk {
   /** Taken and not stored yet. */
   events: MessageEvent[]
   chars: number
-  acks: { readonly socket: WebSocket; readonly cid: string; readonly seq: number; readonly at: number }[]
+  acks: { readonly socket: Peer; readonly cid: string; readonly seq: number; readonly at: number }[]
   timer: ReturnType<typeof setTimeout> | undefined
   /** When the last window ended, Unix milliseconds. */
   windowEndedAt: number
@@ -73,12 +75,12 @@ export function gather(talk: Talk, author: Author, { cid, action }: Publication)
   talk.chars += 'text' in event ? event.text.length : 0
   remember(talk.log, event)
   if (talk.chars > WINDOW_CHARS_MAX) endTalkWindow(talk)
-  else talk.timer ??= setTimeout(() => endTalkWindow(talk), windowLeftMs(talk.windowEndedAt, talk.room.hub.count(), Date.now()))
+  else talk.timer ??= setTimeout(() => endTalkWindow(talk), windowOf(talk.room, talk.windowEndedAt))
   return event
 }
 
 /** Gathers and acknowledges on the socket it came from. @throws Problem `forbidden` or `not-found` */
-export function publish(talk: Talk, socket: WebSocket, publication: Publication): void {
+export function publish(talk: Talk, socket: Peer, publication: Publication): void {
   const { seq, at } = gather(talk, talk.room.hub.placeOf(socket), publication)
   talk.acks.push({ socket, cid: publication.cid, seq, at })
   if (talk.timer === undefined) endTalkWindow(talk)
@@ -112,7 +114,10 @@ export function endTalkWindow(talk: Talk): void {
   }
   if (events.length > 0) {
     watchMessages(talk)
-    for (const socket of listeners(talk, 'messages')) tellMessages(talk, socket, events)
+    const { hub, leaves } = talk.room
+    const frame = messagesFrame(events)
+    leaves.cast({ kind: 'messages', ...frame }, 2 * frame.text.length)
+    for (const socket of listeners(hub, 'messages')) tellMessages(hub, socket, frame)
   }
   for (const { socket, cid, seq, at } of acks) tell(socket, { type: 'ack', cid, seq, at })
 }
@@ -136,20 +141,36 @@ function fail(talk: Talk, error: unknown): void {
   }
 }
 
-/** Sockets that subscribe a stream and whose token is good. */
-export function listeners({ room: { hub } }: Pick<Talk, 'room'>, stream: LiveStream): readonly WebSocket[] {
+/** Sockets held here that subscribe a stream and whose token is good. */
+export function listeners(hub: Hub, stream: LiveStream): readonly WebSocket[] {
   const now = Date.now()
-  return hub.open().filter((socket) => {
-    const place = hub.placeOf(socket)
-    return place.expiresAt > now && (place.live?.streams.includes(stream) ?? false)
-  })
+  return [...hub.near].filter((socket) => isListening(hub, socket, { stream, now }))
 }
 
-/** Tells something that is only good now to all who subscribe a stream. */
-export function broadcast(talk: Talk, stream: LiveStream, frame: LiveServerFrame): void {
+/** Whether a socket subscribes a stream and its token is good. */
+export function isListening(hub: Hub, socket: Peer, { stream, now }: { readonly stream: LiveStream; readonly now: number }): boolean {
+  const { expiresAt, live } = hub.placeOf(socket)
+  return expiresAt > now && (live?.streams.includes(stream) ?? false)
+}
+
+/** Whether anybody subscribes a stream. */
+export function isHeard({ room: { hub } }: Pick<Talk, 'room'>, stream: LiveStream): boolean {
+  const now = Date.now()
+  return hub.open().some((socket) => isListening(hub, socket, { stream, now }))
+}
+
+/** Tells something that is only good now to all who subscribe a stream, but to one. */
+export function broadcast({ room: { hub, leaves } }: Pick<Talk, 'room'>, stream: LiveStream, { frame, except }: Broadcast): void {
   const text = JSON.stringify(frame)
-  for (const socket of listeners(talk, stream)) tell(socket, text, 'ephemeral')
+  leaves.cast({ kind: 'stream', stream, text, except: except && 'id' in except ? except.id : null }, 2 * text.length)
+  for (const socket of listeners(hub, stream)) if (socket !== except) tell(socket, text, 'ephemeral')
+}
+
+/** What to tell, and whom not. */
+interface Broadcast {
+  readonly frame: LiveServerFrame
+  readonly except?: Peer
 }
 
 /** A logger for one socket. */
-export const logTalk = (talk: Talk, socket: WebSocket) => logOf(talk.room, talk.room.hub.placeOf(socket))
+export const logTalk = (talk: Talk, socket: Peer) => logOf(talk.room, talk.room.hub.placeOf(socket))

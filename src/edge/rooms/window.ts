@@ -5,9 +5,10 @@ import type { Trace } from '../platform/trace.ts'
 import { entryOf, inFrames, type Presence } from './awareness.ts'
 import { forget, type Settlement, settle, stateOf, takeIn, work } from './document.ts'
 import { awarenessFrame, updateFrame } from './framing.ts'
-import { type LiveRoom, newGathering, tell } from './live.ts'
+import type { Hub } from './hub.ts'
+import { type LiveRoom, newGathering, tell, windowOf } from './live.ts'
 import { isOverfed } from './outlet.ts'
-import { windowLeftMs } from './policy.ts'
+import type { Peer } from './peer.ts'
 import { warnOfSize } from './size.ts'
 import { VERSION_EVERY_MS, VERSION_EVERY_WINDOWS } from './versions.ts'
 
@@ -40,7 +41,7 @@ export function gatherPresence(room: LiveRoom, presence: Presence): void {
 }
 
 /** Sends an echo once all that came before it is stored: at once, when the window ends, or when the client has answered. */
-export function gatherEcho(room: LiveRoom, socket: WebSocket, frame: Uint8Array): void {
+export function gatherEcho(room: LiveRoom, socket: Peer, frame: Uint8Array): void {
   const asked = room.asked.get(socket)
   if (asked) asked.push(frame)
   else if (room.timer === undefined) tell(room, socket, frame)
@@ -48,7 +49,7 @@ export function gatherEcho(room: LiveRoom, socket: WebSocket, frame: Uint8Array)
 }
 
 function openWindow(room: LiveRoom): void {
-  room.timer ??= setTimeout(() => endWindow(room), windowLeftMs(room.windowEndedAt, room.hub.count(), Date.now()))
+  room.timer ??= setTimeout(() => endWindow(room), windowOf(room, room.windowEndedAt))
 }
 
 /** Stores what was gathered as one row, then sends it as few frames: whoever sees a change may rely on it. */
@@ -58,6 +59,7 @@ export function endWindow(room: LiveRoom): void {
   room.windowEndedAt = Date.now()
   const { presences, echoes, trace } = room.gathering
   room.gathering = newGathering()
+  room.leaves.brace()
   const stored = store(room, trace)
   if (!stored) return
   if (stored.updates.length > 0) warnOfSize(room)
@@ -70,7 +72,13 @@ export function endWindow(room: LiveRoom): void {
 
 /** Waits for the disk once, where the runtime would hold back each frame by itself, which costs a fifth of what sending does. */
 function tellWhenKept(room: LiveRoom, telling: () => void): void {
-  room.telling = room.telling.then(() => room.document.storage.sync()).then(telling)
+  room.untold += 1
+  room.telling = room.telling
+    .then(() => room.document.storage.sync())
+    .then(telling)
+    .finally(() => {
+      room.untold -= 1
+    })
 }
 
 /** Keeps a version of its own accord when it is time to. What cannot be kept now is kept later. */
@@ -107,14 +115,22 @@ function store(room: LiveRoom, trace: Trace | undefined): Settlement | undefined
 }
 
 /** To everybody, the sender too: providers take silence for a dead socket, and see in the echo that a change arrived. */
-function broadcast(room: LiveRoom, frames: readonly Uint8Array[]): void {
-  const now = Date.now()
+function broadcast({ hub, leaves }: LiveRoom, frames: readonly Uint8Array[]): void {
   if (frames.length === 0) return
-  const bytes = frames.reduce((sum, frame) => sum + frame.byteLength, 0)
-  for (const socket of room.hub.open()) {
-    const { expiresAt, live } = room.hub.placeOf(socket)
+  leaves.cast({ kind: 'document', frames }, bytesOf(frames))
+  fanOut(hub, frames)
+}
+
+const bytesOf = (frames: readonly Uint8Array[]): number => frames.reduce((sum, frame) => sum + frame.byteLength, 0)
+
+/** Sends to all sockets held here that follow the document. */
+export function fanOut(hub: Hub, frames: readonly Uint8Array[]): void {
+  const now = Date.now()
+  const bytes = bytesOf(frames)
+  for (const socket of hub.near) {
+    const { expiresAt, live } = hub.placeOf(socket)
     if (expiresAt <= now || (live && !live.streams.includes('document'))) continue
     if (isOverfed(socket, bytes)) closeWith(socket, 'rate-limited')
-    else for (const frame of frames) tell(room, socket, frame)
+    else for (const frame of frames) tell({ hub }, socket, frame)
   }
 }

@@ -1,0 +1,92 @@
+/** What goes in one call: an RPC of the runtime carries 32 MiB at most. */
+const CALL_BYTES_MAX = 8_388_608
+/** What may wait; beyond it the other side does not keep up. */
+const WAITING_BYTES_MAX = 67_108_864
+/** A call that is not answered by then has failed. */
+const CALL_MS_MAX = 15_000
+const RETRY_MS = 100
+const RETRY_MS_MAX = 5_000
+
+/** Carries items to another object in the order they came. */
+export interface Lane<T> {
+  /** Sends with the next call; answers false, and does not, when too much waits already. */
+  readonly push: (item: T, bytes?: number) => boolean
+  /** Whether all was carried. */
+  readonly isIdle: () => boolean
+  /** Resolves when it was. */
+  readonly carried: () => Promise<void>
+  /** Drops what waits. */
+  readonly clear: () => void
+}
+
+/** Opens a lane: one call at a time, and what comes meanwhile goes along with the next. Nobody knows of a call that failed whether it was heard. */
+export function openLane<T>({
+  carry,
+  onLost,
+}: {
+  readonly carry: (items: readonly T[]) => Promise<void>
+  readonly onLost: (items: readonly T[], error: unknown) => void
+}): Lane<T> {
+  let waiting: { readonly item: T; readonly bytes: number }[] = []
+  let waitingBytes = 0
+  let failures = 0
+  let moving: Promise<void> | undefined
+
+  function takeCall(): readonly T[] {
+    let bytes = 0
+    const end = waiting.findIndex((next, i) => {
+      bytes += next.bytes
+      return i > 0 && bytes > CALL_BYTES_MAX
+    })
+    const call = waiting.splice(0, end < 0 ? waiting.length : end)
+    waitingBytes -= call.reduce((sum, next) => sum + next.bytes, 0)
+    return call.map(({ item }) => item)
+  }
+
+  async function move(): Promise<void> {
+    while (waiting.length > 0) {
+      const items = takeCall()
+      try {
+        await withinTime(carry(items))
+        failures = 0
+      } catch (error) {
+        failures += 1
+        onLost(items, error)
+        await pause(Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** failures))
+      }
+    }
+    moving = undefined
+  }
+
+  return {
+    push(item, bytes = 64) {
+      if (waitingBytes + bytes > WAITING_BYTES_MAX) return false
+      waiting.push({ item, bytes })
+      waitingBytes += bytes
+      // What else is said in this turn goes along.
+      moving ??= Promise.resolve().then(move)
+      return true
+    },
+    isIdle: () => moving === undefined,
+    carried: () => withinTime(moving ?? Promise.resolve()),
+    clear() {
+      waiting = []
+      waitingBytes = 0
+    },
+  }
+}
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms))
+
+/** @throws Error when the work has not ended in time */
+export async function withinTime<T>(work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const end = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('no answer in time')), CALL_MS_MAX)
+  })
+  try {
+    return await Promise.race([work, end])
+  } finally {
+    clearTimeout(timer ?? null)
+  }
+}

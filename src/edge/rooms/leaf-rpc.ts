@@ -1,0 +1,63 @@
+import type { ProblemSlug } from '../../contract/problem.ts'
+import type { LiveStream } from '../../contract/room-live.ts'
+import type { Place } from './hub.ts'
+import type { Arrival } from './seat.ts'
+
+/** What a room has a leaf do. Frames are finished: a leaf sends them as they are. */
+export type Order =
+  /** Lets a socket in, or says why not. */
+  | { readonly kind: 'answer'; readonly id: string; readonly slug: ProblemSlug | null }
+  /** Changes what is known of a socket. */
+  | { readonly kind: 'place'; readonly id: string; readonly change: Partial<Place> }
+  /** Sends to one socket; a frame too large for one call comes in parts. */
+  | { readonly kind: 'frame'; readonly id: string; readonly data: string | Uint8Array; readonly isLast: boolean }
+  | { readonly kind: 'close'; readonly id: string; readonly code: number; readonly reason: string }
+  /** Sends to all who follow the document. */
+  | { readonly kind: 'document'; readonly frames: readonly Uint8Array[] }
+  /** Sends to all who subscribe messages; the first event has this number. */
+  | { readonly kind: 'messages'; readonly text: string; readonly seq: number }
+  /** Sends what is only good now to all who subscribe a stream, but to one. */
+  | { readonly kind: 'stream'; readonly stream: LiveStream; readonly text: string; readonly except: string | null }
+  /** Closes every socket that was let in: what they were told is in doubt. */
+  | { readonly kind: 'cut' }
+
+/** Orders on their way to a leaf. */
+export interface Delivery {
+  /** Which link between the two they belong to; links are counted, and an older one is heard no more. */
+  readonly link: number
+  /** Which call of that link it is. */
+  readonly call: number
+  readonly orders: readonly Order[]
+}
+
+/** What a leaf tells its room. */
+export type Word =
+  /** Somebody knocks; the room answers whether they may come in. */
+  | { readonly kind: 'arrival'; readonly id: string; readonly arrival: Arrival }
+  | { readonly kind: 'frame'; readonly id: string; readonly data: ArrayBuffer | string }
+  | { readonly kind: 'left'; readonly id: string; readonly code: number }
+  /** The client has left so much unread that it gets no more messages. */
+  | { readonly kind: 'behind'; readonly id: string }
+
+/** Words on their way to a room. */
+export interface Report {
+  /** Number of the leaf. */
+  readonly leaf: number
+  /** Every socket the leaf holds, after its memory went; null while it has kept it. */
+  readonly roll: readonly string[] | null
+  readonly words: readonly Word[]
+}
+
+/** A socket as a leaf remembers it. */
+export interface Held {
+  readonly id: string
+  readonly place: Place
+}
+
+/** What a room may ask its leaf, besides the WebSocket upgrades that the Worker brings through `fetch`. */
+export interface LeafRpc extends Rpc.DurableObjectBranded {
+  /** Begins a link with what the leaf holds. */
+  begin(link: number): Promise<readonly Held[]>
+  /** Does as it is told; answers every socket it holds if its memory went since the last call. @throws Error when the call is of an older link or out of order */
+  deliver(delivery: Delivery): Promise<readonly string[] | null>
+}

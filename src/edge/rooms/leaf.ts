@@ -1,0 +1,237 @@
+import { DurableObject } from 'cloudflare:workers'
+import { closeCodeOf, type ProblemSlug } from '../../contract/problem.ts'
+import { LIVE_BEHIND_CHARS, LIVE_PING, LIVE_PONG, type LiveClientFrame, LiveClientFrame as LiveFrame } from '../../contract/room-live.ts'
+import { ROOM_FRAME_BYTES_MAX } from '../../contract/rooms.ts'
+import type { Env } from '../env.ts'
+import { declined } from '../platform/admission.ts'
+import { describeError, logFor } from '../platform/log.ts'
+import { closeWith } from '../platform/socket.ts'
+import { concat } from './document.ts'
+import { type Hub, openHub, type Place } from './hub.ts'
+import { type Lane, openLane } from './lane.ts'
+import type { Delivery, Held, LeafRpc, Order, Word } from './leaf-rpc.ts'
+import { send } from './live.ts'
+import { noteAnswer, noteRead, tell, tellMessages, unreadOf } from './outlet.ts'
+import { arrivalOf, upgraded } from './seat.ts'
+import { listeners } from './talk.ts'
+import { fanOut } from './window.ts'
+
+/** Longer text frames are no reports of what was read. */
+const REPORT_CHARS_MAX = 128
+/** A client that has this much unread of what went to it alone is not worth its memory. */
+const UNREAD_CHARS_MAX = 4 * LIVE_BEHIND_CHARS
+
+/** Holds sockets for a room that has outgrown its own object: passes on what they say, and sends what the room says once to each it is for. */
+export class LeafObject extends DurableObject<Env> implements LeafRpc {
+  readonly #hub: Hub
+  readonly #roomId: string
+  readonly #leaf: number
+  readonly #sockets = new Map<string, WebSocket>()
+  /** Sockets that the room has not let in yet. */
+  readonly #arriving = new Map<string, (slug: ProblemSlug | null) => void>()
+  readonly #parts = new Map<string, Uint8Array[]>()
+  /** Sockets that get no messages until the room knows that they are behind. */
+  readonly #behind = new Set<string>()
+  readonly #lane: Lane<Word>
+  #at: Pick<Delivery, 'link' | 'call'> | undefined
+  /** Whether the room may believe in sockets that went with this object's memory. */
+  #isNew = true
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env)
+    const [roomId = '', leaf] = (ctx.id.name ?? '').split('.')
+    this.#roomId = roomId
+    this.#leaf = Number(leaf)
+    this.#hub = openHub(ctx)
+    for (const socket of ctx.getWebSockets()) this.#sockets.set(this.#idOf(socket), socket)
+    this.#lane = openLane<Word>({ carry: (words) => this.#report(words), onLost: (words, error) => this.#lose(words, error) })
+    ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(LIVE_PING, LIVE_PONG))
+  }
+
+  /** Takes an upgrade that the Worker has admitted, if the room lets it in. */
+  override async fetch(request: Request): Promise<Response> {
+    const id = crypto.randomUUID()
+    const { 0: client, 1: server } = new WebSocketPair()
+    this.ctx.acceptWebSocket(server, [id])
+    server.serializeAttachment({ isGone: true })
+    this.#sockets.set(id, server)
+    const arrival = arrivalOf(request)
+    const slug = await new Promise<ProblemSlug | null>((resolve) => {
+      this.#arriving.set(id, resolve)
+      this.#say({ kind: 'arrival', id, arrival })
+    })
+    this.#arriving.delete(id)
+    if (slug === null) return upgraded(client, arrival.admission?.subprotocol ?? null)
+    this.#sockets.delete(id)
+    server.close(1000)
+    return declined(slug)
+  }
+
+  async begin(link: number): Promise<readonly Held[]> {
+    this.#follow({ link, call: 0 })
+    this.#isNew = false
+    return [...this.#sockets]
+      .filter(([id, { readyState }]) => readyState === WebSocket.OPEN && !this.#arriving.has(id))
+      .map(([id, socket]) => ({ id, place: this.#hub.placeOf(socket) }))
+  }
+
+  async deliver({ link, call, orders }: Delivery): Promise<readonly string[] | null> {
+    this.#follow({ link, call })
+    for (const order of orders) this.#obey(order)
+    return this.#takeRoll()
+  }
+
+  override webSocketMessage(socket: WebSocket, data: ArrayBuffer | string): void {
+    const bytes = typeof data === 'string' ? data.length : data.byteLength
+    if (bytes > ROOM_FRAME_BYTES_MAX) return closeWith(socket, 'payload-too-large')
+    noteAnswer(socket)
+    const read = typeof data === 'string' ? readReport(data) : undefined
+    if (read !== undefined) noteRead(socket, read)
+    this.#say({ kind: 'frame', id: this.#idOf(socket), data }, 2 * bytes, socket)
+  }
+
+  override webSocketClose(socket: WebSocket, code: number): void {
+    this.#left(socket, code)
+    try {
+      // Codes that say how a socket ended cannot be sent (RFC 6455 §7.4.1).
+      socket.close(code === 1000 || code >= 3000 ? code : 1000)
+    } catch {
+      // The runtime has closed it already.
+    }
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    this.#left(socket, 1006)
+  }
+
+  /** Orders of an earlier link, or twice, are those of a room that has given up on what they say. */
+  #follow(at: Pick<Delivery, 'link' | 'call'>): void {
+    const before = this.#at
+    const isNext = !before || at.link > before.link || (at.link === before.link && at.call === before.call + 1)
+    if (!isNext) throw new Error(`orders of link ${at.link} after those of ${before.link}`)
+    this.#at = at
+  }
+
+  #obey(order: Order): void {
+    switch (order.kind) {
+      case 'document':
+        return fanOut(this.#hub, order.frames)
+      case 'messages':
+        for (const socket of listeners(this.#hub, 'messages')) if (!tellMessages(this.#hub, socket, order)) this.#fallBehind(socket)
+        return
+      case 'stream':
+        for (const socket of listeners(this.#hub, order.stream))
+          if (order.except === null || socket !== this.#sockets.get(order.except)) tell(socket, order.text, 'ephemeral')
+        return
+      case 'cut':
+        for (const [id, socket] of this.#sockets) if (!this.#arriving.has(id)) this.#close(socket, 'unavailable')
+        return
+      case 'answer':
+        return this.#arriving.get(order.id)?.(order.slug)
+      default: {
+        const socket = this.#sockets.get(order.id)
+        if (socket) this.#obeyFor(socket, order)
+      }
+    }
+  }
+
+  #obeyFor(socket: WebSocket, order: Extract<Order, { readonly kind: 'place' | 'frame' | 'close' }>): void {
+    if (order.kind === 'place') return this.#hub.adopt(socket, this.#placed(order.id, { ...this.#hub.placeOf(socket), ...order.change }))
+    if (order.kind === 'frame') return this.#tell(socket, order)
+    try {
+      socket.close(order.code, order.reason)
+    } catch {
+      // The peer is already gone.
+    }
+    this.#left(socket, order.code)
+  }
+
+  /** The room may not know yet that a socket is behind; until it does, what it says of the stream is old. */
+  #placed(id: string, place: Place): Place {
+    const { live } = place
+    if (!live || !this.#behind.has(id)) return place
+    if (!live.streams.includes('messages')) this.#behind.delete(id)
+    return { ...place, live: { ...live, streams: live.streams.filter((stream) => stream !== 'messages') } }
+  }
+
+  #fallBehind(socket: WebSocket): void {
+    const id = this.#idOf(socket)
+    this.#behind.add(id)
+    this.#say({ kind: 'behind', id })
+  }
+
+  #tell(socket: WebSocket, { id, data, isLast }: Extract<Order, { readonly kind: 'frame' }>): void {
+    if (typeof data === 'string') {
+      tell(socket, data)
+      if (unreadOf(socket) > UNREAD_CHARS_MAX) this.#close(socket, 'rate-limited')
+      return
+    }
+    const parts = this.#parts.get(id) ?? []
+    if (isLast && parts.length === 0) return send(socket, data)
+    parts.push(data)
+    this.#parts.set(id, parts)
+    if (!isLast) return
+    this.#parts.delete(id)
+    send(socket, concat(parts))
+  }
+
+  #close(socket: WebSocket, slug: ProblemSlug): void {
+    closeWith(socket, slug)
+    this.#left(socket, closeCodeOf(slug))
+  }
+
+  #left(socket: WebSocket, code: number): void {
+    const id = this.#idOf(socket)
+    if (!this.#sockets.delete(id)) return
+    this.#parts.delete(id)
+    this.#behind.delete(id)
+    this.#hub.change(socket, { isGone: true })
+    this.#say({ kind: 'left', id, code })
+  }
+
+  #say(word: Word, bytes = 1_024, socket = this.#sockets.get(word.id)): void {
+    if (this.#lane.push(word, bytes)) return
+    this.#isNew = true
+    if (socket) this.#close(socket, 'unavailable')
+  }
+
+  async #report(words: readonly Word[]): Promise<void> {
+    const roll = this.#takeRoll()
+    await this.env.ROOMS.getByName(this.#roomId).relay({ leaf: this.#leaf, roll, words })
+  }
+
+  /** Nobody knows whether the room has heard it: whoever spoke comes again and says what was not acknowledged. */
+  #lose(words: readonly Word[], error: unknown): void {
+    this.#isNew = true
+    logFor(undefined, { roomId: this.#roomId })('room.leaf-unheard', { leaf: this.#leaf, words: words.length, ...describeError(error) })
+    for (const { id } of words) {
+      const arriving = this.#arriving.get(id)
+      const socket = this.#sockets.get(id)
+      if (arriving) arriving('unavailable')
+      else if (socket) this.#close(socket, 'unavailable')
+    }
+  }
+
+  #takeRoll(): readonly string[] | null {
+    if (!this.#isNew) return null
+    this.#isNew = false
+    return [...this.#sockets.keys()]
+  }
+
+  #idOf(socket: WebSocket): string {
+    return this.ctx.getTags(socket)[0] ?? ''
+  }
+}
+
+/** How much a client says it has read, if that is what a frame says. The room hears it too, and answers what is wrong with it. */
+function readReport(text: string): number | undefined {
+  if (text.length > REPORT_CHARS_MAX) return undefined
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  const { data } = LiveFrame.safeParse(json) as { readonly data?: LiveClientFrame }
+  return data?.type === 'received' ? data.chars : undefined
+}

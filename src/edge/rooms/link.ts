@@ -1,0 +1,177 @@
+import { closeCodeOf } from '../../contract/problem.ts'
+import type { Place } from './hub.ts'
+import { openLane, withinTime } from './lane.ts'
+import type { Delivery, Held, LeafRpc, Order } from './leaf-rpc.ts'
+import type { FarPeer } from './peer.ts'
+
+/** Larger frames go in parts, so that no single one fills a call. */
+const PART_BYTES = 4_194_304
+
+/** A room's way to one of its leaves, and the sockets at its end. */
+export interface Link {
+  readonly leaf: number
+  readonly peers: ReadonlyMap<string, FarPeer>
+  /** Has the leaf do something. */
+  readonly tell: (order: Order, bytes?: number) => void
+  /** A socket that the leaf holds, with what the leaf remembers of it. */
+  readonly seat: (id: string, place?: Place) => FarPeer
+  readonly unseat: (id: string) => void
+  /** Takes up what the leaf holds, after this object's memory went. */
+  readonly resume: () => Promise<readonly { readonly peer: FarPeer; readonly place: Place }[]>
+  /** Gives up every socket of the leaf: what they were told is in doubt. */
+  readonly cut: () => void
+  readonly isIdle: () => boolean
+  readonly carried: () => Promise<void>
+  /** Something was heard whose effects are not told yet. */
+  readonly noteBusy: () => void
+}
+
+/** Sockets of a leaf that it has lost. */
+export function missingFrom({ peers }: Link, roll: readonly string[]): readonly FarPeer[] {
+  const there = new Set(roll)
+  return [...peers.values()].filter(({ id }) => !there.has(id))
+}
+
+/** What a link needs. */
+export interface LinkParts {
+  readonly leaf: number
+  readonly stub: () => Pick<LeafRpc, 'begin' | 'deliver'>
+  /** Links of a room are counted, so that orders of an earlier one are known as such. */
+  readonly nextLink: () => number
+  /** Called in the same turn as whatever causes an order, before it goes out. */
+  readonly onBusy: () => void
+  readonly onFailed: (error: unknown) => void
+  /** These sockets are no more. */
+  readonly onLost: (peers: readonly FarPeer[]) => void
+}
+
+/** Opens a link. */
+export function openLink({ leaf, stub, nextLink, onBusy, onFailed, onLost }: LinkParts): Link {
+  const peers = new Map<string, FarPeer>()
+  let link = nextLink()
+  let call = 0
+
+  async function carry(orders: readonly Order[]): Promise<void> {
+    const before = [...peers.keys()]
+    call += 1
+    const roll = await stub().deliver({ link, call, orders } satisfies Delivery)
+    if (!roll) return
+    const there = new Set(roll)
+    lose(before.filter((id) => !there.has(id)))
+  }
+
+  const lane = openLane<Order>({
+    carry,
+    onLost(_, error) {
+      onFailed(error)
+      cut()
+    },
+  })
+
+  function lose(ids: readonly string[]): void {
+    const lost = ids.flatMap((id) => peers.get(id) ?? [])
+    for (const { id } of lost) peers.delete(id)
+    if (lost.length > 0) onLost(lost)
+  }
+
+  function cut(): void {
+    link = nextLink()
+    call = 0
+    lane.clear()
+    lose([...peers.keys()])
+    tell({ kind: 'cut' })
+  }
+
+  function tell(order: Order, bytes?: number): boolean {
+    onBusy()
+    return lane.push(order, bytes)
+  }
+
+  function seat(id: string, place?: Place): FarPeer {
+    const peer: FarPeer = farPeer(id, { tell, isHere: () => peers.get(id) === peer, cut, place })
+    peers.set(id, peer)
+    return peer
+  }
+
+  return {
+    leaf,
+    peers,
+    tell: (order, bytes) => void (tell(order, bytes) || cut()),
+    seat,
+    unseat: (id) => void peers.delete(id),
+    async resume() {
+      const held: readonly Held[] = await withinTime(stub().begin(link))
+      return held.map(({ id, place }) => ({ peer: seat(id, place), place }))
+    },
+    cut,
+    isIdle: lane.isIdle,
+    carried: lane.carried,
+    noteBusy: onBusy,
+  }
+}
+
+function farPeer(
+  id: string,
+  {
+    tell,
+    isHere,
+    cut,
+    place,
+  }: {
+    readonly tell: (order: Order, bytes?: number) => boolean
+    readonly isHere: () => boolean
+    readonly cut: () => void
+    readonly place: Place | undefined
+  },
+): FarPeer {
+  let known: Partial<Place> = place ?? {}
+  let isClosing = false
+
+  const isOpen = () => isHere() && !isClosing
+
+  function close(code = 1000, reason = ''): void {
+    if (!isOpen()) return
+    isClosing = true
+    if (!tell({ kind: 'close', id, code, reason })) cut()
+  }
+
+  function send(data: string | ArrayBuffer | ArrayBufferView): void {
+    if (!isOpen()) return
+    const sent = partsOf(data).every(({ part, isLast }) =>
+      tell({ kind: 'frame', id, data: part, isLast }, typeof part === 'string' ? 2 * part.length : part.byteLength),
+    )
+    if (!sent) close(closeCodeOf('unavailable'), 'unavailable')
+  }
+
+  return {
+    id,
+    get readyState() {
+      return isOpen() ? WebSocket.OPEN : WebSocket.CLOSED
+    },
+    send,
+    close,
+    serializeAttachment(next: Place) {
+      const change = changeOf(known, next)
+      known = next
+      if (isHere() && change && !tell({ kind: 'place', id, change }, 1_024 + (next.live?.state?.byteLength ?? 0))) cut()
+    },
+    deserializeAttachment: () => known,
+  }
+}
+
+/** What is not as it was. */
+function changeOf(before: Partial<Place>, after: Place): Partial<Place> | undefined {
+  const changed = Object.entries(after).filter(([key, value]) => before[key as keyof Place] !== value)
+  return changed.length > 0 ? (Object.fromEntries(changed) as Partial<Place>) : undefined
+}
+
+function partsOf(
+  data: string | ArrayBuffer | ArrayBufferView,
+): readonly { readonly part: string | Uint8Array; readonly isLast: boolean }[] {
+  if (typeof data === 'string') return [{ part: data, isLast: true }]
+  const bytes = ArrayBuffer.isView(data) ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength) : new Uint8Array(data)
+  return Array.from({ length: Math.max(1, Math.ceil(bytes.byteLength / PART_BYTES)) }, (_, i) => ({
+    part: bytes.slice(i * PART_BYTES, (i + 1) * PART_BYTES),
+    isLast: (i + 1) * PART_BYTES >= bytes.byteLength,
+  }))
+}
