@@ -69,7 +69,7 @@ const edgeRules = [
   forbid(
     ['edge-roots', 'the Worker takes feature.ts and the objects of a feature'],
     { path: '^src/edge/[^/]+$', pathNot: '^src/edge/(env|app)\\.ts$' },
-    { path: featurePath(FEATURES), pathNot: '/(feature|object|run-object|rpc)\\.ts$' },
+    { path: featurePath(FEATURES), pathNot: '/(feature|object|leaf-object|run-object|rpc)\\.ts$' },
   ),
   forbid(
     ['edge-app', 'app.ts hands services to http, which knows no feature'],

@@ -1,7 +1,6 @@
 import type { InboxRpc } from './inbox/rpc.ts'
 import type { LimiterRpc } from './platform/limiter/rpc.ts'
-import type { LeafRpc } from './rooms/leaf-rpc.ts'
-import type { RoomRpc } from './rooms/rpc.ts'
+import type { LeafRpc, RoomRpc } from './rooms/rpc.ts'
 import type { RunRpc, ShellRpc } from './shell/rpc.ts'
 
 /** Bindings declared in wrangler.toml; its `[vars]` and secrets are read by `platform/config.ts`. */

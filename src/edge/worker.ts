@@ -9,7 +9,7 @@ import { traceFrom } from './platform/trace.ts'
 
 export { InboxObject } from './inbox/object.ts'
 export { LimiterObject } from './platform/limiter/object.ts'
-export { LeafObject } from './rooms/leaf.ts'
+export { LeafObject } from './rooms/leaf-object.ts'
 export { RoomObject } from './rooms/object.ts'
 export { ShellObject } from './shell/object.ts'
 export { RunObject } from './shell/run-object.ts'

@@ -1,7 +1,7 @@
 import type { LiveClientFrame, LiveServerFrame } from '../../src/contract/room-live.ts'
 import type { MessageAction, MessageEvent } from '../../src/contract/room-messages.ts'
 import type { RoomRole } from '../../src/contract/rooms.ts'
-import type { Admission } from '../../src/edge/rooms/seat.ts'
+import type { Admission } from '../../src/edge/rooms/place.ts'
 import { type Door, enter, seatOf } from './rooms-peer.ts'
 
 type Frame<T extends LiveServerFrame['type']> = Extract<LiveServerFrame, { type: T }>

@@ -5,7 +5,7 @@ import type { SessionId, UserId } from '../../src/contract/identity.ts'
 import type { RoomId, RoomRole } from '../../src/contract/rooms.ts'
 import { refusalOf, upgradeFor } from '../../src/edge/platform/admission.ts'
 import { leafName } from '../../src/edge/rooms/leaves.ts'
-import type { Admission } from '../../src/edge/rooms/seat.ts'
+import type { Admission } from '../../src/edge/rooms/place.ts'
 
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 

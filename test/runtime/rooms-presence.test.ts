@@ -2,7 +2,7 @@ import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { afterEach, expect, test } from 'vitest'
 import { PRESENCE_BYTES_MAX } from '../../src/contract/rooms.ts'
 import { awarenessFrame, type PresenceEntry, readFrame } from '../../src/edge/rooms/framing.ts'
-import type { Place } from '../../src/edge/rooms/hub.ts'
+import type { Place } from '../../src/edge/rooms/place.ts'
 import { liveIn } from './live-peer.ts'
 import { type Editor, editorIn, newRoom, type RawPeer, type Room, rawIn, seatOf, until } from './rooms-peer.ts'
 

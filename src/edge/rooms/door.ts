@@ -1,6 +1,6 @@
 import type { ProblemSlug } from '../../contract/problem.ts'
+import type { Admission } from './place.ts'
 import { hasPlace, JOIN_FLIGHT_MS } from './policy.ts'
-import type { Admission } from './seat.ts'
 
 /** Clocks of the Worker that checked a ticket and of this object may differ by less than this. */
 const CLOCKS_MS = 60_000

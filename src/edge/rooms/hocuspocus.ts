@@ -8,9 +8,9 @@ import type { Message } from './framing.ts'
 import { authenticatedFrame, documentOf, named, pongFrame, readNamedFrame, refusedFrame } from './hocuspocus-framing.ts'
 import { type LiveRoom, send, tell, type Waiting } from './live.ts'
 import type { Peer } from './peer.ts'
+import type { Seat } from './place.ts'
 import { mayWrite } from './policy.ts'
 import { endPresence } from './presence.ts'
-import type { Seat } from './seat.ts'
 
 /** Sockets of a room that have not shown a token yet. */
 export const WAITING_SOCKETS_MAX = 100

@@ -2,30 +2,7 @@ import type { UserId } from '../../contract/identity.ts'
 import type { Trace } from '../platform/trace.ts'
 import type { Presence } from './awareness.ts'
 import type { Peer } from './peer.ts'
-import type { LivePlace, Seat } from './seat.ts'
-
-/** How a socket is spoken to. */
-export interface Line {
-  readonly framing: 'y' | 'hocuspocus' | 'live'
-  /** How its Hocuspocus provider names itself; null while none is on the line. */
-  readonly key: string | null
-  /** What a socket of our own protocol takes part in. */
-  readonly live: LivePlace | null
-  /** Whether others are not to see that this socket is there. */
-  readonly isIncognito: boolean
-}
-
-/** All that is known of a socket. Kept in its attachment (16 KiB at most), so hibernation forgets none of it. */
-export interface Place extends Seat, Line {
-  readonly trace: Trace
-  readonly presence: Presence | null
-  /** Whether the client was told that its changes are not accepted. */
-  readonly isDenied: boolean
-  /** Whether it was asked for a fresh token. */
-  readonly isAsked: boolean
-  /** Whether it has left: a closed socket may still be listed until its peer answers. */
-  readonly isGone: boolean
-}
+import type { Line, Place, Seat } from './place.ts'
 
 /** The sockets of a room and who shows themselves on them. */
 export interface Hub {

@@ -6,7 +6,7 @@ import { authenticate } from '../identity/service.ts'
 import { objectScope } from '../platform/object-scope.ts'
 import type { Scope } from '../platform/scope.ts'
 import { checkTicket } from '../platform/ticket.ts'
-import type { Admission, Seat } from './seat.ts'
+import type { Admission, Seat } from './place.ts'
 import { seatAtDoor } from './seat-store.ts'
 
 /** A seat that changes this often while its owner knocks can wait. */

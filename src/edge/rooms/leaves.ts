@@ -1,11 +1,11 @@
 import type { Env } from '../env.ts'
 import { readConfig } from '../platform/config.ts'
 import { describeError, type Log, logFor } from '../platform/log.ts'
-import type { Place } from './hub.ts'
 import { type LeafLedger, openLeafLedger } from './leaf-ledger.ts'
-import type { Order } from './leaf-rpc.ts'
+import type { Order } from './leaf-words.ts'
 import { type Link, openLink } from './link.ts'
 import type { FarPeer } from './peer.ts'
+import type { Place } from './place.ts'
 import { isSpread, leavesFor } from './policy.ts'
 
 /** A leaf that had nothing to do for this long is at rest: nothing of its sockets is in doubt, whatever happens to this object. */

@@ -1,8 +1,9 @@
 import { closeCodeOf } from '../../contract/problem.ts'
-import type { Place } from './hub.ts'
 import { openLane, withinTime } from './lane.ts'
-import type { Delivery, Held, LeafRpc, Order } from './leaf-rpc.ts'
+import type { Delivery, Held, Order } from './leaf-words.ts'
 import type { FarPeer } from './peer.ts'
+import type { Place } from './place.ts'
+import type { LeafRpc } from './rpc.ts'
 
 /** Larger frames go in parts, so that no single one fills a call. */
 const PART_BYTES = 4_194_304

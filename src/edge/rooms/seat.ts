@@ -1,30 +1,7 @@
 import type { SessionId, UserId } from '../../contract/identity.ts'
-import type { LiveStream } from '../../contract/room-live.ts'
-import type { RoomRole } from '../../contract/rooms.ts'
-import { admissionOf, type Admission as DoorAdmission } from '../platform/admission.ts'
+import { admissionOf } from '../platform/admission.ts'
+import type { Admission, Arrival, LivePlace, Seat } from './place.ts'
 import { mayWrite } from './policy.ts'
-
-/** Who sits behind a socket and what they may do. */
-export interface Seat {
-  readonly userId: UserId
-  readonly sessionId: SessionId
-  readonly role: RoomRole
-  /** Version of the room's seats at which the role was read. */
-  readonly version: number
-  /** When the access token behind the socket expires, Unix milliseconds. */
-  readonly expiresAt: number
-  /** Whether the room is one for an audience. */
-  readonly isBroadcast: boolean
-}
-
-/** What a socket of our own protocol takes part in. */
-export interface LivePlace {
-  readonly streams: readonly LiveStream[]
-  /** What it shows of its user, as UTF-8 of JSON. */
-  readonly state: Uint8Array | null
-  /** When it said so, Unix milliseconds. */
-  readonly stateAt: number
-}
 
 /** Where a socket of our own protocol begins. */
 export const NEW_LIVE_PLACE: LivePlace = { streams: [], state: null, stateAt: 0 }
@@ -45,28 +22,12 @@ export const isNobody = ({ userId }: Pick<Seat, 'userId'>): boolean => userId ==
 /** Whether somebody only watches a room for an audience: nothing of them is told to the others. */
 export const isAudience = ({ isBroadcast, role }: Pick<Seat, 'isBroadcast' | 'role'>): boolean => isBroadcast && !mayWrite(role)
 
-/** A seat on its way to the room's object. */
-export interface Admission extends Seat, DoorAdmission {
-  /** What the socket will speak. */
-  readonly framing: 'y' | 'live'
-  /** Whether others are not to see that the socket is there. */
-  readonly isIncognito: boolean
-}
-
 /** An upgrade whose token will come in a frame: it names nobody. */
 export const unannouncedUpgrade = (traceparent: string, isIncognito: boolean): Request =>
   new Request(`https://room/unannounced${isIncognito ? '?incognito=1' : ''}`, { headers: { upgrade: 'websocket', traceparent } })
 
 /** Whether an upgrade asks not to be seen: `?incognito=1`. */
 export const isIncognito = ({ url }: Pick<Request, 'url'>): boolean => new URL(url).searchParams.get('incognito') === '1'
-
-/** Somebody at the door of a room, by an upgrade that reached its object or one of its leaves. */
-export interface Arrival {
-  /** None while the token is to come in a frame. */
-  readonly admission: Admission | null
-  readonly isIncognito: boolean
-  readonly traceparent: string | null
-}
 
 /** Who comes with an upgrade from the Worker. */
 export function arrivalOf(request: Request): Arrival {

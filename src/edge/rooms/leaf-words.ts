@@ -1,7 +1,6 @@
 import type { ProblemSlug } from '../../contract/problem.ts'
 import type { LiveStream } from '../../contract/room-live.ts'
-import type { Place } from './hub.ts'
-import type { Arrival } from './seat.ts'
+import type { Arrival, Place } from './place.ts'
 
 /** What a room has a leaf do. Frames are finished: a leaf sends them as they are. */
 export type Order =
@@ -52,12 +51,4 @@ export interface Report {
 export interface Held {
   readonly id: string
   readonly place: Place
-}
-
-/** What a room may ask its leaf, besides the WebSocket upgrades that the Worker brings through `fetch`. */
-export interface LeafRpc extends Rpc.DurableObjectBranded {
-  /** Begins a link with what the leaf holds. */
-  begin(link: number): Promise<readonly Held[]>
-  /** Does as it is told; answers every socket it holds if its memory went since the last call. @throws Error when the call is of an older link or out of order */
-  deliver(delivery: Delivery): Promise<readonly string[] | null>
 }
