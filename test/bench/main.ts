@@ -1,6 +1,7 @@
 import { crowd, memory } from './crowd.ts'
 import { floorRows, peerRows } from './identity.ts'
 import { measureRooms } from './rooms.ts'
+import { measureShells } from './shells.ts'
 import { startStack } from './stack.ts'
 import { printTable } from './table.ts'
 
@@ -16,7 +17,8 @@ async function measureIdentity(): Promise<void> {
   }
 }
 
-/** `npm run bench` measures all; `npm run bench -- rooms storm idle` what is named. */
+/** `npm run bench` measures all; `npm run bench -- rooms storm idle` or `-- shells echo` what is named. */
 const [part, ...rows] = process.argv.slice(2)
 if (part === undefined || part === 'identity') await measureIdentity()
 if (part === undefined || part === 'rooms') await measureRooms(rows)
+if (part === undefined || part === 'shells') await measureShells(rows)
