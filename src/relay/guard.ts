@@ -1,4 +1,5 @@
 import { Duplex } from 'node:stream'
+import { type Pacer, pacer } from './pacer.ts'
 
 /** Most bytes and lines before the identification line (RFC 4253 §4.2 allows any; a flood of them costs seconds of CPU). */
 const PREFACE_BYTES_MAX = 8 * 1024
@@ -21,15 +22,32 @@ export interface Guard {
   trust(): void
 }
 
-/** Stands between `socket`, or a tunnel through another host, and the SSH library. Closing either side closes the other. */
-export function createGuard(socket: Duplex): Guard {
+/**
+ * Stands between `socket`, or a tunnel through another host, and the SSH library, which gets what comes in turns. Closing either side closes the
+ * other.
+ */
+export function createGuard(socket: Duplex, turns: Pacer = pacer): Guard {
   let preface: Buffer | undefined = Buffer.alloc(0)
   let isCut = false
   let strangerBytes = 0
+  let isFull = false
+  let hasEnded = false
+  let hasClosed = false
 
+  const lane = turns.join(
+    (bytes) => {
+      isFull = !sock.push(bytes)
+    },
+    () => {
+      if (hasEnded) sock.push(null)
+      if (hasClosed) sock.destroy()
+      else if (!isFull && !hasEnded) socket.resume()
+    },
+  )
   const sock = new Duplex({
     read: () => {
-      socket.resume()
+      isFull = false
+      if (!lane.isWaiting()) socket.resume()
     },
     write(chunk: Buffer, _encoding, callback) {
       if (socket.write(chunk)) callback()
@@ -39,6 +57,7 @@ export function createGuard(socket: Duplex): Guard {
       socket.end(callback)
     },
     destroy(error, callback) {
+      lane.leave()
       socket.destroy()
       callback(error)
     },
@@ -58,11 +77,19 @@ export function createGuard(socket: Duplex): Guard {
       return
     }
     preface = undefined
-    if (!sock.push(ready)) socket.pause()
+    lane.push(ready)
+    if (isFull || lane.isWaiting()) socket.pause()
   })
-  socket.on('end', () => sock.push(null))
+  socket.on('end', () => {
+    hasEnded = true
+    if (!lane.isWaiting()) sock.push(null)
+  })
   socket.on('error', (error) => sock.destroy(error))
-  socket.on('close', () => sock.destroy())
+  socket.on('close', () => {
+    hasClosed = true
+    // What has come is still taken, in its turns.
+    if (!lane.isWaiting()) sock.destroy()
+  })
   const trust = (): void => {
     strangerBytes = Number.NEGATIVE_INFINITY
   }
