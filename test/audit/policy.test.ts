@@ -14,9 +14,10 @@ describe('a cell of CSV', () => {
     ['="x"', `"'=""x"""`],
     ['two\r\nlines, one cell', '"two\r\nlines, one cell"'],
     ['1=1', '"1=1"'],
+    ['\u001b[31mred\u0007\u009b2J\u007f', '"\\x1b[31mred\\x07\\x9b2J\\x7f"'],
     [7, '7'],
     [null, ''],
-  ])('%j is written as it is', (value, cell) => {
+  ])('%j is written as a cell', (value, cell) => {
     expect(csvCell(value)).toBe(cell)
   })
 })

@@ -7,9 +7,20 @@ import { problemOf, type Rig, screenOf, startRig, until } from './rig.ts'
 describeWith('sshd', 'live shells of one user', () => {
   let rig: Rig
   beforeAll(async () => {
-    rig = await startRig()
+    rig = await startRig({ vars: { LIMITS: 'register=1000/60 code=1000/60 login-place=1000/60 scan=3/3600' } })
   })
   afterAll(() => rig.stop())
+
+  test('scans are counted for the organisation, whoever of it asks, and for no other', async () => {
+    const second = await rig.member('owner')
+    const params = { orgId: rig.org.id }
+    const body = { address: '127.0.0.1', port: rig.sshd.port }
+    const scan = (client = rig.owner.client, at = params) => client.scanHost({ params: at, body })
+    for (const client of [rig.owner.client, second.client, rig.owner.client]) expect((await scan(client)).keys).toHaveLength(1)
+    for (const client of [rig.owner.client, second.client]) expect(await problemOf(scan(client))).toMatchObject({ slug: 'rate-limited' })
+    const other = await second.client.createOrg({ body: { name: 'Elsewhere' } })
+    expect((await scan(second.client, { orgId: other.id })).keys).toHaveLength(1)
+  })
 
   test('fifty opened at once are as many as allowed, and each that ends makes room', async () => {
     const attempts = await Promise.allSettled(

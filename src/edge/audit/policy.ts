@@ -65,11 +65,16 @@ export const isTold = (by: ActivityBy): boolean => by !== 'other'
 /** What a spreadsheet would run (OWASP, CSV injection), the full-width spellings included. */
 const FORMULA = /^[=+\-@\t\r\n\0\uff1d\uff0b\uff0d\uff20]/
 
-/** One cell of CSV (RFC 4180). A text that would be a formula becomes one that is not. */
+/** What a terminal in which the file is shown would obey: hosts and people choose these texts. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is made visible.
+const CONTROL = /[\u0001-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g
+const visible = (control: string): string => `\\x${control.charCodeAt(0).toString(16).padStart(2, '0')}`
+
+/** One cell of CSV (RFC 4180). A text that would be a formula becomes one that is not, and control characters are written out. */
 export function csvCell(value: string | number | null): string {
   if (value === null) return ''
   if (typeof value === 'number') return String(value)
-  return `"${(FORMULA.test(value) ? `'${value}` : value).replaceAll('"', '""')}"`
+  return `"${(FORMULA.test(value) ? `'${value}` : value).replace(CONTROL, visible).replaceAll('"', '""')}"`
 }
 
 /** A line of CSV. */

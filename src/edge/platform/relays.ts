@@ -114,3 +114,9 @@ export function relaysOf(v: RelayVars): readonly RelayConfig[] {
   const keys = { verifyKeys: verifyKeys as JsonWebKey[], sealKeys: sealKeys as JsonWebKey[], dialerKey }
   return [{ id: v.RELAY_ID, transport, ...keys, orgIds: [], egress: egressOf(v), isDraining: false }]
 }
+
+/** An organisation's own relays if it has any, else those for everybody; none that is being drained. */
+export function relaysFor(relays: readonly RelayConfig[], orgId: string): readonly RelayConfig[] {
+  const own = relays.filter(({ orgIds }) => orgIds.includes(orgId))
+  return (own.length > 0 ? own : relays.filter(({ orgIds }) => orgIds.length === 0)).filter(({ isDraining }) => !isDraining)
+}

@@ -17,6 +17,7 @@ import { Problem } from '../../contract/problem.ts'
 import { ShellId } from '../../contract/shell.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import { orgRoleOf, requireOrgRole } from '../orgs/service.ts'
+import { chargeFor, spend, tooMany } from '../platform/limiter/limiter.ts'
 import { ofChange } from '../platform/notify.ts'
 import { commit, outboxEventIf } from '../platform/outbox/outbox.ts'
 import { afterKey, toPage } from '../platform/page.ts'
@@ -93,6 +94,8 @@ export async function scanHost(scope: Scope, actor: Actor, at: { readonly orgId:
   await requireOrgRole(scope, actor, { orgId, roles: ['owner'] })
   const jumps = await jumpsFor(scope, { orgId, jumpHostId })
   if (jumpHostId !== null && jumps.length === 0) throw new Problem('not-found')
+  const scans = await spend(scope, { orgId }, [await chargeFor(scope, 'scan', { subject: [orgId] })])
+  if (!scans.isAdmitted) throw tooMany(scope, scans)
   const shellId = ShellId.parse(scope.newId('shl'))
   const order = { shellId, orgId, userId: actor.userId, traceparent: traceparentOf(scope.trace), address, port, algorithms, jumps }
   return { keys: await open(scope.env.SHELLS.getByName(shellId).scanHost(order)) }

@@ -1,7 +1,7 @@
 import type { ControlBody } from '../../contract/krp.ts'
 import type { Config } from '../platform/config.ts'
 import type { Log } from '../platform/log.ts'
-import type { RelayConfig } from '../platform/relays.ts'
+import { type RelayConfig, relaysFor } from '../platform/relays.ts'
 import { relayDialer } from './dialer.ts'
 import { greetRelay, openLink, type RelayLink } from './link.ts'
 import { relayUnavailable } from './policy.ts'
@@ -39,7 +39,11 @@ export async function reachRelay(reach: Reach): Promise<{ readonly relay: RelayC
   let failure: unknown
   for (const relay of await chooseRelays(relaysFor(config.relays, who.orgId), reach)) {
     try {
-      return { relay, link: await dial(relay, reach) }
+      const link = await dial(relay, reach)
+      standings.set(relay, { at: Date.now(), standing: link.challenge })
+      if (!link.challenge.isDraining) return { relay, link }
+      // What it said before is old; a dialer with a choice goes elsewhere.
+      link.close('draining')
     } catch (error) {
       failure = error
     }
@@ -52,23 +56,18 @@ async function dial(relay: RelayConfig, { ctx, who, traceparent, log }: Reach): 
   return openLink({ socket, relay, who, traceparent, log })
 }
 
-/** An organisation's own relays if it has any, else those for everybody; none that is being drained. */
-export function relaysFor(relays: readonly RelayConfig[], orgId: string): readonly RelayConfig[] {
-  const own = relays.filter(({ orgIds }) => orgIds.includes(orgId))
-  return (own.length > 0 ? own : relays.filter(({ orgIds }) => orgIds.length === 0)).filter(({ isDraining }) => !isDraining)
-}
-
-/** The least loaded first; a relay that does not answer comes last, one that drains not at all. With one there is nothing to ask. */
+/** The least loaded first, then those that do not answer, then those that drain: a word on that is seconds old, and the link brings the new one. */
 async function chooseRelays(relays: readonly RelayConfig[], greeting: Greeting): Promise<readonly RelayConfig[]> {
   if (relays.length < 2) return relays
   const asked = await Promise.all(relays.map(async (relay) => ({ relay, standing: await standingOf(relay, greeting) })))
-  return asked
-    .filter(({ standing }) => standing?.isDraining !== true)
-    .sort((a, b) => loadOf(a.standing) - loadOf(b.standing))
-    .map(({ relay }) => relay)
+  return asked.sort((a, b) => rankOf(a.standing) - rankOf(b.standing)).map(({ relay }) => relay)
 }
 
-const loadOf = (standing: Standing | undefined): number => standing?.load ?? Number.POSITIVE_INFINITY
+/** Load is 1 at most. */
+function rankOf(standing: Standing | undefined): number {
+  if (standing === undefined) return 2
+  return standing.isDraining ? 3 : standing.load
+}
 
 const standings = new WeakMap<RelayConfig, { readonly at: number; readonly standing: Standing }>()
 

@@ -38,11 +38,12 @@ export async function chargesForPlace(scope: Scope, budget: BudgetName, { prefix
   return [own, { ...wide, rule: timesFactor(wide.rule) }]
 }
 
-/** Where the counters of a place, a user or a fuse live. An object is made near its first caller, so a place's is near that place. */
-export type Shard = { readonly place: Place } | { readonly userId: string } | { readonly fuse: BudgetName }
+/** Where the counters of a place, a user, an organisation or a fuse live. An object is made near its first caller, so a place's is near that place. */
+export type Shard = { readonly place: Place } | { readonly userId: string } | { readonly orgId: string } | { readonly fuse: BudgetName }
 
 async function nameOf(scope: Scope, shard: Shard): Promise<string> {
   if ('fuse' in shard) return `fuse:${shard.fuse}`
+  if ('orgId' in shard) return `org:${shard.orgId}`
   return 'place' in shard ? `place:${await hashOf(scope, ['shard', shard.place.network])}` : `user:${shard.userId}`
 }
 

@@ -78,6 +78,8 @@ export const DEFAULT_LIMITS = {
   write: { steps: [{ count: 600, seconds: 60 }] },
   /** Twenties of messages by one user, in all rooms: 1,200 a minute. */
   messages: { steps: [{ count: 60, seconds: 60 }] },
+  /** Scans of hosts for one organisation: each dials an address of its choice, so that many would map a network. */
+  scan: { steps: [{ count: 120, seconds: 3_600 }] },
 } as const satisfies Readonly<Record<string, Rule>>
 
 /** The name of a budget. */
