@@ -21,14 +21,42 @@ type Condition<E> = E extends { readonly ifMatch?: infer C }
     : { readonly ifMatch?: undefined }
   : never
 
-/** What a call takes: `params`, `query`, `body` and `ifMatch`, each exactly where the operation has one. */
+/** The bytes of a file. A stream is sent once: where the call has to be repeated for a fresh token, it rejects with `unauthenticated`. */
+export type Uploadable = string | Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>
+
+type Upload<E> = E extends { readonly stream?: infer S }
+  ? 'upload' extends S
+    ? { readonly bytes: Uploadable }
+    : { readonly bytes?: undefined }
+  : never
+
+/** What a call takes: `params`, `query`, `body`, `bytes` and `ifMatch`, each exactly where the operation has one. */
 export type Input<E> =
   E extends Endpoint<infer P, infer Q, infer B, z.ZodType>
-    ? Part<'params', P, Given<P>> & Part<'query', Q, GivenQuery<Q>> & Part<'body', B, Given<B>> & Condition<E>
+    ? Part<'params', P, Given<P>> & Part<'query', Q, GivenQuery<Q>> & Part<'body', B, Given<B>> & Condition<E> & Upload<E>
     : never
 
+/** Parts of an answer as they come. Whoever leaves the loop, or closes, lets the rest go; taking slowly slows whoever sends. */
+export interface Parts<T> extends AsyncIterable<T> {
+  readonly close: () => void
+}
+
+/** A file as it comes. Read its `body`, or cancel it. */
+export interface Download {
+  /** Its length, when that is known. */
+  readonly bytes: number | undefined
+  readonly body: ReadableStream<Uint8Array>
+}
+
+type Streamed<S, R> = S extends 'lines' | 'events' ? Parts<R> : S extends 'bytes' ? Download : R
+
 /** What a call answers; operations that answer nothing give `undefined`. */
-export type Answer<E> = E extends Endpoint<z.ZodType, z.ZodType, z.ZodType, infer R> ? z.output<R> : never
+export type Answer<E> =
+  E extends Endpoint<z.ZodType, z.ZodType, z.ZodType, infer R>
+    ? E extends { readonly stream?: infer S }
+      ? Streamed<S, z.output<R>>
+      : never
+    : never
 
 /** The last argument of every call. */
 export interface CallOptions {
@@ -61,5 +89,6 @@ export interface AnyInput {
   readonly params?: Readonly<Record<string, string>> | undefined
   readonly query?: Readonly<Record<string, unknown>> | undefined
   readonly body?: unknown
+  readonly bytes?: Uploadable | undefined
   readonly ifMatch?: string | undefined
 }

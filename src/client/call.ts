@@ -32,16 +32,17 @@ export function createCaller(exchange: Exchange, session: Credentials): Caller {
   return async (endpoint, input, { signal, tries = READ_TRIES } = {}) => {
     const traceId = randomHex(16)
     const sendOnce = (tokens: Credential | undefined, timeoutMs?: number) =>
-      exchange({ endpoint, input, accessToken: tokens?.accessToken, traceId, timeoutMs, signal })
+      exchange.ask({ endpoint, input, accessToken: tokens?.accessToken, traceId, timeoutMs, signal })
     const send = (tokens: Credential | undefined) =>
       endpoint.method === 'GET' ? persist(() => sendOnce(tokens, READ_TIMEOUT_MS), { tries, signal }) : sendOnce(tokens)
     signal?.throwIfAborted()
-    return endpoint.access === 'public' ? send(undefined) : unlessAborted(sendAsUser(session, send, signal), signal)
+    const isRepeatable = !(input.bytes instanceof ReadableStream)
+    return endpoint.access === 'public' ? send(undefined) : unlessAborted(sendAsUser(session, send, { signal, isRepeatable }), signal)
   }
 }
 
 /** Repeats a read until it is answered or the tries are used up. */
-async function persist<T>(read: () => Promise<T>, { tries, signal }: CallerOptions & { readonly tries: number }): Promise<T> {
+export async function persist<T>(read: () => Promise<T>, { tries, signal }: CallerOptions & { readonly tries: number }): Promise<T> {
   for (let failures = 1; ; failures++) {
     try {
       return await read()
@@ -53,25 +54,32 @@ async function persist<T>(read: () => Promise<T>, { tries, signal }: CallerOptio
   }
 }
 
-type Send = (tokens: Credential | undefined) => Promise<unknown>
+type Send<T> = (tokens: Credential | undefined) => Promise<T>
 
-async function sendAsUser(session: Credentials, send: Send, signal: AbortSignal | undefined): Promise<unknown> {
+/** How a call is sent for somebody. */
+interface Sending extends CallOptions {
+  /** Whether what is sent can be sent again. */
+  readonly isRepeatable?: boolean
+}
+
+/** Sends as whoever is signed in; a refused access token is replaced once. */
+export async function sendAsUser<T>(session: Credentials, send: Send<T>, { signal, isRepeatable = true }: Sending): Promise<T> {
   const tokens = await session.current()
   signal?.throwIfAborted()
   try {
     return await send(tokens)
   } catch (error) {
     if (has(error, 'session-ended')) await session.drop(tokens?.sessionId, 'session-ended')
-    if (!has(error, 'unauthenticated')) throw error
+    if (!has(error, 'unauthenticated') || !isRepeatable) throw error
     return await sendRenewed(session, { tokens, send, refusal: error })
   }
 }
 
 /** The service refuses a token before it does anything, so the call may be repeated whatever it is. */
-async function sendRenewed(
+async function sendRenewed<T>(
   session: Credentials,
-  { tokens, send, refusal }: { readonly tokens: Credential | undefined; readonly send: Send; readonly refusal: unknown },
-): Promise<unknown> {
+  { tokens, send, refusal }: { readonly tokens: Credential | undefined; readonly send: Send<T>; readonly refusal: unknown },
+): Promise<T> {
   const renewed = await session.renew(tokens)
   if (!renewed) throw refusal
   try {

@@ -2,7 +2,7 @@ import type { Endpoint } from '../contract/endpoint.ts'
 import type { TokenMode, Tokens } from '../contract/identity.ts'
 import { isProblem, Problem, type ProblemSlug } from '../contract/problem.ts'
 import { endpoints } from '../contract/registry.ts'
-import type { AnyInput, Api, CallOptions, KeyApi } from './api.ts'
+import type { AnyInput, Api, CallOptions, Download, KeyApi, Parts, Uploadable } from './api.ts'
 import { unlessAborted } from './backoff.ts'
 import { type Caller, createCaller } from './call.ts'
 import type { SocketConstructor, SocketLike } from './connection.ts'
@@ -23,6 +23,7 @@ import type { AttachOptions, ShellEnd, ShellEvents, ShellView } from './shell.ts
 import type { TakeOutput } from './shell-output.ts'
 import { type AwaitedFactor, createSignIns, type SignInResult, type SignIns } from './sign-in.ts'
 import type { SocketStatus } from './socket.ts'
+import { createStreamer, type Streamer } from './stream.ts'
 import { localStorageTokens, memoryTokens, type StoredTokens, type TokenStore } from './tokens.ts'
 
 export type {
@@ -30,6 +31,7 @@ export type {
   AttachOptions,
   AwaitedFactor,
   CallOptions,
+  Download,
   FetchLike,
   Finished,
   Inbox,
@@ -42,6 +44,7 @@ export type {
   Message,
   Messages,
   MessagesState,
+  Parts,
   Passkeys,
   Pending,
   PresenceState,
@@ -68,6 +71,7 @@ export type {
   StoredTokens,
   TakeOutput,
   TokenStore,
+  Uploadable,
 }
 export { ClosedError, ContractError, isProblem, localStorageTokens, memoryTokens, NetworkError, Problem }
 
@@ -145,7 +149,7 @@ export interface KeyClient extends KeyApi {
 /** A refresh that hangs this long is asked for again: others wait for it. */
 const REFRESH_TIMEOUT_MS = 15_000
 
-interface Parts {
+interface Pieces {
   readonly mode: TokenMode
   readonly store: TokenStore
   readonly session: SessionKeeper
@@ -177,11 +181,11 @@ function createUserClient(options: ClientOptions): Client {
   const open = new Set<() => void>()
   const onSignedOut = (left: () => void) => events.on('signedOut', left)
   const live = { origin, mode, credentials: session, call, Socket, onSignedOut, open, hasScopes: false }
-  const parts: Parts = { mode, store, session, call }
+  const pieces: Pieces = { mode, store, session, call }
   return {
-    ...createApi(call),
-    ...createSignIns(parts),
-    ...createAccount(parts),
+    ...createApi(call, createStreamer(exchange, session)),
+    ...createSignIns(pieces),
+    ...createAccount(pieces),
     on: events.on,
     rooms: createRooms(live),
     inbox: createInboxes(live),
@@ -196,10 +200,13 @@ function createUserClient(options: ClientOptions): Client {
 function createKeyClient(options: KeyOptions): KeyClient {
   const { origin, apiKey, WebSocket: Socket = globalThis.WebSocket } = options
   const credentials = keyCredentials(apiKey)
-  const call = createCaller(createExchange({ origin, fetch: senderOf(options), hasCookies: false }), credentials)
+  const exchange = createExchange({ origin, fetch: senderOf(options), hasCookies: false })
+  const call = createCaller(exchange, credentials)
   const open = new Set<() => void>()
   const live = { origin, mode: 'bearer', credentials, call, Socket, onSignedOut: () => () => undefined, open, hasScopes: true } as const
-  const scoped = Object.entries(createApi(call)).filter(([id]) => (endpoints as Readonly<Record<string, Endpoint>>)[id]?.scope)
+  const scoped = Object.entries(createApi(call, createStreamer(exchange, credentials))).filter(
+    ([id]) => (endpoints as Readonly<Record<string, Endpoint>>)[id]?.scope,
+  )
   return {
     ...(Object.fromEntries(scoped) as KeyApi),
     rooms: createRooms(live),
@@ -211,17 +218,18 @@ function createKeyClient(options: KeyOptions): KeyClient {
 }
 
 const sendToken = (exchange: Exchange, endpoint: Endpoint, refreshToken: string | undefined): Promise<unknown> =>
-  exchange({
+  exchange.ask({
     endpoint,
     input: { body: refreshToken === undefined ? {} : { refreshToken } },
     traceId: randomHex(16),
     timeoutMs: REFRESH_TIMEOUT_MS,
   })
 
-function createApi(call: Caller): Api {
+function createApi(call: Caller, stream: Streamer): Api {
   const methods = Object.entries(endpoints as Readonly<Record<string, Endpoint>>).map(([id, endpoint]) => [
     id,
-    (input: AnyInput = {}, options?: CallOptions) => call(endpoint, input, options),
+    (input: AnyInput = {}, options?: CallOptions) =>
+      endpoint.stream === undefined || endpoint.stream === 'upload' ? call(endpoint, input, options) : stream(endpoint, input, options),
   ])
   return Object.fromEntries(methods) as Api
 }
@@ -235,7 +243,7 @@ const withoutSecrets = ({ sessionId, userId, expiresAt, sessionExpiresAt }: Stor
 
 type Account = Pick<Client, 'refresh' | 'logout' | 'session' | 'accessToken'>
 
-function createAccount({ store, session, call }: Parts): Account {
+function createAccount({ store, session, call }: Pieces): Account {
   return {
     async refresh(_, { signal } = {}) {
       const renewed = await unlessAborted(session.renew(await store.read()), signal)

@@ -24,11 +24,18 @@ export interface Request {
   /** W3C trace id, the same for every try of a call. */
   readonly traceId: string
   readonly timeoutMs?: number | undefined
+  /** The last event of a stream that is taken up again. */
+  readonly lastEventId?: string | undefined
   readonly signal?: AbortSignal | undefined
 }
 
-/** Sends one request and reads its answer. Rejects with Problem, {@link NetworkError}, {@link ContractError} or the signal's reason. */
-export type Exchange = (request: Request) => Promise<unknown>
+/** Sends requests. Both reject with Problem, {@link NetworkError}, {@link ContractError} or the signal's reason. */
+export interface Exchange {
+  /** Reads the answer whole. */
+  readonly ask: (request: Request) => Promise<unknown>
+  /** Answers when the service has agreed; what follows is still to be read. */
+  readonly open: (request: Request) => Promise<Response>
+}
 
 /** Random bytes in hexadecimal. */
 export const randomHex = (bytes: number): string =>
@@ -55,11 +62,14 @@ function initOf(parts: ExchangeParts, request: Request, bookmark: string | undef
   if (accessToken !== undefined) headers.set('authorization', `Bearer ${accessToken}`)
   if (bookmark !== undefined) headers.set(BOOKMARK, bookmark)
   if (input.ifMatch !== undefined) headers.set('if-match', input.ifMatch)
+  if (request.lastEventId !== undefined) headers.set('last-event-id', request.lastEventId)
   if (endpoint.body) headers.set('content-type', 'application/json')
+  if (input.bytes !== undefined) headers.set('content-type', 'application/octet-stream')
   return {
     method: endpoint.method,
     headers,
-    body: endpoint.body ? JSON.stringify(input.body ?? {}) : null,
+    body: endpoint.body ? JSON.stringify(input.body ?? {}) : (input.bytes ?? null),
+    ...(input.bytes instanceof ReadableStream && { duplex: 'half' }),
     // No operation redirects; following one could hand a password to another server. `error` is unknown to Workers.
     redirect: 'manual',
     // Workers have no cookie jar, and refuse the word.
@@ -90,26 +100,43 @@ function readAnswer({ endpoint, traceId }: Request, answer: Response, text: stri
   throw new ContractError(`The answer of ${endpoint.id} is not what its contract says.`, { cause: parsed.error })
 }
 
-/** Makes the function that talks HTTP; it remembers the newest bookmark. */
+/** What the service says instead of an answer. */
+function refusalOf({ traceId }: Request, { status, headers }: Response, text: string): Error {
+  const refusal = problemFrom(parseJson(text), headers)
+  return refusal ?? new NetworkError(`Something other than the service answered (status ${status}).`, { traceId, status })
+}
+
+/** Makes the functions that talk HTTP; they remember the newest bookmark. */
 export function createExchange(parts: ExchangeParts): Exchange {
   let bookmark: string | undefined
-  return async (request) => {
+
+  async function send<T>(request: Request, read: (answer: Response) => Promise<T>): Promise<T> {
     const { endpoint, input, traceId, signal, timeoutMs } = request
     const url = urlOf(parts.origin, endpoint, input)
     const signals = [...(signal ? [signal] : []), ...(timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)])]
     const init = { ...initOf(parts, request, bookmark), ...(signals.length > 0 && { signal: AbortSignal.any(signals) }) }
-    const { answer, text } = await send(parts.fetch, url, init).catch((cause: unknown) => {
+    try {
+      const answer = await parts.fetch(url, init)
+      const value = await read(answer)
+      bookmark = newer(bookmark, answer.headers.get(BOOKMARK) ?? undefined)
+      return value
+    } catch (cause) {
       signal?.throwIfAborted()
       throw new NetworkError('The service could not be reached.', { traceId, cause })
-    })
-    bookmark = newer(bookmark, answer.headers.get(BOOKMARK) ?? undefined)
-    return readAnswer(request, answer, text)
+    }
   }
-}
 
-async function send(fetch: FetchLike, url: URL, init: RequestInit): Promise<{ readonly answer: Response; readonly text: string }> {
-  const answer = await fetch(url, init)
-  return { answer, text: await answer.text() }
+  return {
+    async ask(request) {
+      const { answer, text } = await send(request, async (got) => ({ answer: got, text: await got.text() }))
+      return readAnswer(request, answer, text)
+    },
+    async open(request) {
+      const { answer, text } = await send(request, async (got) => ({ answer: got, text: got.ok ? '' : await got.text() }))
+      if (!answer.ok) throw refusalOf(request, answer, text)
+      return answer
+    },
+  }
 }
 
 /** Bookmarks sort by their text (Cloudflare D1, Time Travel), so a slow old answer cannot take us back. */

@@ -13,6 +13,13 @@ export type Access = 'public' | 'user'
  */
 export type LimitName = 'register' | 'code' | 'login' | 'refresh' | 'write' | 'none'
 
+/**
+ * What goes as a stream where JSON would have to wait or be held whole. `lines`: the answer is JSON Lines, each of the shape of `response`; a
+ * failure on the way is a last line `{"problem": …}`. `events`: the answer is Server-Sent Events, `response` each one's name and data, and goes on
+ * by `Last-Event-ID` until 204. `bytes`: the answer is a file. `upload`: the body is a file.
+ */
+export type StreamKind = 'lines' | 'events' | 'bytes' | 'upload'
+
 /** One HTTP operation, as data: the server implements it, the client calls it, OpenAPI prints it. */
 export interface Endpoint<
   P extends Schema = Schema,
@@ -21,6 +28,7 @@ export interface Endpoint<
   R extends Schema = Schema,
   C extends true | undefined = true | undefined,
   K extends ApiScope | undefined = ApiScope | undefined,
+  S extends StreamKind | undefined = StreamKind | undefined,
 > {
   readonly id: string
   readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT' | 'DELETE'
@@ -36,6 +44,8 @@ export interface Endpoint<
   readonly bodyBytesMax?: number
   readonly success: 200 | 201 | 202 | 204
   readonly response: R
+  /** What of it is no JSON document; absent means nothing. */
+  readonly stream?: S
   /** Problems this operation adds to {@link commonProblems}. */
   readonly problems: readonly ProblemSlug[]
   /** The answer is the same for everybody and may be kept by shared caches for this many seconds; absent means `no-store`. */
@@ -68,7 +78,8 @@ export function endpoint<
   R extends Schema = Schema,
   C extends true | undefined = undefined,
   K extends ApiScope | undefined = undefined,
->(e: Endpoint<P, Q, B, R, C, K>): Endpoint<P, Q, B, R, C, K> {
+  S extends StreamKind | undefined = undefined,
+>(e: Endpoint<P, Q, B, R, C, K, S>): Endpoint<P, Q, B, R, C, K, S> {
   return e
 }
 

@@ -30,49 +30,79 @@ export type FileList = z.infer<typeof FileList>
 /** Which file. */
 export const FileQuery = z.strictObject({ path: RemotePath })
 /** Which file to write, and whether one that is there is replaced. */
-export const WriteFileQuery = FileQuery.extend({ overwrite: z.enum(['true', 'false']).default('false') })
+export const WriteFileQuery = FileQuery.extend({
+  overwrite: z
+    .enum(['true', 'false'])
+    .default('false')
+    .transform((text) => text === 'true'),
+})
 
 /** What a written file came to. */
 export const WrittenFile = z.object({ bytes: z.int() }).meta({ id: 'WrittenFile' })
 /** What a written file came to. */
 export type WrittenFile = z.infer<typeof WrittenFile>
 
-/** Path template under which a file is read (`GET`) and written (`PUT`) as bytes; query {@link FileQuery} and {@link WriteFileQuery}. */
-export const FILE_PATH = '/v1/hosts/:hostId/file'
+const HostPath = z.strictObject({ hostId: HostId })
+
+const FILE = {
+  tag: 'shells',
+  access: 'user',
+  scope: 'shells:write',
+  isSensitive: true,
+  limit: 'write',
+  params: HostPath,
+  problems: [
+    'not-found',
+    'forbidden',
+    'step-up-required',
+    'access-required',
+    'limit-reached',
+    'target-forbidden',
+    'host-unreachable',
+    'host-key-unknown',
+    'host-key-mismatch',
+    'host-refused',
+    'file-not-found',
+    'file-denied',
+    'file-failed',
+    'file-exists',
+    'payload-too-large',
+  ],
+} as const
 
 /** Files on hosts. */
 export const fileEndpoints = {
   listFiles: endpoint({
+    ...FILE,
     id: 'listFiles',
     method: 'GET',
     path: '/v1/hosts/:hostId/files',
-    tag: 'shells',
-    access: 'user',
-    scope: 'shells:write',
-    isSensitive: true,
-    limit: 'write',
-    summary:
-      'What lies in a folder of a host, by SFTP. `GET` and `PUT /v1/hosts/:hostId/file` read and write one file. Owners and operators.',
-    params: z.strictObject({ hostId: HostId }),
+    summary: 'What lies in a folder of a host, by SFTP. Owners and operators.',
     query: FileQuery,
     success: 200,
     response: FileList,
-    problems: [
-      'not-found',
-      'forbidden',
-      'step-up-required',
-      'access-required',
-      'limit-reached',
-      'target-forbidden',
-      'host-unreachable',
-      'host-key-unknown',
-      'host-key-mismatch',
-      'host-refused',
-      'file-not-found',
-      'file-denied',
-      'file-failed',
-      'file-exists',
-      'payload-too-large',
-    ],
+  }),
+  readFile: endpoint({
+    ...FILE,
+    id: 'readFile',
+    method: 'GET',
+    path: '/v1/hosts/:hostId/file',
+    summary: 'Read a file of a host, as bytes. Owners and operators.',
+    query: FileQuery,
+    success: 200,
+    response: z.undefined(),
+    stream: 'bytes',
+  }),
+  writeFile: endpoint({
+    ...FILE,
+    id: 'writeFile',
+    method: 'PUT',
+    path: '/v1/hosts/:hostId/file',
+    summary: 'Write a file on a host: it appears whole or not at all. The body is its bytes. Owners and operators.',
+    query: WriteFileQuery,
+    bodyBytesMax: FILE_BYTES_MAX,
+    success: 201,
+    response: WrittenFile,
+    stream: 'upload',
   }),
 }

@@ -94,6 +94,13 @@ const OneOf = z
   ])
   .meta({ id: 'RunTargets', description: 'All hosts that carry a tag now, or these.' })
 
+/** What a run tells whoever follows it: every change of a host in their order, then itself when it is over. */
+export const RunEvent = z
+  .discriminatedUnion('event', [z.object({ event: z.literal('host'), data: RunHost }), z.object({ event: z.literal('run'), data: Run })])
+  .meta({ id: 'RunEvent' })
+/** What a run tells whoever follows it. */
+export type RunEvent = z.infer<typeof RunEvent>
+
 /** What `startRun` takes. The command is `ExecCommand` for every host. */
 export const StartRun = z
   .strictObject({
@@ -153,7 +160,7 @@ export const runEndpoints = {
     tag: 'shells',
     access: 'user',
     scope: 'shells:read',
-    summary: `One run of an organisation you belong to. \`GET /v1/runs/:runId/events\` follows it as Server-Sent Events.`,
+    summary: 'One run of an organisation you belong to.',
     params: RunPath,
     success: 200,
     response: Run,
@@ -172,6 +179,20 @@ export const runEndpoints = {
     success: 200,
     response: pageOf(RunHost, 'RunHostPage'),
     problems: ['not-found', 'forbidden', 'gone'],
+  }),
+  followRun: endpoint({
+    id: 'followRun',
+    method: 'GET',
+    path: '/v1/runs/:runId/events',
+    tag: 'shells',
+    access: 'user',
+    scope: 'shells:read',
+    summary: 'Follow a run: every change of a host in their order, then the run itself when it is over.',
+    params: RunPath,
+    success: 200,
+    response: RunEvent,
+    stream: 'events',
+    problems: ['not-found', 'forbidden', 'gone', 'limit-reached'],
   }),
   cancelRun: endpoint({
     id: 'cancelRun',

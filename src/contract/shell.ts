@@ -14,6 +14,10 @@ export const COMMAND_CHARS_MAX = 32_768
 export const EXEC_STDIN_CHARS_MAX = 262_144
 /** Longest wait for a command. */
 export const EXEC_TIMEOUT_SECONDS_MAX = 300
+/** Longest run of a streamed command. */
+export const STREAM_TIMEOUT_SECONDS_MAX = 3600
+/** Output of a streamed command; more ends it. */
+export const STREAM_OUTPUT_BYTES_MAX = 1024 * 1024 * 1024
 /** Output kept per stream of a waited command; the middle is dropped beyond it. */
 export const EXEC_OUTPUT_BYTES_MAX = 262_144
 
@@ -76,16 +80,56 @@ export const ExecResult = z
     stderr: z.string(),
     truncated: z.boolean(),
     timedOut: z.boolean(),
-    killed: z.enum(['confirmed', 'unconfirmed']).nullable().meta({ description: 'After a timeout: whether the host confirmed the end.' }),
+    killed: z
+      .enum(['confirmed', 'unconfirmed'])
+      .nullable()
+      .meta({ description: 'After a timeout or a stop: whether the host confirmed the end.' }),
     durationMs: z.int(),
   })
   .meta({ id: 'ExecResult' })
 /** What a command did. */
 export type ExecResult = z.infer<typeof ExecResult>
 
+/** What `streamCommand` takes: as `execCommand`, for longer. */
+export const StreamCommand = ExecCommand.extend({ timeoutSeconds: z.int().min(1).max(STREAM_TIMEOUT_SECONDS_MAX).default(600) }).meta({
+  id: 'StreamCommand',
+})
+/** What `streamCommand` takes. */
+export type StreamCommand = z.output<typeof StreamCommand>
+
+/** How a streamed command ended; `truncated`: it said more than it may, and was stopped. */
+export const CommandEnd = ExecResult.omit({ stdout: true, stderr: true }).extend({ type: z.literal('end') })
+/** How a streamed command ended. */
+export type CommandEnd = z.infer<typeof CommandEnd>
+
+/** A streamed command, piece by piece: that it runs, its output as it comes (UTF-8 with replacement), and how it ended. */
+export const CommandPart = z
+  .discriminatedUnion('type', [
+    z.object({ type: z.literal('started'), shellId: ShellId }),
+    z.object({ type: z.literal('stdout'), text: z.string() }),
+    z.object({ type: z.literal('stderr'), text: z.string() }),
+    CommandEnd,
+  ])
+  .meta({ id: 'CommandPart' })
+/** A streamed command, piece by piece. */
+export type CommandPart = z.infer<typeof CommandPart>
+
+/** How `stopCommand` went. */
+export const StoppedCommand = z
+  .object({
+    killed: z
+      .enum(['confirmed', 'unconfirmed'])
+      .nullable()
+      .meta({ description: 'Whether the host confirmed the end; null where nothing ran any more.' }),
+  })
+  .meta({ id: 'StoppedCommand' })
+/** How `stopCommand` went. */
+export type StoppedCommand = z.infer<typeof StoppedCommand>
+
 const HostPath = z.strictObject({ hostId: HostId })
 const ShellPath = z.strictObject({ shellId: ShellId })
 
+const COMMAND_PROBLEMS = ['not-found', 'forbidden', 'step-up-required', 'access-required', 'command-forbidden', 'limit-reached'] as const
 const RELAY_PROBLEMS = ['target-forbidden', 'host-unreachable', 'host-key-unknown', 'host-key-mismatch', 'host-refused'] as const
 
 /** The shell operations. */
@@ -98,12 +142,41 @@ export const shellEndpoints = {
     access: 'user',
     isSensitive: true,
     scope: 'shells:write',
-    summary: 'Run one command and wait for its end. Owners and operators.',
+    summary: 'Run one command and wait for its end. `streamCommand` tells its output as it comes. Owners and operators.',
     params: HostPath,
     body: ExecCommand,
     success: 200,
     response: ExecResult,
-    problems: ['not-found', 'forbidden', 'step-up-required', 'access-required', 'command-forbidden', 'limit-reached', ...RELAY_PROBLEMS],
+    problems: [...COMMAND_PROBLEMS, ...RELAY_PROBLEMS],
+  }),
+  streamCommand: endpoint({
+    id: 'streamCommand',
+    method: 'POST',
+    path: '/v1/hosts/:hostId/exec/stream',
+    tag: 'shells',
+    access: 'user',
+    isSensitive: true,
+    scope: 'shells:write',
+    summary: 'Run one command and take its output as it comes. Whoever goes away ends it. Owners and operators.',
+    params: HostPath,
+    body: StreamCommand,
+    success: 200,
+    response: CommandPart,
+    stream: 'lines',
+    problems: [...COMMAND_PROBLEMS, ...RELAY_PROBLEMS],
+  }),
+  stopCommand: endpoint({
+    id: 'stopCommand',
+    method: 'POST',
+    path: '/v1/commands/:shellId/stop',
+    tag: 'shells',
+    access: 'user',
+    scope: 'shells:write',
+    summary: 'End a command that runs: TERM, and KILL if it stays. Whoever ran it, and owners.',
+    params: ShellPath,
+    success: 200,
+    response: StoppedCommand,
+    problems: ['not-found', 'forbidden'],
   }),
   openShell: endpoint({
     id: 'openShell',

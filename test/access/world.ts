@@ -72,6 +72,12 @@ async function plantShell(edge: Edge, { orgId, userId }: { readonly orgId: strin
       )
       .bind(SHELL_ID, orgId, HOST_ID, userId, Date.now()),
     edge.db
+      .prepare(
+        `INSERT INTO shell_commands (id, org_id, host_id, user_id, command, state, timeout_seconds, started_at, ended_at)
+         VALUES (?, ?, ?, ?, 'id', 'done', 30, ?, ?)`,
+      )
+      .bind(SHELL_ID, orgId, HOST_ID, userId, Date.now(), Date.now()),
+    edge.db
       .prepare("INSERT INTO access_requests VALUES (?, ?, ?, ?, 'To look.', 3600, 'pending', NULL, ?, ?)")
       .bind(ACCESS_ID, orgId, HOST_ID, userId, Date.now(), Date.now() + 86_400_000),
     edge.db

@@ -128,7 +128,7 @@ describe('every operation', () => {
   const limitsOf = (of: (e: Endpoint) => boolean) => new Set(all.filter(of).map(limitOf))
 
   /** It gathers everything of every feature. */
-  const COSTLY = ['exportMe', 'listFiles']
+  const COSTLY = ['exportMe', 'listFiles', 'readFile']
   /** A mail that one person makes us send to another. */
   const MAILING = ['inviteOrgMember', 'resendOrgInvitation']
 

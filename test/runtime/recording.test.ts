@@ -3,6 +3,7 @@ import { env } from 'cloudflare:workers'
 import { beforeAll, expect, test } from 'vitest'
 import type { HostId } from '../../src/contract/hosts.ts'
 import type { OrgId } from '../../src/contract/orgs.ts'
+import { RECORDING_BYTES_MAX } from '../../src/contract/recordings.ts'
 import type { ShellId } from '../../src/contract/shell.ts'
 import { objectScope } from '../../src/edge/platform/object-scope.ts'
 import { createKeeper, type Keeper } from '../../src/edge/shell/keeper.ts'
@@ -130,6 +131,28 @@ test('a strict recording never gives output up: it holds the relay back and ends
     expect(keeper.isDone()).toBe(true)
     expect(keeper.recorder.state()).toMatchObject({ gaps: 0, bytes: tape.nextOffset() })
   }))
+
+test('a recording that is full costs the rest of the output and no more, and ends what is strict', async () => {
+  await onBench(false, async (bench) => {
+    const { keeper, show, tape } = bench
+    show(block(1))
+    show(new Uint8Array(256 * 1024).fill(1))
+    await keeper.keep()
+    keeper.recorder.change({ bytes: RECORDING_BYTES_MAX })
+    for (let n = 0; n < 80; n++) show(block(2))
+    await keeper.keep()
+    expect(keeper.roomOffset()).toBe(Number.POSITIVE_INFINITY)
+    expect(keeper.recorder.state()).toMatchObject({ lostBytes: 80 * 64 * 1024, gaps: 1, keptOffset: tape.nextOffset() })
+    expect(bench.failed).toEqual([])
+  })
+  await onBench(true, async ({ keeper, show, failed }) => {
+    await keeper.begin()
+    keeper.recorder.change({ bytes: RECORDING_BYTES_MAX })
+    for (let n = 0; n < 5; n++) show(block(2))
+    await keeper.keep()
+    expect(failed[0]).toContain('as long as one may be')
+  })
+})
 
 test('what is recorded for an organisation that is gone leaves nothing behind', () =>
   onBench(false, async ({ shellId, keeper, show }) => {

@@ -113,10 +113,15 @@ describeWith('sshd', 'the command log', () => {
 
   test('leaves as a file once per path, on record, and no cell of it is a formula', async () => {
     await exec('=cmd|calc; true')
+    await exec(": '\u001b]0;title\u0007'")
     const { response, text, path } = await file('csv')
     expect(response.headers.get('content-type')).toContain('text/csv')
     expect(text.split('\r\n')[0]).toContain('"startedAt","userId","hostId"')
     expect(text).toContain(`"'=cmd|calc; true"`)
+    // What a terminal would obey is written out.
+    expect(text).toContain(`": '\\x1b]0;title\\x07'"`)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what must not be there.
+    expect(text).not.toMatch(/[\u001b\u0007]/)
     expect((await rig.edge.request(path)).status).toBe(401)
     const lines = (await file('jsonl', { exitCode: 3 })).text.trimEnd().split('\n')
     expect(lines.map((line) => (JSON.parse(line) as CommandRecord).exitCode)).toEqual([3])

@@ -1,17 +1,45 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import * as fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { COMMAND_CHARS_MAX, EXEC_OUTPUT_BYTES_MAX } from '../../src/contract/shell.ts'
+import { COMMAND_CHARS_MAX, type CommandPart, EXEC_OUTPUT_BYTES_MAX } from '../../src/contract/shell.ts'
 import { createCapture } from '../../src/edge/shell/capture.ts'
+import { createPieceQueue } from '../../src/edge/shell/piece-queue.ts'
+import type { TestUser } from '../harness.ts'
 import { describeWith } from '../requires.ts'
 import { isGone, problemOf, type Rig, startRig, until } from './rig.ts'
 
-describeWith('sshd', 'a waited command', () => {
+describeWith('sshd', 'a command', () => {
   let rig: Rig
   beforeAll(async () => {
     rig = await startRig()
+    mkdirSync(work())
+    chmodSync(work(), 0o777)
   })
   afterAll(() => rig.stop())
   const exec = (command: string, timeoutSeconds = 30) =>
     rig.owner.client.execCommand({ params: { hostId: rig.host.id }, body: { command, timeoutSeconds } })
+  const work = (name = '') => join(rig.sshd.directory, 'work', name)
+  const stream = (command: string, { user = rig.owner, timeoutSeconds = 60 }: { user?: TestUser; timeoutSeconds?: number } = {}) =>
+    user.client.streamCommand({ params: { hostId: rig.host.id }, body: { command, timeoutSeconds } })
+  /** The parts up to the first that holds this; reading goes on where it stood. */
+  async function readUntil(parts: AsyncIterator<CommandPart>, text: string): Promise<string> {
+    for (let seen = ''; ; ) {
+      const { value, done } = await parts.next()
+      if (done) throw new Error(`it ended before ${text}: ${seen}`)
+      if (value.type === 'stdout') seen += value.text
+      if (seen.includes(text)) return seen
+    }
+  }
+  async function readAll(parts: AsyncIterable<CommandPart>) {
+    const seen = { stdout: '', stderr: '', parts: [] as CommandPart[] }
+    for await (const part of parts) {
+      seen.parts.push(part)
+      if (part.type === 'stdout' || part.type === 'stderr') seen[part.type] += part.text
+    }
+    return { ...seen, end: seen.parts.at(-1) }
+  }
+  const pidIn = (text: string) => Number(/pid=(\d+)\./.exec(text)?.[1])
   const logged = async (shellId: string) =>
     (await rig.edge.db.prepare('SELECT * FROM shell_commands WHERE id = ?').bind(shellId).all()).results[0]
 
@@ -102,11 +130,115 @@ describeWith('sshd', 'a waited command', () => {
     expect(answers.map((a) => a.stdout + a.stderr)).toEqual(Array.from({ length: 10 }, (_, i) => `${i}\ne${i}\n`))
   })
 
+  test('streamed, tells its output as it comes, characters whole, and then how it ended', async () => {
+    writeFileSync(work('gate'), '')
+    const command = `printf 'first \\342\\202'; while [ -e ${work('gate')} ]; do sleep 0.05; done; printf '\\254\\n'; echo err >&2; exit 3`
+    const parts = await stream(command)
+    const reading = parts[Symbol.asyncIterator]()
+    const started = (await reading.next()).value
+    expect(started).toEqual({ type: 'started', shellId: expect.stringMatching(/^shl_/) })
+    expect(await readUntil(reading, 'first ')).toBe('first ')
+    rmSync(work('gate'))
+    const { stdout, stderr, end } = await readAll({ [Symbol.asyncIterator]: () => reading })
+    expect([stdout, stderr]).toEqual(['\u20ac\n', 'err\n'])
+    const { shellId } = started as CommandPart & { type: 'started' }
+    const how = { exitCode: 3, signal: null, truncated: false, timedOut: false, killed: null, durationMs: expect.any(Number) }
+    expect(end).toEqual({ type: 'end', shellId, ...how })
+    expect(await logged(shellId)).toMatchObject({ state: 'done', exit_code: 3, stdout_bytes: 10, stderr_bytes: 4, command })
+    const recording = await until(async () => {
+      const found = await rig.owner.client.getRecording({ params: { shellId } })
+      return found.endedAt !== undefined && found
+    })
+    expect(recording).toMatchObject({ kind: 'exec', bytes: 14 })
+  })
+
+  test('streamed, loses and doubles nothing by a cut of the link, and stands still while nobody takes it', async () => {
+    const megabytes = 32
+    const command = `for n in $(seq 1 ${megabytes}); do head -c 1048576 /dev/zero | tr '\\0' "$(printf %x $((n % 16)))"; echo . >> ${work('told')}; done`
+    const parts = await stream(command)
+    const reading = parts[Symbol.asyncIterator]()
+    await readUntil(reading, '1')
+    const told = () => (existsSync(work('told')) ? readFileSync(work('told'), 'utf8').length / 2 : 0)
+    let last = -1
+    await until(() => {
+      const isStill = told() === last
+      last = told()
+      return isStill && new Promise<boolean>((resolve) => setTimeout(() => resolve(told() === last), 1_000))
+    }, 60_000)
+    expect(told()).toBeLessThan(megabytes)
+    rig.network.cut()
+    let bytes = 0
+    let end: CommandPart | undefined
+    for await (const part of { [Symbol.asyncIterator]: () => reading }) {
+      if (part.type === 'stdout') bytes += part.text.length
+      end = part
+    }
+    expect(end).toMatchObject({ type: 'end', exitCode: 0, truncated: false })
+    // What was read above is missing here, and it is what the log counts besides.
+    const { stdout_bytes: total } = (await logged((end as CommandPart & { type: 'end' }).shellId)) ?? {}
+    expect(total).toBe(megabytes * 1_048_576)
+    expect(megabytes * 1_048_576 - bytes).toBeLessThanOrEqual(65_536)
+  }, 120_000)
+
+  test('streamed, ends on the host when whoever takes it goes away, and the log has how', async () => {
+    const parts = await stream('echo pid=$$.; sleep 7777 & wait')
+    let shellId = ''
+    let seen = ''
+    for await (const part of parts) {
+      if (part.type === 'started') shellId = part.shellId
+      if (part.type === 'stdout') seen += part.text
+      if (seen.includes('.')) break
+    }
+    await until(() => isGone(pidIn(seen)), 40_000)
+    const end = await until(async () => {
+      const row = await logged(shellId)
+      return row?.['ended_at'] !== null && row
+    })
+    expect(end).toMatchObject({ state: 'done', signal: 'TERM', killed: 'confirmed', problem: null })
+  }, 60_000)
+
+  test('is stopped by whoever ran it and by owners, who hear whether the host confirmed it, and so does whoever waits', async () => {
+    const operator = await rig.member('operator')
+    const other = await rig.member('operator')
+    const stranger = await rig.edge.signUp('stranger')
+    const parts = (await stream("trap '' TERM; echo pid=$$.; while :; do sleep 0.1; done", { user: operator }))[Symbol.asyncIterator]()
+    const { shellId } = (await parts.next()).value as CommandPart & { type: 'started' }
+    const pid = pidIn(await readUntil(parts, '.'))
+    const stop = (user: TestUser) => user.client.stopCommand({ params: { shellId } })
+    expect(await problemOf(stop(other))).toMatchObject({ slug: 'forbidden' })
+    expect(await problemOf(stop(stranger))).toMatchObject({ slug: 'not-found' })
+    expect(isGone(pid)).toBe(false)
+    expect(await stop(rig.owner)).toEqual({ killed: 'confirmed' })
+    const { end } = await readAll({ [Symbol.asyncIterator]: () => parts })
+    expect(end).toMatchObject({ type: 'end', exitCode: null, signal: 'KILL', killed: 'confirmed', timedOut: false })
+    await until(() => isGone(pid))
+    expect(await stop(operator)).toEqual({ killed: null })
+    const { results } = await rig.edge.db
+      .prepare("SELECT actor_id FROM audit_entries WHERE action = 'shell.stop' AND subject = ?")
+      .bind(shellId)
+      .all()
+    expect(results).toEqual([{ actor_id: rig.owner.id }])
+  })
+
+  test('streamed, is over with the role or the session of whoever takes it, and at its timeout', async () => {
+    const fallen = await rig.member('operator')
+    const leaver = await rig.member('operator')
+    const [demoted, left] = [await stream('sleep 7777', { user: fallen }), await stream('sleep 7777', { user: leaver })]
+    await rig.owner.client.putOrgMember({ params: { orgId: rig.org.id, userId: fallen.id }, body: { role: 'reader' } })
+    await leaver.client.logout()
+    expect(await problemOf(readAll(demoted))).toMatchObject({ slug: 'forbidden' })
+    expect(await problemOf(readAll(left))).toMatchObject({ slug: 'session-ended' })
+    const { end } = await readAll(await stream('sleep 7777', { timeoutSeconds: 1 }))
+    expect(end).toMatchObject({ type: 'end', timedOut: true, killed: 'confirmed' })
+  })
+
   test('is refused to readers and strangers, and nothing is on record', async () => {
     const [reader, stranger] = [await rig.member('reader'), await rig.edge.signUp('stranger')]
     const asked = { params: { hostId: rig.host.id }, body: { command: 'id' } }
     expect(await problemOf(reader.client.execCommand(asked))).toMatchObject({ slug: 'forbidden' })
     expect(await problemOf(stranger.client.execCommand(asked))).toMatchObject({ slug: 'not-found' })
+    expect(await problemOf(reader.client.streamCommand(asked))).toMatchObject({ slug: 'forbidden' })
+    expect(await problemOf(stranger.client.streamCommand(asked))).toMatchObject({ slug: 'not-found' })
     const { results } = await rig.edge.db.prepare("SELECT count(*) AS n FROM shell_commands WHERE command = 'id'").all()
     expect(results).toEqual([{ n: 0 }])
   })
@@ -128,4 +260,32 @@ test('a capture keeps head and tail of any flood in any pieces, and counts what 
   const split = createCapture(4)
   for (const byte of new TextEncoder().encode('aéb')) split.push(Uint8Array.of(byte))
   expect(split.text()).toBe('aéb')
+})
+
+test('a queue of output gives every byte in its order, by stream, however it came and is taken', async () => {
+  const piece = fc.tuple(fc.boolean(), fc.uint8Array({ maxLength: 4_000 }))
+  await fc.assert(
+    fc.property(fc.array(piece, { maxLength: 60 }), fc.array(fc.integer({ min: 1, max: 100_000 }), { minLength: 1 }), (given, takes) => {
+      const queue = createPieceQueue()
+      const taken: [boolean, number][] = []
+      const take = (bytesMax: number) => {
+        const next = queue.take(bytesMax)
+        for (const byte of next?.bytes ?? []) taken.push([next?.isStderr === true, byte])
+        return next !== undefined
+      }
+      for (const [i, [isStderr, bytes]] of given.entries()) {
+        queue.push(bytes, isStderr)
+        if (i % 3 === 0) take(takes[i % takes.length] ?? 1)
+      }
+      while (take(65_536));
+      const expected = given.flatMap(([isStderr, bytes]) => [...bytes].map((byte): [boolean, number] => [isStderr, byte]))
+      expect(taken.length).toBe(expected.length)
+      expect(taken.every(([isStderr, byte], i) => isStderr === expected[i]?.[0] && byte === expected[i]?.[1])).toBe(true)
+    }),
+    { numRuns: 20 },
+  )
+  const queue = createPieceQueue()
+  for (let i = 0; i < 100_000; i++) queue.push(Uint8Array.of(i % 256), i % 2 === 0)
+  for (let i = 0; i < 100_000; i++) expect(queue.take(10)?.bytes[0]).toBe(i % 256)
+  expect(queue.take(10)).toBeUndefined()
 })

@@ -102,6 +102,21 @@ describeWith('sshd', 'files of a host', () => {
     expect([read.status, await read.text()]).toEqual([200, ''])
   })
 
+  test('the client carries bytes of every kind there, and a stream back', async () => {
+    const path = join(root, 'in/typed.bin')
+    const at = { params: { hostId: rig.host.id }, query: { path } }
+    const over = { ...at, query: { path, overwrite: true } }
+    const { client } = rig.owner
+    expect(await client.writeFile({ ...at, bytes: new Uint8Array([1, 2, 3]) })).toEqual({ bytes: 3 })
+    expect(await problemOf(client.writeFile({ ...at, bytes: 'again' }))).toMatchObject({ slug: 'file-exists' })
+    const large = randomBytes(300_000)
+    expect(await client.writeFile({ ...over, bytes: new Blob([large]).stream() })).toEqual({ bytes: large.length })
+    const { bytes, body } = await client.readFile(at)
+    expect(bytes).toBe(large.length)
+    expect(Buffer.from(await new Response(body as BodyInit).arrayBuffer()).equals(large)).toBe(true)
+    expect(await problemOf(client.readFile({ ...at, query: { path: `${path}x` } }))).toMatchObject({ slug: 'file-not-found' })
+  })
+
   test('a write appears whole or not at all, and replaces only what it is told to', async () => {
     const path = join(root, 'in/kept.txt')
     expect((await put(path, 'first')).status).toBe(201)
@@ -175,5 +190,18 @@ describeWith('sshd', 'files of a host', () => {
     await policy({ uses: ['exec', 'files', 'shell'], reach: [] })
     expect(await slugOf(get(path, operator))).toBe('access-required')
     await policy({ reach: null })
+  })
+
+  test('are not moved unseen where the organisation asks for a watcher', async () => {
+    const oversight = await rig.owner.client.getOversight({ params: { orgId: rig.org.id } })
+    await rig.owner.client.putOversight({ params: { orgId: rig.org.id }, body: { ...oversight, needsWatcher: true } })
+    const path = join(root, 'in/kept.txt')
+    const refusal = { slug: 'forbidden', detail: expect.stringContaining('nobody can watch a transfer') }
+    const at = { params: { hostId: rig.host.id }, query: { path } }
+    expect(await problemOf(rig.owner.client.readFile(at))).toMatchObject(refusal)
+    expect(await problemOf(rig.owner.client.writeFile({ ...at, bytes: 'x' }))).toMatchObject(refusal)
+    expect(await problemOf(list(root))).toMatchObject(refusal)
+    await rig.owner.client.putOversight({ params: { orgId: rig.org.id }, body: oversight })
+    expect((await get(path)).status).toBe(200)
   })
 })

@@ -140,6 +140,17 @@ describeWith('sshd', 'what an organisation lets its members do on its hosts', ()
     expect(await slugOf(open(operator, dbId))).toBe('access-required')
   })
 
+  test('an approval that is gone without a word ends its shell by the next look at who watches', async () => {
+    await put({ reach: [] })
+    const request = await ask(operator, dbId)
+    await decide(rig.owner, request.id)
+    const shell = await open(operator, dbId)
+    await rig.edge.db.prepare('UPDATE access_requests SET expires_at = 1 WHERE id = ?').bind(request.id).run()
+    const watching = second.client.shells.attach(shell.id, { output: () => undefined })
+    expect(await closed(shell.id)).toMatchObject({ reason: 'Its opener may not use this host any more.' })
+    watching.close()
+  })
+
   test('lets run what its rules allow: judged as words, sent as these words, whatever they hide', async () => {
     await put({
       uses: ['exec'],

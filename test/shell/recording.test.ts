@@ -251,6 +251,13 @@ describeWith('sshd', 'a recording', () => {
     })
     expect((await problemOf(exec('touch should-not-run'))).slug).toBe('unavailable')
     await db.prepare('DROP TRIGGER wall').run()
+    // A command that says something once and then nothing asks storage for nothing more by itself; its first, empty piece is let through.
+    await db.prepare("CREATE TRIGGER wall BEFORE INSERT ON recording_chunks WHEN NEW.seq > 0 BEGIN SELECT RAISE(ABORT, 'wall'); END").run()
+    expect(await problemOf(exec('echo once; sleep 7777'))).toMatchObject({
+      slug: 'host-unreachable',
+      detail: expect.stringContaining('recording could not be kept'),
+    })
+    await db.prepare('DROP TRIGGER wall').run()
     await owner().putOversight({ params: { orgId: rig.org.id }, body: oversight })
     expect((await exec('ls')).stdout).not.toContain('should-not-run')
     // Storage is back: what the shell has shown is kept after all.

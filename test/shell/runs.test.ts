@@ -3,7 +3,7 @@ import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { OVERSIGHT_DEFAULT } from '../../src/contract/oversight.ts'
-import type { StartRun } from '../../src/contract/runs.ts'
+import type { RunEvent, RunHost, StartRun } from '../../src/contract/runs.ts'
 import type { TestUser } from '../harness.ts'
 import { describeWith } from '../requires.ts'
 import { hostBody, problemOf, type Rig, startRig, until } from './rig.ts'
@@ -76,6 +76,15 @@ describeWith('sshd', 'one command on many hosts', () => {
     expect((await events(run.id, reader, { 'last-event-id': String(last) })).status).toBe(204)
     const later = await (await events(run.id, reader, { 'last-event-id': String(last - 1) })).text()
     expect(later.match(/event: host/g)).toHaveLength(1)
+    const typed: RunEvent[] = []
+    for await (const event of await reader.client.followRun({ params: { runId: run.id } })) typed.push(event)
+    expect(typed.at(-1)).toMatchObject({ event: 'run', data: { state: 'done', succeeded: 6 } })
+    expect(
+      typed
+        .filter(({ event }) => event === 'host')
+        .map(({ data }) => (data as RunHost).name)
+        .sort(),
+    ).toEqual(done.map(({ name }) => name).sort())
     const { items } = await reader.client.listRuns({ params: { orgId: rig.org.id } })
     expect(items[0]).toMatchObject({ id: run.id, state: 'done', succeeded: 6, failed: 0 })
     const first = await reader.client.listRunHosts({ params: { runId: run.id }, query: { limit: 4 } })

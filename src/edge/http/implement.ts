@@ -1,6 +1,7 @@
 import type { Context, Hono } from 'hono'
 import type * as z from 'zod'
-import { type Demands, type Endpoint, limitOf, problemsOf, type SocketEndpoint } from '../../contract/endpoint.ts'
+import { type Demands, type Endpoint, limitOf, problemsOf, type SocketEndpoint, type StreamKind } from '../../contract/endpoint.ts'
+import type { ApiScope } from '../../contract/permission.ts'
 import { isProblem, Problem, type ProblemSlug } from '../../contract/problem.ts'
 import type { Env } from '../env.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
@@ -101,6 +102,27 @@ function answer(e: Endpoint, { result, reply }: { readonly result: unknown; read
   return new Response(null, { status: 204, headers })
 }
 
+const STREAM_TYPES = {
+  lines: 'application/jsonl; charset=utf-8',
+  events: 'text/event-stream; charset=utf-8',
+  bytes: 'application/octet-stream',
+} as const
+
+/** An answer that goes on: nobody on the way keeps or gathers it. */
+function answerStream(kind: keyof typeof STREAM_TYPES, { body, headers = {} }: StreamAnswer): Response {
+  const type = STREAM_TYPES[kind]
+  const own = { 'content-type': type, 'cache-control': 'no-store', 'x-accel-buffering': 'no', ...headers }
+  return body === null ? new Response(null, { status: 204 }) : new Response(body, { headers: own })
+}
+
+/** What a streamed operation answers; null: there is nothing more to follow. */
+export interface StreamAnswer {
+  readonly body: ReadableStream<Uint8Array> | null
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+type Answered<R extends z.ZodType, S> = S extends keyof typeof STREAM_TYPES ? StreamAnswer : z.input<R>
+
 /** Binds an endpoint to its handler: authenticates, validates in, types what goes out. */
 export function implement<
   P extends z.ZodType,
@@ -108,7 +130,9 @@ export function implement<
   B extends z.ZodType,
   R extends z.ZodType,
   C extends true | undefined = undefined,
->(app: EdgeApp, endpoint: Endpoint<P, Q, B, R, C>, handle: (call: Call<P, Q, B, C>) => Promise<z.input<R>>): void {
+  K extends ApiScope | undefined = undefined,
+  S extends StreamKind | undefined = undefined,
+>(app: EdgeApp, endpoint: Endpoint<P, Q, B, R, C, K, S>, handle: (call: Call<P, Q, B, C>) => Promise<Answered<R, S>>): void {
   const e = endpoint as unknown as Endpoint
   const limit = limitOf(e)
   const isLimited = limit !== 'none'
@@ -122,9 +146,12 @@ export function implement<
       const ifMatch = e.ifMatch && readIfMatch(c.req.raw.headers)
       const query = check(e.query, e.query && queryOf(c.req.url), 'query')
       const body = check(e.body, e.body && (await readJson(c.req.raw, e.bodyBytesMax)), 'body')
+      if (e.stream === 'upload' && Number(c.req.header('content-length') ?? 0) > (e.bodyBytesMax ?? 0))
+        throw new Problem('payload-too-large')
       const reply: Reply = { headers: apiHeaders(), status: e.success }
       if (isLimited) setLimitHeaders(reply.headers, await chargeCall(scope, limit, { request: c.req.raw, actor }))
       const result = await handle({ params, query, body, ifMatch, scope, actor, request: c.req.raw, reply } as Call<P, Q, B, C>)
+      if (e.stream && e.stream !== 'upload') return answerStream(e.stream, result as StreamAnswer)
       return answer(e, { result, reply })
     } catch (error) {
       throw heldToContract(e, scope, error)

@@ -62,6 +62,15 @@ function problemResponses(slugs: readonly ProblemSlug[]): ZodOpenApiResponsesObj
   return Object.fromEntries(entries) as ZodOpenApiResponsesObject
 }
 
+const BYTES = { 'application/octet-stream': { schema: z.string().meta({ format: 'binary' }) } }
+
+/** What an answer is made of; of a stream, the shape of each of its parts. */
+function contentOf({ stream, response }: Endpoint) {
+  if (stream === 'bytes') return BYTES
+  if (stream === 'lines') return { 'application/jsonl': { schema: response } }
+  return stream === 'events' ? { 'text/event-stream': { schema: response } } : { 'application/json': { schema: response } }
+}
+
 function operationOf(e: Endpoint): ZodOpenApiOperationObject {
   const success =
     e.success === 204
@@ -70,8 +79,9 @@ function operationOf(e: Endpoint): ZodOpenApiOperationObject {
           [e.success]: {
             description: 'The answer.',
             headers: z.object({ traceparent: TRACE_HEADER, ...(e.hasEtag && { etag: ETAG_HEADER }) }),
-            content: { 'application/json': { schema: e.response } },
+            content: contentOf(e),
           },
+          ...(e.stream === 'events' && { 204: { description: 'There is nothing more to follow.' } }),
         }
   return {
     operationId: e.id,
@@ -84,6 +94,7 @@ function operationOf(e: Endpoint): ZodOpenApiOperationObject {
       ...(e.ifMatch && { header: IfMatch }),
     },
     ...(e.body && { requestBody: { required: true, content: { 'application/json': { schema: e.body } } } }),
+    ...(e.stream === 'upload' && { requestBody: { required: true, content: BYTES } }),
     responses: { ...success, ...problemResponses(problemsOf(e)) } as ZodOpenApiResponsesObject,
   }
 }

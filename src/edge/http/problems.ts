@@ -24,11 +24,10 @@ function limitsOf({ slug, extras }: Problem): readonly LimitState[] {
   return [{ policy: 'pause', quota: 0, windowSeconds: seconds, remaining: 0, resetSeconds: seconds }]
 }
 
-/** A problem as bytes. */
-export function problemResponse(problem: Problem, traceId: string): Response {
-  const { slug, extras } = problem
+/** A problem as it is told (RFC 9457). */
+export function problemBody({ slug, extras }: Problem, traceId: string): ProblemBody {
   const { status, title } = PROBLEMS[slug]
-  const body: ProblemBody = {
+  return {
     type: `/problems/${slug}`,
     title,
     status,
@@ -37,12 +36,18 @@ export function problemResponse(problem: Problem, traceId: string): Response {
     ...(extras.errors ? { errors: [...extras.errors] } : {}),
     ...(extras.methods ? { methods: [...extras.methods] } : {}),
   }
+}
+
+/** A problem as bytes. */
+export function problemResponse(problem: Problem, traceId: string): Response {
+  const { slug, extras } = problem
+  const { status } = PROBLEMS[slug]
   const headers = apiHeaders()
   headers.set('content-type', 'application/problem+json; charset=utf-8')
   if (status === 401) headers.set('www-authenticate', 'Bearer realm="parvis"')
   if (extras.retryAfterSeconds !== undefined) headers.set('retry-after', String(extras.retryAfterSeconds))
   setLimitHeaders(headers, limitsOf(problem))
-  return new Response(JSON.stringify(body), { status, headers })
+  return new Response(JSON.stringify(problemBody(problem, traceId)), { status, headers })
 }
 
 /** The only place that turns a failure into an answer. Bugs say nothing about themselves. */

@@ -23,8 +23,6 @@ export class CommandLost extends Error {
   override readonly name = 'CommandLost'
 }
 
-/** More output than this is a mistake; it would also cost the object more time than an answer is worth. */
-const OUTPUT_BYTES_MAX = 64 * 1024 * 1024
 /** A cut that lasts longer ends the command: the relay stops what nobody has taken over by then. */
 const DETACH_SECONDS = 20
 const REDIAL_MS = 1_000
@@ -46,15 +44,50 @@ export interface Kept {
   onFailed: (reason: string) => void
 }
 
+/** Who takes the output of a command. */
+export interface Sink {
+  readonly stdout: Capture
+  readonly stderr: Capture
+  /** More output than this ends the command. */
+  readonly bytesMax: number
+  /** The command has begun. */
+  readonly begun: () => void
+  /** Up to here there is room for output. */
+  readonly roomOffset: () => number
+  /** There may be room for more. */
+  onRoom: () => void
+}
+
+/** More output than this is a mistake; it would also cost the object more time than an answer is worth. */
+const WAITED_BYTES_MAX = 64 * 1024 * 1024
+
+/** Keeps head and tail for whoever waits for the end. */
+export const waitedSink = (): Sink => ({
+  stdout: createCapture(EXEC_OUTPUT_BYTES_MAX),
+  stderr: createCapture(EXEC_OUTPUT_BYTES_MAX),
+  bytesMax: WAITED_BYTES_MAX,
+  begun: () => undefined,
+  roomOffset: () => Number.POSITIVE_INFINITY,
+  onRoom: () => undefined,
+})
+
+/** What a command needs besides the way to its host. */
+export interface CommandParts {
+  readonly kept: Kept
+  readonly sink: Sink
+  /** Aborted when the command is to end. */
+  readonly signal: AbortSignal
+}
+
 type Outcome = ControlBody<'CLOSE'>['reason'] | 'lost' | 'late'
 
 interface Run {
   readonly order: ExecOrder
   readonly reach: Omit<Reach, 'who'>
   relayId: string | undefined
-  readonly stdout: Capture
-  readonly stderr: Capture
+  readonly sink: Sink
   readonly kept: Kept
+  readonly signal: AbortSignal
   isSettling: boolean
   /** Why it was ended for want of a recording. */
   unrecorded: string | undefined
@@ -75,18 +108,18 @@ interface Run {
  */
 export async function runCommand(
   order: ExecOrder,
-  { kept, ...reach }: Omit<Reach, 'who'> & { readonly kept: Kept },
+  { kept, sink, signal, ...reach }: Omit<Reach, 'who'> & CommandParts,
   secretsFor: SecretsFor,
 ): Promise<CommandRun> {
   const run: Run = {
     order,
     reach,
     kept,
+    sink,
+    signal,
     isSettling: false,
     unrecorded: undefined,
     relayId: undefined,
-    stdout: createCapture(EXEC_OUTPUT_BYTES_MAX),
-    stderr: createCapture(EXEC_OUTPUT_BYTES_MAX),
     stream: undefined,
     epoch: 0,
     nextOffset: 0,
@@ -104,6 +137,9 @@ export async function runCommand(
     run.unrecorded = reason
     run.stream?.close()
   }
+  sink.onRoom = () => settle(run)
+  const stop = () => run.stream?.close()
+  signal.addEventListener('abort', stop)
   let timer: ReturnType<typeof setTimeout> | null = null
   const late = new Promise<Outcome>((resolve) => {
     timer = setTimeout(() => resolve('late'), order.timeoutSeconds * 1000 + SLACK_MS)
@@ -119,7 +155,9 @@ export async function runCommand(
   } finally {
     clearTimeout(timer)
     clearTimeout(run.keepTimer)
+    signal.removeEventListener('abort', stop)
     kept.onRoom = () => undefined
+    sink.onRoom = () => undefined
     run.stream?.leave('over')
   }
 }
@@ -143,7 +181,7 @@ async function open(run: Run, secretsFor: SecretsFor): Promise<Begun> {
     env: { ...env },
     command,
     timeoutSeconds,
-    outputBytesMax: OUTPUT_BYTES_MAX,
+    outputBytesMax: run.sink.bytesMax,
     detachSeconds: DETACH_SECONDS,
   }
   const { relay, link, who } = await dial(run)
@@ -157,8 +195,14 @@ async function open(run: Run, secretsFor: SecretsFor): Promise<Begun> {
     throw error
   }
   sendStdin(run.stream, stdin)
-  settle(run)
+  goOn(run)
   return { over }
+}
+
+/** The stream is up. Whoever wanted the end meanwhile gets it now. */
+function goOn(run: Run): void {
+  settle(run)
+  if (run.signal.aborted || run.unrecorded !== undefined) run.stream?.close()
 }
 
 /** All of it fits into the credit that every command has, so nothing waits; after a cut what is missing is sent again. */
@@ -178,16 +222,18 @@ async function resume(run: Run): Promise<Begun> {
       const { events, over } = listen(run, (attached) => {
         inOffset = attached.inOffset
       })
-      run.grantedOffset = run.nextOffset + CREDIT_EXEC_BYTES
+      // Whoever takes nothing gets no window more by a cut; a grant is one byte at least.
+      const creditBytes = Math.max(1, roomOffset(run) - run.nextOffset)
+      run.grantedOffset = run.nextOffset + creditBytes
       const at = {
         shellId: run.order.shellId,
         fromOffset: run.nextOffset,
-        creditBytes: CREDIT_EXEC_BYTES,
+        creditBytes,
         traceparent: run.order.traceparent,
       }
       run.stream = await attachStream(link, at, events)
       sendStdin(run.stream, run.order.stdin, inOffset)
-      settle(run)
+      goOn(run)
       return { over }
     } catch (cause) {
       if (cause instanceof OpenRefused || Date.now() > deadlineAt) throw new CommandLost('the relay lost it', { cause })
@@ -217,6 +263,7 @@ function listen(run: Run, attached: Attached = () => undefined): { readonly even
     opened: () => {
       run.openedAt = Date.now()
       run.kept.keeper.recorder.change({ isOpened: true })
+      run.sink.begun()
     },
     output: (chunk, isStderr) => takeOutput(run, chunk, isStderr),
     gap: () => {
@@ -241,7 +288,7 @@ function takeOutput(run: Run, { offset, bytes }: OffsetChunk, isStderr: boolean)
   keeper.took(offset, isStderr)
   if ((keeper.dueAt() ?? Number.POSITIVE_INFINITY) <= Date.now()) keeper.keep().catch(() => undefined)
   keepSoon(run)
-  const capture = isStderr ? run.stderr : run.stdout
+  const capture = isStderr ? run.sink.stderr : run.sink.stdout
   capture.push(bytes)
   settle(run)
 }
@@ -259,9 +306,12 @@ function keepSoon(run: Run): void {
   )
 }
 
+const roomOffset = ({ nextOffset, kept, sink }: Run): number =>
+  Math.min(nextOffset + CREDIT_EXEC_BYTES, kept.keeper.roomOffset(), sink.roomOffset())
+
 /** Acknowledges what is durable and grants what there is room for: no output is forgotten by the relay that a crash could lose. */
 function settle(run: Run): void {
-  const more = Math.min(run.nextOffset + CREDIT_EXEC_BYTES, run.kept.keeper.roomOffset()) - run.grantedOffset
+  const more = roomOffset(run) - run.grantedOffset
   if (!run.stream || run.isSettling || more < CREDIT_STEP_BYTES) return
   run.isSettling = true
   const keptOffset = run.nextOffset
@@ -277,9 +327,10 @@ function settle(run: Run): void {
   )
 }
 
-function toCommandRun({ order, exit, stdout, stderr, openedAt, endedAt, unrecorded }: Run, outcome: Outcome): CommandRun {
+function toCommandRun({ order, exit, sink, openedAt, endedAt, unrecorded }: Run, outcome: Outcome): CommandRun {
+  const { stdout, stderr } = sink
   if (unrecorded) throw new Problem('host-unreachable', { detail: unrecorded })
-  const isSeen = exit !== undefined && outcome === 'done'
+  const isSeen = exit !== undefined && (outcome === 'done' || exit.cause === 'dialer')
   if (!isSeen) throw new CommandLost(outcome)
   const result: ExecResult = {
     shellId: order.shellId,
@@ -289,7 +340,7 @@ function toCommandRun({ order, exit, stdout, stderr, openedAt, endedAt, unrecord
     stderr: stderr.text(),
     truncated: stdout.isTruncated() || stderr.isTruncated() || exit.cause === 'output-limit',
     timedOut: exit.cause === 'timeout',
-    killed: exit.cause === 'timeout' ? (exit.killed ?? 'unconfirmed') : null,
+    killed: exit.cause === 'timeout' || exit.cause === 'dialer' ? (exit.killed ?? 'unconfirmed') : null,
     durationMs: Math.max(0, endedAt - openedAt),
   }
   return { result, stdoutBytes: stdout.totalBytes(), stderrBytes: stderr.totalBytes() }

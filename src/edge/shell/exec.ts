@@ -1,11 +1,12 @@
 import type { HostId } from '../../contract/hosts.ts'
 import type { UserId } from '../../contract/identity.ts'
 import { isProblem, Problem } from '../../contract/problem.ts'
-import { type ExecCommand, type ExecResult, ShellId } from '../../contract/shell.ts'
-import { auditIfChanged } from '../audit/service.ts'
+import { type ExecCommand, type ExecResult, ShellId, type StoppedCommand } from '../../contract/shell.ts'
+import { auditEntry, auditIfChanged } from '../audit/service.ts'
+import type { StreamAnswer } from '../http/implement.ts'
 import { isOutage } from '../platform/db.ts'
 import { commit } from '../platform/outbox/outbox.ts'
-import { open } from '../platform/rpc.ts'
+import { open, type Sealed } from '../platform/rpc.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { traceparentOf } from '../platform/trace.ts'
 import { hostFor, targetOf } from './hosts.ts'
@@ -15,7 +16,7 @@ import { judgeCommand, requireUse } from './reach-policy.ts'
 import { insertRecording } from './recording-store.ts'
 import type { ExecOrder } from './rpc.ts'
 import { startRefused } from './service.ts'
-import { endCommand, insertCommand } from './store.ts'
+import { commandFor, endCommand, insertCommand } from './store.ts'
 
 /** A command has no terminal; its recording is played in one of this size. */
 const EXEC_SIZE = { columns: 80, rows: 24 } as const
@@ -74,9 +75,12 @@ export async function beginCommand(scope: Scope, beginning: Beginning): Promise<
  *
  * @throws Problem as {@link execCommand}
  */
-export async function finishCommand(scope: Scope, order: ExecOrder): Promise<ExecResult> {
+export const finishCommand = (scope: Scope, order: ExecOrder): Promise<ExecResult> =>
+  orLost(scope, order, scope.env.SHELLS.getByName(order.shellId).runCommand(order))
+
+async function orLost<T>(scope: Scope, order: ExecOrder, asked: Promise<Sealed<T>>): Promise<T> {
   try {
-    return await open(scope.env.SHELLS.getByName(order.shellId).runCommand(order))
+    return await open(asked)
   } catch (error) {
     // A problem was written down by the object itself; anything else means that the object is gone.
     if (isProblem(error)) throw error
@@ -93,4 +97,27 @@ export async function finishCommand(scope: Scope, order: ExecOrder): Promise<Exe
  */
 export async function execCommand(scope: Scope, actor: Actor, at: { readonly hostId: HostId } & ExecCommand): Promise<ExecResult> {
   return finishCommand(scope, await beginCommand(scope, { ...at, userId: actor.userId, actor }))
+}
+
+/**
+ * Runs one command and tells its parts as they come. Whoever goes away ends it, and so does the end of their access.
+ *
+ * @throws Problem as {@link execCommand}, before the command has begun
+ */
+export async function streamCommand(scope: Scope, actor: Actor, at: { readonly hostId: HostId } & ExecCommand): Promise<StreamAnswer> {
+  const { userId, sessionId } = actor
+  const order = await beginCommand(scope, { ...at, userId, actor })
+  const body = await orLost(scope, order, scope.env.SHELLS.getByName(order.shellId).streamCommand({ ...order, sessionId }))
+  return { body }
+}
+
+/** Ends a command that runs, for whoever ran it and for owners; again is fine. @throws Problem `not-found` or `forbidden` */
+export async function stopCommand(scope: Scope, actor: Actor, shellId: ShellId): Promise<StoppedCommand> {
+  const [row] = await commandFor(scope.db, { id: shellId, callerId: actor.userId })
+  if (!row?.role) throw new Problem('not-found')
+  const { command, role } = row
+  if (command.userId !== actor.userId && role !== 'owner') throw new Problem('forbidden')
+  if (command.endedAt !== null) return { killed: null }
+  await auditEntry(scope, { action: 'shell.stop', subject: shellId, orgId: command.orgId, cause: command.hostId })
+  return scope.env.SHELLS.getByName(shellId).stopCommand()
 }

@@ -3,6 +3,7 @@ import type { HostId } from '../../contract/hosts.ts'
 import { Problem } from '../../contract/problem.ts'
 import { ShellId } from '../../contract/shell.ts'
 import { auditIfChanged } from '../audit/service.ts'
+import type { StreamAnswer } from '../http/implement.ts'
 import { commit } from '../platform/outbox/outbox.ts'
 import { open } from '../platform/rpc.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
@@ -64,16 +65,14 @@ export async function listFiles(scope: Scope, actor: Actor, at: { readonly hostI
 }
 
 /** A file of a host, as bytes. What breaks after the first byte breaks the answer. @throws Problem as {@link listFiles} */
-export async function readFile(scope: Scope, actor: Actor, at: { readonly hostId: HostId; readonly path: string }): Promise<Response> {
+export async function readFile(scope: Scope, actor: Actor, at: { readonly hostId: HostId; readonly path: string }): Promise<StreamAnswer> {
   const order = await beginTransfer(scope, actor, { ...at, op: 'read' })
   const { bytes, body } = await open(objectOf(scope, order).readFile(order))
   const name = encodeURIComponent(at.path.slice(at.path.lastIndexOf('/') + 1))
-  const headers = {
-    'content-type': 'application/octet-stream',
-    'content-disposition': `attachment; filename*=UTF-8''${name}`,
-    'cache-control': 'no-store',
+  return {
+    body: body.pipeThrough(new FixedLengthStream(bytes)),
+    headers: { 'content-disposition': `attachment; filename*=UTF-8''${name}` },
   }
-  return new Response(body.pipeThrough(new FixedLengthStream(bytes)), { headers })
 }
 
 /** Writes a file on a host: it appears whole or not at all. @throws Problem as {@link listFiles}, or `payload-too-large` */

@@ -3,26 +3,28 @@ import type { FileList, WrittenFile } from '../../contract/files.ts'
 import type { HostKey } from '../../contract/hosts.ts'
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgRole } from '../../contract/orgs.ts'
-import type { ExecResult, ShellState } from '../../contract/shell.ts'
+import type { ExecResult, ShellState, StoppedCommand } from '../../contract/shell.ts'
 import { VIEW_PING, VIEW_PONG } from '../../contract/viewer.ts'
 import type { Env } from '../env.ts'
 import { admissionOf, declined } from '../platform/admission.ts'
 import type { SessionIds } from '../platform/live-sockets.ts'
 import { logFor } from '../platform/log.ts'
 import { objectScope } from '../platform/object-scope.ts'
-import { type Sealed, seal } from '../platform/rpc.ts'
+import { open, type Sealed, seal } from '../platform/rpc.ts'
 import { newSocketTag, type Ties, tiesOf } from '../platform/ties.ts'
 import type { ViewerAdmission } from './admission.ts'
 import { endLive } from './closing.ts'
+import { type Sink, waitedSink } from './command.ts'
+import { createCommandStream, watchAccess } from './command-stream.ts'
 import { reportState } from './ending.ts'
 import { applyRole, expel, expelSessions, receive, viewerGone } from './exchange.ts'
 import { finishLeftOutput } from './exec-recording.ts'
 import { listFiles, type ReadFile, readFile, writeFile } from './file-orders.ts'
 import { isOver, type LiveShell, logOf, openLive } from './live.ts'
-import { beginShell, execute, open, scanHost } from './orders.ts'
+import { beginShell, execute, openOrdered, scanHost } from './orders.ts'
 import { mayOperate } from './policy.ts'
 import { useTicket } from './record.ts'
-import type { EndOrder, ExecOrder, FileOrder, OpenOrder, ScanOrder, ShellRpc } from './rpc.ts'
+import type { EndOrder, ExecOrder, FileOrder, OpenOrder, ScanOrder, ShellRpc, StreamOrder } from './rpc.ts'
 import { planAlarm } from './schedule.ts'
 import { checkStanding, OPENER_LEFT } from './standing.ts'
 import { tick } from './tick.ts'
@@ -44,6 +46,8 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
   #commands = 0
   /** The one command of this object; null once somebody was told that there is none. */
   #command: Promise<Sealed<ExecResult>> | null | undefined
+  /** Ends it. */
+  readonly #stop = new AbortController()
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
@@ -57,17 +61,28 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
     const live = beginShell(this.ctx, this.env, order)
     this.#live = live
     this.#follow(live)
-    return this.#outlive(open(objectScope(this.ctx, this.env, order.traceparent), { ctx: this.ctx, live }, order))
+    return this.#outlive(openOrdered(objectScope(this.ctx, this.env, order.traceparent), { ctx: this.ctx, live }, order))
   }
 
   async runCommand(order: ExecOrder): Promise<Sealed<ExecResult>> {
-    if (this.#command !== undefined) throw new Error('an object runs one command')
-    this.#commands += 1
-    const work = execute(objectScope(this.ctx, this.env, order.traceparent), this.ctx, order).finally(() => {
-      this.#commands -= 1
+    return this.#beginCommand(order, waitedSink())
+  }
+
+  async streamCommand(order: StreamOrder): Promise<Sealed<ReadableStream<Uint8Array>>> {
+    const stream = createCommandStream(order, () => this.#stop.abort())
+    const end = this.#beginCommand(order, stream.sink)
+    const watch = watchAccess(objectScope(this.ctx, this.env, order.traceparent), order, (problem) => {
+      stream.deny(problem)
+      this.#stop.abort()
     })
-    this.#command = this.#outlive(work)
-    return this.#command
+    return seal(() => stream.follow(open(end.finally(() => clearInterval(watch)))))
+  }
+
+  async stopCommand(): Promise<StoppedCommand> {
+    if (!this.#command) return { killed: null }
+    this.#stop.abort()
+    const end = await this.#command
+    return { killed: 'value' in end ? end.value.killed : 'unconfirmed' }
   }
 
   async awaitCommand(): Promise<Sealed<ExecResult> | null> {
@@ -120,6 +135,17 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
     await live?.keeper?.keep()
     if (of.recording === 'keep' && live?.keeper?.isDone() === false) throw new Error('the recording is not in storage yet')
     await this.#forget()
+  }
+
+  #beginCommand(order: ExecOrder, sink: Sink): Promise<Sealed<ExecResult>> {
+    if (this.#command !== undefined) throw new Error('an object runs one command')
+    this.#commands += 1
+    const parts = { ctx: this.ctx, sink, signal: this.#stop.signal }
+    const work = execute(objectScope(this.ctx, this.env, order.traceparent), parts, order).finally(() => {
+      this.#commands -= 1
+    })
+    this.#command = this.#outlive(work)
+    return this.#command
   }
 
   /** Takes an upgrade that the Worker has admitted. */

@@ -6,7 +6,7 @@ import { auditEntry } from '../audit/service.ts'
 import { describeError, logFor } from '../platform/log.ts'
 import type { Scope } from '../platform/scope.ts'
 import { traceFrom } from '../platform/trace.ts'
-import { CommandLost, type CommandRun, runCommand } from './command.ts'
+import { CommandLost, type CommandParts, type CommandRun, runCommand } from './command.ts'
 import { beginOutput, finishOutput, keepOutput } from './exec-recording.ts'
 import { readHostKey } from './host-key.ts'
 import { type LiveShell, openLive } from './live.ts'
@@ -48,12 +48,16 @@ async function checkPresented({ type, publicKey, fingerprint }: ControlBody<'HOS
 }
 
 /** Runs a command and writes down how it went, whatever happens. @throws Problem */
-export async function execute(scope: Scope, ctx: DurableObjectState, order: ExecOrder): Promise<ExecResult> {
+export async function execute(
+  scope: Scope,
+  { ctx, ...parts }: Omit<CommandParts, 'kept'> & { readonly ctx: DurableObjectState },
+  order: ExecOrder,
+): Promise<ExecResult> {
   const kept = keepOutput(scope, ctx, order)
   let end: CommandEnd = { state: 'unknown', endedAt: 0 }
   try {
     await beginOutput(kept)
-    const reach = { ctx, config: scope.config, traceparent: order.traceparent, log: logOf(order), kept }
+    const reach = { ctx, config: scope.config, traceparent: order.traceparent, log: logOf(order), kept, ...parts }
     const run = await runCommand(order, reach, (relay) => openSecrets(scope, order, relay))
     end = endOfRun(run)
     return run.result
@@ -74,7 +78,7 @@ export async function execute(scope: Scope, ctx: DurableObjectState, order: Exec
 }
 
 const endOfRun = ({ result, stdoutBytes, stderrBytes }: CommandRun): CommandEnd => ({
-  state: result.timedOut ? 'timed-out' : 'done',
+  state: result.timedOut ? 'timed-out' : result.killed === 'unconfirmed' ? 'unknown' : 'done',
   exitCode: result.exitCode,
   signal: result.signal,
   killed: result.killed,
@@ -103,7 +107,7 @@ export async function writeEnd(scope: Scope, order: Order, end: CommandEnd): Pro
  *
  * @throws Problem
  */
-export async function open(
+export async function openOrdered(
   scope: Scope,
   parts: { readonly ctx: DurableObjectState; readonly live: LiveShell },
   order: OpenOrder,

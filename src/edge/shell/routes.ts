@@ -6,7 +6,7 @@ import { shellEndpoints as api, shellSockets } from '../../contract/shell.ts'
 import { sshCaEndpoints as ca } from '../../contract/ssh-ca.ts'
 import { type EdgeApp, implement, implementSocket } from '../http/implement.ts'
 import { createCommandExport, listCommands, openCommandFile } from './command-log.ts'
-import { execCommand } from './exec.ts'
+import { execCommand, stopCommand, streamCommand } from './exec.ts'
 import { mountFiles } from './file-routes.ts'
 import { createHost, deleteHost, getHost, listHosts, scanHost, updateHost } from './hosts.ts'
 import { viewShell } from './join.ts'
@@ -36,6 +36,8 @@ export function mountShell(app: EdgeApp): void {
   implement(app, ca.createSshCaKey, ({ scope, actor, params }) => createSshCaKey(scope, actor, params.orgId))
   implement(app, ca.deleteSshCaKey, ({ scope, actor, params }) => deleteSshCaKey(scope, actor, params).then(() => undefined))
   implement(app, api.execCommand, ({ scope, actor, params, body }) => execCommand(scope, actor, { hostId: params.hostId, ...body }))
+  implement(app, api.streamCommand, ({ scope, actor, params, body }) => streamCommand(scope, actor, { hostId: params.hostId, ...body }))
+  implement(app, api.stopCommand, ({ scope, actor, params }) => stopCommand(scope, actor, params.shellId))
   implement(app, api.openShell, ({ scope, actor, body }) => openShell(scope, actor, body))
   implement(app, api.listShells, ({ scope, actor, query }) => listShells(scope, actor, query))
   implement(app, api.getShell, ({ scope, actor, params }) => getShell(scope, actor, params.shellId))

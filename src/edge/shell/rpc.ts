@@ -6,7 +6,7 @@ import type { HostKeyPin, Pty } from '../../contract/krp.ts'
 import type { OrgId, OrgRole } from '../../contract/orgs.ts'
 import type { Oversight } from '../../contract/oversight.ts'
 import type { Run, RunHost, RunId, StartRun } from '../../contract/runs.ts'
-import type { ExecResult, ShellId, ShellState } from '../../contract/shell.ts'
+import type { ExecResult, ShellId, ShellState, StoppedCommand } from '../../contract/shell.ts'
 import type { AlertRule } from '../../contract/shell-policy.ts'
 import type { SocketHolder } from '../platform/live-sockets.ts'
 import type { Sealed } from '../platform/rpc.ts'
@@ -60,6 +60,11 @@ export interface ExecOrder extends Order {
   readonly isStrict: boolean
 }
 
+/** Run one command and tell its output as it comes, while the access with which it was asked for stands. */
+export interface StreamOrder extends ExecOrder {
+  readonly sessionId: SessionId | ApiKeyId
+}
+
 /** List, read or write one file. */
 export interface FileOrder extends Order {
   readonly target: HostTarget
@@ -89,6 +94,10 @@ export interface ShellRpc extends Rpc.DurableObjectBranded, SocketHolder {
   /** Answers `open`, or `connecting` while the host waits for a person's answer. */
   openShell(order: OpenOrder): Promise<Sealed<ShellState>>
   runCommand(order: ExecOrder): Promise<Sealed<ExecResult>>
+  /** The parts of a command as JSON Lines, once it has begun; whoever lets them go ends it. */
+  streamCommand(order: StreamOrder): Promise<Sealed<ReadableStream<Uint8Array>>>
+  /** Ends the command that runs here, and waits for its end. */
+  stopCommand(): Promise<StoppedCommand>
   /** The command that runs or ran here, for a caller that was lost; null when this memory knows of none, and then none is taken any more. */
   awaitCommand(): Promise<Sealed<ExecResult> | null>
   listFiles(order: FileOrder): Promise<Sealed<FileList>>

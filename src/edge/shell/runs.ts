@@ -4,6 +4,7 @@ import type { OrgId, OrgRole } from '../../contract/orgs.ts'
 import { Problem } from '../../contract/problem.ts'
 import { RUN_HOSTS_MAX, type Run, RunHost, RunId, type StartRun } from '../../contract/runs.ts'
 import { auditEntry } from '../audit/service.ts'
+import type { StreamAnswer } from '../http/implement.ts'
 import { orgRoleOf, requireOrgRole } from '../orgs/service.ts'
 import { fromBase64Url, toBase64Url } from '../platform/base64.ts'
 import { openDb } from '../platform/db.ts'
@@ -96,15 +97,15 @@ export async function followRun(
   scope: Scope,
   actor: Actor,
   at: { readonly runId: RunId; readonly lastEventId: string | null },
-): Promise<Response> {
+): Promise<StreamAnswer> {
   const after = Number(at.lastEventId ?? 0)
-  if (!Number.isSafeInteger(after) || after < 0) throw new Problem('invalid-request')
+  if (!Number.isSafeInteger(after) || after < 0)
+    throw new Problem('invalid-request', { errors: [{ detail: 'is no event id of ours', pointer: '#/header/last-event-id' }] })
   await requireReadable(scope, actor, at.runId)
   const response = await scope.env.RUNS.getByName(at.runId).fetch(`https://object/?after=${after}`)
   if (response.status === 410) throw new Problem('gone')
   if (response.status === 409) throw new Problem('limit-reached')
-  if (response.status === 204) return new Response(null, { status: 204 })
-  return new Response(response.body, { headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store' } })
+  return { body: response.status === 204 ? null : response.body }
 }
 
 /** The runs that a user started. */

@@ -61,6 +61,16 @@ export const insertCommand = (db: Db, command: NewCommand) =>
       FROM hosts WHERE hosts.id = ${command.hostId} AND ${mayStart(command.userId, command.now)}`,
   )
 
+const commandRole = (callerId: UserId) => orgRoleSql(sql`shell_commands.org_id`, callerId)
+
+/** A command that was run, and the caller's role where it ran. */
+export const commandFor = (db: Db, ask: Ask<ShellId>) =>
+  db
+    .select({ command: c, role: commandRole(ask.callerId) })
+    .from(c)
+    .where(and(eq(c.id, ask.id), eq(c.kind, 'exec'), isMember(commandRole(ask.callerId))))
+    .limit(1)
+
 /** How a command ended. */
 export interface CommandEnd {
   readonly state: Exclude<CommandState, 'running'>
