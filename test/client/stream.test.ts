@@ -136,7 +136,7 @@ describe('an answer in events', () => {
     durationMs: 1,
   })
   const event = (seq: number) => `id: ${seq}\nevent: host\ndata: ${JSON.stringify(host(seq))}\n\n`
-  const sse = (text: string, isCut = false) => inPieces(`retry: 1000\n\n: \n\n${text}`, 11, { isCut, type: 'text/event-stream' })
+  const sse = (text: string, isCut = false) => inPieces(`unknown: 1000\n\n: \n\n${text}`, 11, { isCut, type: 'text/event-stream' })
 
   test('goes on where it stood after an end, a cut and an outage, until there is nothing more', async () => {
     const { client, sent } = clientOf(
