@@ -243,6 +243,29 @@ describeWith('chromium', 'the console in a browser', (executablePath) => {
       expect(await eve.page.getByRole('button', { name: 'Reply' }).count()).toBe(0)
     })
 
+    test('who is away keeps their name, and what was said before comes when it is asked for', async () => {
+      const messages = ada.page.locator('#messages > li')
+      await bob.page.goto('/app')
+      await ada.page.evaluate(async () => {
+        const url = `/v1/rooms/${document.getElementById('room')?.dataset['roomId']}/messages`
+        const post = (n: number) =>
+          fetch(url, {
+            method: 'POST',
+            headers: { 'content-type': 'application/json' },
+            body: JSON.stringify({ cid: `older-messages-${n}`, action: { kind: 'post', text: `Note ${n}` } }),
+          })
+        await Promise.all(Array.from({ length: 48 }, (_, n) => post(n)))
+      })
+      await ada.page.reload()
+      await messages.nth(47).waitFor()
+      expect(await messages.filter({ hasText: 'begin' }).count()).toBe(0)
+      await ada.page.getByRole('button', { name: 'Older messages' }).click()
+      await messages.filter({ hasText: 'Shall we <b>begin</b>?' }).first().waitFor()
+      await ada.page.getByRole('button', { name: 'Older messages' }).waitFor({ state: 'hidden' })
+      await messages.getByText('Bob <b>', { exact: true }).first().waitFor()
+      await enterRoom(bob.page, 'Minutes')
+    })
+
     test('the bell counts what one was told, live, says it, and is silent once it is read', async () => {
       await createRoomFor(ada.page, 'Ledger', bob.userId)
       const bell = bob.page.getByRole('button', { name: 'Notifications' })
@@ -265,7 +288,7 @@ describeWith('chromium', 'the console in a browser', (executablePath) => {
     test('what is written while the connection is away arrives when it is back', async () => {
       door.shut()
       await ada.page.getByText('Offline.').waitFor()
-      await textOf(ada.page).press('End')
+      await textOf(ada.page).press('Control+End')
       await textOf(ada.page).pressSequentially(': all')
       await ada.page.getByText('Not saved yet').waitFor()
       door.open()
