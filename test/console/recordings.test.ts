@@ -129,7 +129,7 @@ describeWith('chromium', 'records in a browser', (executablePath) => {
       await request.getByText('the tide is out').waitFor()
       await look('requests')
       await request.getByRole('button', { name: 'Approve' }).click()
-      await request.getByText('approved').waitFor()
+      await request.getByText('approved', { exact: true }).waitFor()
       expect((await operator.client.execCommand({ params: { hostId: rig.host.id }, body: { command: 'true' } })).exitCode).toBe(0)
     })
 
