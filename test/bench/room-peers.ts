@@ -22,6 +22,8 @@ export interface Contender {
   readonly pid: number
   /** A room nobody has used, as so many clients get to it, one after the other. */
   readonly openRoom: () => Promise<(client: number) => Address>
+  /** Kills it and starts it again over what it kept, where it keeps anything. */
+  readonly kill?: () => Promise<void>
   /** Ends the session of a client, where there are any. */
   readonly revoke?: (client: number) => Promise<void>
   readonly stop: () => Promise<void>
@@ -34,9 +36,10 @@ const USERS = 12
 async function startParvis(): Promise<Contender> {
   const dir = mkdtempSync(join(tmpdir(), 'parvis-rooms-'))
   const mailbox = await startMailbox()
-  const { runtime, urls, pid } = await startBare([parvis(mailbox.port)], dir)
-  await migrate(runtime)
-  const origin = urls['parvis'] ?? ''
+  const workers = [parvis(mailbox.port)]
+  let bare = await startBare(workers, dir)
+  await migrate(bare.runtime)
+  let origin = bare.urls['parvis'] ?? ''
   const users: Tokens[] = []
   for (let i = 0; i < USERS; i++) users.push(await signUp(origin, mailbox, `room-${i}@example.org`))
   const of = (client: number) => users[client % USERS] as Tokens
@@ -49,11 +52,17 @@ async function startParvis(): Promise<Contender> {
   const ids = await Promise.all(users.map(async (user) => (await send('GET', '/v1/me', user)).id))
   return {
     name: 'Parvis',
-    pid,
+    pid: bare.pid,
     async openRoom() {
       const { id } = await send('POST', '/v1/rooms', of(0), { name: 'bench' })
       for (const userId of ids.slice(1)) await send('PUT', `/v1/rooms/${id}/members/${userId}`, of(0), { role: 'editor' })
       return (client) => ({ url: `${ws(origin)}/v1/rooms/${id}/y`, protocols: ['parvis', `bearer.${of(client).accessToken}`] })
+    },
+    async kill() {
+      process.kill(bare.pid, 'SIGKILL')
+      await bare.runtime.dispose().catch(() => undefined)
+      bare = await startBare(workers, dir)
+      origin = bare.urls['parvis'] ?? ''
     },
     async revoke(client) {
       await call(`${origin}/v1/auth/logout`, { refreshToken: of(client).refreshToken })
@@ -63,7 +72,7 @@ async function startParvis(): Promise<Contender> {
       })
     },
     async stop() {
-      await runtime.dispose()
+      await bare.runtime.dispose()
       await mailbox.stop()
       rmSync(dir, { recursive: true, force: true })
     },

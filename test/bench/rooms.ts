@@ -7,6 +7,7 @@ import { WebsocketProvider } from 'y-websocket'
 import * as Y from 'yjs'
 import { median } from './load.ts'
 import { joinAs, type RoomClient } from './room-client.ts'
+import { killings } from './room-kills.ts'
 import { marked, marksIn } from './room-marks.ts'
 import { type Address, type Contender, contenders } from './room-peers.ts'
 import { said } from './table.ts'
@@ -308,6 +309,12 @@ const WORKLOADS: Readonly<Record<string, Workload>> = {
   },
   'slow-reader': { name: 'a reader that stops, 200 MB published', on: YJS, run: slowReader, bars: { 'MB grown': 8, missing: 0 } },
   storm: { name: '500 clients come back at once to 96 KB', on: YJS, run: storm, bars: { seconds: 5 } },
+  kills: {
+    name: 'twenty times killed while people write',
+    on: ['parvis'],
+    run: killings(share(20)),
+    bars: { 'messages lost': 0, 'messages doubled': 0, 'changes lost': 0 },
+  },
   revocation: { name: 'from a logout to the last frame', on: ['parvis'], run: revocation, bars: { 'seconds to the last frame': 2 } },
 }
 
