@@ -14,6 +14,8 @@ export interface Address {
   /** The document's name in every frame, where frames have one. */
   readonly name?: string
   readonly token?: string
+  /** Whether it is socket.io, which knows no documents. */
+  readonly isRelay?: true
 }
 
 /** One server that rooms are measured on. */
@@ -124,7 +126,7 @@ async function startOnNode(
 }
 
 /** Each server by a name to start it with; one runs at a time, so that none takes from another. */
-export function contenders(): Readonly<Record<'parvis' | 'party' | 'y' | 'hocuspocus', () => Promise<Contender>>> {
+export function contenders(): Readonly<Record<'parvis' | 'party' | 'y' | 'hocuspocus' | 'socketio', () => Promise<Contender>>> {
   const home = installPeers()
   return {
     parvis: startParvis,
@@ -133,5 +135,11 @@ export function contenders(): Readonly<Record<'parvis' | 'party' | 'y' | 'hocusp
       startOnNode(home, '@y/websocket-server', 'y-websocket-server.mjs', (origin, room) => ({ url: `${origin}/${room}`, protocols: [] })),
     hocuspocus: () =>
       startOnNode(home, 'Hocuspocus', 'hocuspocus.mjs', (origin, room) => ({ url: origin, protocols: [], name: room, token: 'any' })),
+    socketio: () =>
+      startOnNode(home, 'socket.io (keeps nothing)', 'socket-io.mjs', (origin, room) => ({
+        url: `${origin}/socket.io/?EIO=4&transport=websocket&room=${room}`,
+        protocols: [],
+        isRelay: true,
+      })),
   }
 }

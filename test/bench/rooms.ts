@@ -284,7 +284,7 @@ async function revocation(contender: Contender): Promise<Figures> {
   return { 'seconds to the last frame': Math.max(0, lastAt - askedAt) / 1000 }
 }
 
-const ALL = ['parvis', 'party', 'y', 'hocuspocus'] as const
+const ALL = ['parvis', 'party', 'y', 'hocuspocus', 'socketio'] as const
 const YJS = ['parvis', 'party', 'y'] as const
 
 const WORKLOADS: Readonly<Record<string, Workload>> = {
