@@ -1,5 +1,5 @@
-import type { Duplex, Writable } from 'node:stream'
 import { KrpError, type OffsetChunk } from '../contract/krp-frame.ts'
+import type { HostChannel } from './driver.ts'
 import type { StreamPort } from './port.ts'
 
 /** Where a resumed stream goes on, and how much may come. */
@@ -21,16 +21,9 @@ export interface Input {
   heardAt(): number
 }
 
-interface InputDeps {
-  readonly channel: Writable
-  /** The connection below, whose queue grows when the target does not read. */
-  readonly sock: Duplex
-  readonly windowBytes: number
-  readonly isAlive: () => boolean
-}
-
 /** Credit is returned when bytes have left for the target, so a target that does not read stops the dialer and not the relay's memory. */
-export function createInput({ channel, sock, windowBytes, isAlive }: InputDeps): Input {
+export function createInput(host: Pick<HostChannel, 'input' | 'isAlive' | 'onRoom'>, windowBytes: number): Input {
+  const { input } = host
   let port: StreamPort | undefined
   let acceptedOffset = 0
   let creditOffset = windowBytes
@@ -40,7 +33,7 @@ export function createInput({ channel, sock, windowBytes, isAlive }: InputDeps):
   let isAckDue = false
   let heardAt = performance.now()
 
-  const isOpen = (): boolean => isAlive() && channel.writable && !channel.writableEnded
+  const isOpen = (): boolean => host.isAlive() && input.writable && !input.writableEnded
   const acknowledgeSoon = (): void => {
     if (isAckDue) return
     isAckDue = true
@@ -61,12 +54,7 @@ export function createInput({ channel, sock, windowBytes, isAlive }: InputDeps):
     pendingBytes += bytes.length
     // Nobody reads any more: taken and thrown away, as a closed pipe would.
     if (!isOpen()) giveCredit(bytes.length)
-    else {
-      channel.write(bytes, () => {
-        if (sock.writableNeedDrain) sock.once('drain', () => giveCredit(bytes.length))
-        else giveCredit(bytes.length)
-      })
-    }
+    else input.write(bytes, () => host.onRoom(() => giveCredit(bytes.length)))
   }
   return {
     attach(newPort) {
@@ -95,7 +83,7 @@ export function createInput({ channel, sock, windowBytes, isAlive }: InputDeps):
       if (offset !== acceptedOffset) throw new KrpError('offset-range')
       if (endOffset !== undefined) return
       endOffset = offset
-      if (isOpen()) channel.end()
+      if (isOpen()) input.end()
     },
     acceptedOffset: () => acceptedOffset,
     heardAt: () => heardAt,

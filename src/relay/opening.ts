@@ -1,12 +1,12 @@
-import { type ControlBody, type GrantClaims, type GrantRequest, HostKeyType, type LinkClaims } from '../contract/krp.ts'
+import { type ControlBody, type GrantClaims, HostKeyType, type LinkClaims } from '../contract/krp.ts'
 import type { Ask } from './attempt.ts'
-import { openFile } from './file-channel.ts'
+import type { ChannelRequest, HostChannel } from './driver.ts'
 import { errorFields, type Log } from './log.ts'
 import { type PresentedKey, Refusal } from './refusal.ts'
-import type { Registry, Reservation } from './registry.ts'
+import type { Registry } from './registry.ts'
 import { connectRoute, type RouteDeps } from './route.ts'
-import { createShell, type Shell, type ShellParts } from './shell.ts'
-import { openChannel, type SshConnection } from './ssh.ts'
+import { createShell, type Shell } from './shell.ts'
+import { driveSsh } from './ssh-driver.ts'
 import { type ReplayCache, type TokenTrust, verifyGrantToken } from './tokens.ts'
 
 /** What opening needs of the relay. */
@@ -34,10 +34,8 @@ export interface Opening {
 /** A live shell, or the host keys that a scan found. */
 export type Opened = { readonly shell: Shell } | { readonly scanned: readonly PresentedKey[] }
 
-type LoginRequest = Exclude<GrantRequest, { kind: 'scan' }>
-
 /**
- * From a grant to a live shell. Nothing is dialled before the grant holds; no secret is sent before the host key matches.
+ * From a grant to a live shell. Nothing is dialled before the grant holds; what is sent before a host is known to be the right one is its driver's care.
  *
  * @throws Refusal any of `OPEN_PROBLEMS`
  */
@@ -127,82 +125,35 @@ async function scanType(claims: ScanClaims, opening: Opening, deps: OpeningDeps)
   throw new Refusal('internal')
 }
 
-interface Granted {
+interface Checked {
   readonly claims: GrantClaims
-  readonly request: LoginRequest
+  readonly request: ChannelRequest
   readonly log: Log
 }
 
-async function openShell(granted: Granted, opening: Opening, deps: OpeningDeps): Promise<Shell> {
-  const { claims, request } = granted
-  const reservation = deps.registry.reserve({ tenant: claims.tenant, sub: claims.sub, shell: claims.shell })
-  const { open, signal } = opening
-  try {
-    const { username, pins } = request
-    // A command is waited for by a machine; nobody is there to answer.
-    const ask = request.kind === 'shell' ? opening.ask(claims) : undefined
-    const route = { claims, username, pins, credential: open.credential, jumpCredentials: open.jumpCredentials ?? [], ask, signal }
-    const connection = await connectRoute({ ...route, isLogin: true }, deps)
-    return await startShell(granted, { connection, reservation, signal }, deps)
-  } catch (error) {
-    reservation.release()
-    throw error
-  }
-}
-
-interface Starting {
-  readonly connection: SshConnection
-  readonly reservation: Reservation
-  readonly signal: AbortSignal
-}
-
-async function startShell({ claims, request, log }: Granted, starting: Starting, deps: OpeningDeps): Promise<Shell> {
-  const { connection, reservation, signal } = starting
-  const start = (channel: ShellParts['channel'], fileBytes?: number): Shell => {
+async function openShell({ claims, request, log }: Checked, { open, ask, signal }: Opening, deps: OpeningDeps): Promise<Shell> {
+  const key = { tenant: claims.tenant, sub: claims.sub, shell: claims.shell }
+  const reservation = deps.registry.reserve(key)
+  const take = (channel: HostChannel): Shell => {
     const shell = createShell({
-      key: { tenant: claims.tenant, sub: claims.sub, shell: claims.shell },
+      key,
       kind: request.kind,
-      connection,
       channel,
-      fileBytes,
-      timeoutSeconds: request.kind === 'shell' ? undefined : request.timeoutSeconds,
-      outputBytesMax: request.kind === 'exec' ? request.outputBytesMax : undefined,
+      timeoutSeconds: 'timeoutSeconds' in request ? request.timeoutSeconds : undefined,
+      outputBytesMax: 'outputBytesMax' in request ? request.outputBytesMax : undefined,
       detachSeconds: Math.min(request.detachSeconds, deps.detachSecondsMax),
-      idleSeconds: request.kind === 'shell' ? request.idleSeconds : undefined,
-      lifeSeconds: request.kind === 'shell' ? request.lifeSeconds : undefined,
+      idleSeconds: 'idleSeconds' in request ? request.idleSeconds : undefined,
+      lifeSeconds: 'lifeSeconds' in request ? request.lifeSeconds : undefined,
       log,
       onGone: () => reservation.release(),
     })
     reservation.fill(shell)
     return shell
   }
-  const cut = (): void => void connection.guard.sock.destroy()
-  const timer = setTimeout(cut, deps.connectSeconds * 1000)
-  signal.addEventListener('abort', cut)
   try {
-    const shell =
-      request.kind === 'file' ? await openTransfer(connection, request, start) : await openChannel(connection.client, request, start)
-    const { kex, cs } = connection.algorithms
-    const { username: user, algorithms = 'modern', jumps = [] } = request
-    const way = { jumps: jumps.length, algorithms, kex, cipher: cs.cipher }
-    log.info('shell-opened', { user, hostKey: connection.hostKey.fingerprint, ...way })
-    return shell
+    return await driveSsh({ claims, request, secrets: open, ask: ask(claims), log, signal }, deps, take)
   } catch (error) {
-    cut()
+    reservation.release()
     throw error
-  } finally {
-    clearTimeout(timer)
-    signal.removeEventListener('abort', cut)
   }
-}
-
-async function openTransfer(
-  { client }: SshConnection,
-  request: Extract<LoginRequest, { kind: 'file' }>,
-  start: (channel: ShellParts['channel'], fileBytes?: number) => Shell,
-): Promise<Shell> {
-  const { channel, fileBytes } = await openFile(client, request)
-  // A channel of ssh2 ends with its connection; this one has to be told.
-  client.once('close', () => channel.destroy())
-  return start(channel, fileBytes)
 }

@@ -74,7 +74,7 @@ export async function startRelay(config: RelayConfig, log: Log): Promise<Relay> 
   const close = async (): Promise<void> => {
     state.isDraining = true
     for (const link of state.links) endLink(link, 'draining')
-    for (const shell of state.registry.shells()) shell.parts.connection.guard.sock.destroy()
+    for (const shell of state.registry.shells()) shell.parts.channel.cut()
     await Promise.all([closeServer(server), closeServer(health)])
     state.metrics.stop()
     log.info('relay-closed')

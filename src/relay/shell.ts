@@ -1,19 +1,12 @@
-import type { ClientChannel } from 'ssh2'
 import { type ControlBody, CREDIT_EXEC_BYTES, CREDIT_INTERACTIVE_BYTES } from '../contract/krp.ts'
 import { type Clock, createClock } from './clock.ts'
-import type { FileChannel } from './file-channel.ts'
+import type { ChannelRequest, HostChannel } from './driver.ts'
 import { createInput, type Input } from './input.ts'
 import type { Log } from './log.ts'
 import { createOutput, type Output } from './output.ts'
 import type { StreamPort } from './port.ts'
 import { Refusal } from './refusal.ts'
-import { closeConnection, type SshConnection, sendSignal } from './ssh.ts'
-import { stopRemote, within } from './stop.ts'
 
-/** Two receive windows of ssh2, one per output, and air: an honest target never has more under way. */
-const UNREAD_BYTES_MAX = 5 * 1024 * 1024
-/** A host that does not answer does not keep its place. */
-const FILE_STOP_MS = 4_000
 /** How long the end of a shell is kept at least for its dialer to hear of it. */
 const LINGER_SECONDS_MIN = 30
 
@@ -26,16 +19,12 @@ export interface ShellKey {
 
 /** Why the relay ends a program. */
 export type StopCause = NonNullable<ControlBody<'EXIT'>['cause']>
-type Exit = Pick<ControlBody<'EXIT'>, 'code' | 'signal'>
 
 /** What a shell is made of. */
 export interface ShellParts {
   readonly key: ShellKey
-  readonly kind: 'shell' | 'exec' | 'file'
-  readonly connection: SshConnection
-  readonly channel: ClientChannel | FileChannel
-  /** Of a file that is read. */
-  readonly fileBytes?: number | undefined
+  readonly kind: ChannelRequest['kind']
+  readonly channel: HostChannel
   readonly timeoutSeconds: number | undefined
   readonly outputBytesMax: number | undefined
   readonly detachSeconds: number
@@ -47,16 +36,13 @@ export interface ShellParts {
   readonly onGone: () => void
 }
 
-/** What lives on when a link dies: an SSH connection, its channel, and the output nobody has kept yet. */
+/** What lives on when a link dies: a channel to a host, and the output nobody has kept yet. */
 export interface Shell {
   readonly parts: ShellParts
   readonly input: Input
   readonly output: Output
-  /** Resolves when the program ended: true when the host said so, false when the connection was lost. */
-  readonly exited: Promise<boolean>
   readonly startedAt: number
   port: StreamPort | undefined
-  exit: Exit | undefined
   stopped: { readonly cause: StopCause; killed?: 'confirmed' | 'unconfirmed' } | undefined
   /** Nothing more comes from the channel: both outputs were read to their end. */
   isClosed: boolean
@@ -76,25 +62,18 @@ export interface Shell {
 
 /** Takes over a channel: from here on the shell ends in one way and is forgotten once. */
 export function createShell(parts: ShellParts): Shell {
-  const { kind, connection, channel } = parts
+  const { kind, channel } = parts
   const shell: Shell = {
     parts,
-    input: createInput({
-      channel,
-      sock: connection.guard.sock,
-      windowBytes: kind === 'shell' ? CREDIT_INTERACTIVE_BYTES : CREDIT_EXEC_BYTES,
-      isAlive: connection.isAlive,
-    }),
+    input: createInput(channel, kind === 'shell' ? CREDIT_INTERACTIVE_BYTES : CREDIT_EXEC_BYTES),
     output: createOutput({
-      stdout: channel,
+      stdout: channel.stdout,
       stderr: channel.stderr,
       onBytes: (bytes) => limitOutput(shell, bytes),
       onAllSent: () => tellEnd(shell),
     }),
-    exited: watchExit(connection, channel),
     startedAt: performance.now(),
     port: undefined,
-    exit: undefined,
     stopped: undefined,
     isClosed: false,
     isLost: false,
@@ -117,7 +96,7 @@ export function createShell(parts: ShellParts): Shell {
       ),
     ],
   }
-  watchChannel(shell)
+  channel.onClosed(() => closeOutput(shell))
   if (parts.timeoutSeconds !== undefined) shell.timeoutTimer = setTimeout(() => stopShell(shell, 'timeout'), parts.timeoutSeconds * 1000)
   return shell
 }
@@ -161,19 +140,14 @@ export function closeShell(shell: Shell): void {
 export function stopShell(shell: Shell, cause: StopCause): void {
   if (shell.stopped !== undefined || shell.isEnded) return
   shell.stopped = { cause }
-  const { connection, channel, kind } = shell.parts
-  const stopped = isFile(channel)
-    ? within(
-        channel.abort().then(() => 'confirmed' as const),
-        FILE_STOP_MS,
-      ).then((ended) => ended ?? ('unconfirmed' as const))
-    : stopRemote({ connection, channel, firstSignal: kind === 'exec' ? 'TERM' : 'HUP', exited: shell.exited })
-  void stopped
+  const { channel } = shell.parts
+  void channel
+    .stop()
     .catch(() => 'unconfirmed' as const)
     .then((killed) => {
       shell.stopped = { cause, killed }
       // What is already here is still read and delivered; only then does the channel count as closed.
-      closeConnection(connection)
+      channel.leave()
       lingerShell(shell)
       endShell(shell)
     })
@@ -186,38 +160,19 @@ export function pumpShell(shell: Shell): void {
 
 /** Tells the program its terminal's new size. */
 export function resizeShell(shell: Shell, size: ControlBody<'RESIZE'>): void {
-  const { channel, connection } = shell.parts
-  if (connection.isAlive() && !isFile(channel)) channel.setWindow(size.rows, size.cols, 0, 0)
+  shell.parts.channel.resize(size)
 }
 
 /** Sends a signal to the program. */
 export function signalShell(shell: Shell, { signal }: ControlBody<'SIGNAL'>): void {
-  const { channel, connection } = shell.parts
-  if (!isFile(channel)) sendSignal(connection, channel, signal)
+  shell.parts.channel.signal(signal)
 }
 
-const isFile = (channel: ShellParts['channel']): channel is FileChannel => 'abort' in channel
-
-function watchChannel(shell: Shell): void {
-  const { channel, connection } = shell.parts
-  channel.once('exit', (code: number | null, signal?: string) => {
-    shell.exit = { code: typeof code === 'number' ? code : null, signal: readSignalName(signal) }
-  })
-  let openOutputs = 2
-  const closeOutput = (): void => {
-    openOutputs -= 1
-    if (openOutputs > 0) return
-    shell.isClosed = true
-    shell.isLost = shell.exit === undefined && shell.stopped === undefined && !connection.isAlive()
-    endShell(shell)
-  }
-  channel.once('close', closeOutput)
-  channel.stderr.once('end', closeOutput)
-  for (const stream of [channel, channel.stderr]) stream.on('error', () => undefined)
-  // ssh2 takes data beyond the window it granted; a target that sends it is cut instead of buffered.
-  connection.guard.sock.on('data', () => {
-    if (channel.readableLength + channel.stderr.readableLength > UNREAD_BYTES_MAX) connection.guard.sock.destroy()
-  })
+function closeOutput(shell: Shell): void {
+  const { channel } = shell.parts
+  shell.isClosed = true
+  shell.isLost = channel.exit() === undefined && shell.stopped === undefined && !channel.isAlive()
+  endShell(shell)
 }
 
 function limitOutput(shell: Shell, totalBytes: number): void {
@@ -231,17 +186,17 @@ function endShell(shell: Shell): void {
   shell.isEnded = true
   clearTimeout(shell.timeoutTimer)
   for (const clock of shell.clocks) clock.stop()
-  closeConnection(shell.parts.connection)
+  shell.parts.channel.leave()
   lingerShell(shell)
   if (shell.isDialerDone && shell.port === undefined) forgetShell(shell)
   else pumpShell(shell)
 }
 
 function tellEnd(shell: Shell): void {
-  const { port, output, exit, stopped } = shell
+  const { port, output, stopped, parts } = shell
   if (!shell.isEnded || shell.isTold || port === undefined || !output.isAllSent()) return
   shell.isTold = true
-  port.send('EXIT', { code: exit?.code ?? null, signal: exit?.signal ?? null, ...stopped, offset: output.nextOffset() })
+  port.send('EXIT', { code: null, signal: null, ...parts.channel.exit(), ...stopped, offset: output.nextOffset() })
   port.send('CLOSE', { reason: closeReason(shell) })
   if (shell.isDialerDone) forgetShell(shell)
 }
@@ -263,7 +218,7 @@ function forgetShell(shell: Shell): void {
   shell.input.detach()
   shell.parts.log.info('shell-closed', {
     reason: closeReason(shell),
-    ...shell.exit,
+    ...shell.parts.channel.exit(),
     ...shell.stopped,
     inBytes: shell.input.acceptedOffset(),
     outBytes: shell.output.nextOffset(),
@@ -278,21 +233,7 @@ function lingerShell(shell: Shell): void {
   waitFor(shell, hasGivenUp ? LINGER_SECONDS_MIN : Math.max(LINGER_SECONDS_MIN, shell.parts.detachSeconds), () => forgetShell(shell))
 }
 
-function watchExit({ client, isAlive }: SshConnection, channel: ShellParts['channel']): Promise<boolean> {
-  return new Promise((resolve) => {
-    channel.once('exit', () => resolve(true))
-    channel.once('close', () => resolve(isAlive()))
-    client.once('close', () => resolve(false))
-  })
-}
-
 function waitFor(shell: Shell, seconds: number, then: () => void): void {
   clearTimeout(shell.waitTimer)
   shell.waitTimer = setTimeout(then, seconds * 1000)
-}
-
-// The name comes from the target and goes to people.
-function readSignalName(signal: string | undefined): string | null {
-  const name = signal?.replace(/^SIG/, '')
-  return name !== undefined && /^[A-Z0-9]{1,16}$/.test(name) ? name : null
 }

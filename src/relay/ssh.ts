@@ -117,7 +117,7 @@ export function connectSsh(request: SshRequest, signal: AbortSignal): Promise<Ss
  *
  * @throws Refusal request-refused
  */
-export function openChannel<T>(client: Client, request: ChannelRequest, take: (channel: ClientChannel) => T): Promise<T> {
+export function openChannel<T>(client: Client, request: ProgramRequest, take: (channel: ClientChannel) => T): Promise<T> {
   const env = { ...request.env }
   return new Promise((resolve, reject) => {
     const answer = (error: unknown, channel: ClientChannel): void => {
@@ -154,7 +154,7 @@ export function closeConnection({ client, guard, isAlive }: SshConnection): void
 }
 
 /** A shell or a command on one channel. */
-export type ChannelRequest = { readonly env: Readonly<Record<string, string>> } & (
+export type ProgramRequest = { readonly env: Readonly<Record<string, string>> } & (
   | { readonly kind: 'shell'; readonly pty: Pty }
   | { readonly kind: 'exec'; readonly command: string; readonly pty?: Pty | undefined }
 )

@@ -1,15 +1,13 @@
-import type { ClientChannel } from 'ssh2'
-import type { SshConnection } from './ssh.ts'
-import { sendSignal } from './ssh.ts'
+import type { ControlBody } from '../contract/krp.ts'
 
 /** Time for a program to end by itself after the first signal, and for the host to tell that it ended. */
 const GRACE_MS = 2_000
 
+type SignalName = ControlBody<'SIGNAL'>['signal']
+
 interface Stopping {
-  readonly connection: SshConnection
-  readonly channel: ClientChannel
-  /** An interactive shell ignores TERM and passes HUP on to its jobs; a command gets TERM. */
-  readonly firstSignal: 'TERM' | 'HUP'
+  readonly signal: (name: SignalName) => void
+  readonly firstSignal: SignalName
   /** Resolves when the program ended: true when the host said so, false when the connection was lost. */
   readonly exited: Promise<boolean>
 }
@@ -20,9 +18,9 @@ interface Stopping {
  *
  * @returns whether the host said that it ended
  */
-export async function stopRemote({ connection, channel, firstSignal, exited }: Stopping): Promise<'confirmed' | 'unconfirmed'> {
+export async function stopRemote({ signal, firstSignal, exited }: Stopping): Promise<'confirmed' | 'unconfirmed'> {
   for (const name of [firstSignal, 'KILL'] as const) {
-    sendSignal(connection, channel, name)
+    signal(name)
     const isConfirmed = await within(exited, GRACE_MS)
     if (isConfirmed !== undefined) return isConfirmed ? 'confirmed' : 'unconfirmed'
   }

@@ -110,8 +110,7 @@ function goLive(context: Context, { id, shell, opening }: { id: number; shell: S
   if (!context.isDetached) {
     const { creditBytes } = attachShell(shell, port, { offset: 0, creditBytes: opening.creditBytes })
     context.streams.set(id, { state: 'live', shell })
-    const { connection, fileBytes } = shell.parts
-    port.send('OPENED', { creditBytes, hostKey: connection.hostKey, ...(fileBytes === undefined ? {} : { fileBytes }) })
+    port.send('OPENED', { creditBytes, ...shell.parts.channel.opened })
     if (opening.size !== undefined) resizeShell(shell, opening.size)
   }
   // Nobody is there to hear of it when the link died or the dialer closed the stream meanwhile.

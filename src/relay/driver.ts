@@ -1,0 +1,62 @@
+import type { Readable, Writable } from 'node:stream'
+import type { ControlBody, GrantClaims, GrantRequest } from '../contract/krp.ts'
+import type { Ask } from './attempt.ts'
+import type { Log } from './log.ts'
+import type { RouteDeps } from './route.ts'
+import type { Shell } from './shell.ts'
+
+/** How a program ended, as the host said. */
+export type Exit = Pick<ControlBody<'EXIT'>, 'code' | 'signal'>
+
+/** One program or one transfer on a host, whatever is spoken there: all that a shell asks of it. */
+export interface HostChannel {
+  /** What OPENED tells of it. */
+  readonly opened: Omit<ControlBody<'OPENED'>, 'creditBytes'>
+  /** Takes input; its end is the end of input. */
+  readonly input: Writable
+  readonly stdout: Readable
+  readonly stderr: Readable
+  /** Resolves when the program ended: true when the host said so, false when the connection was lost. */
+  readonly exited: Promise<boolean>
+  /** How it ended, once the host has said it. */
+  exit(): Exit | undefined
+  /** False from the first sign of the connection's end on. */
+  isAlive(): boolean
+  /** Calls back once, when nothing more comes: both outputs were read to their end. */
+  onClosed(listener: () => void): void
+  /** Calls back once, when the host has room for more input: at once, unless it does not read. */
+  onRoom(listener: () => void): void
+  resize(size: ControlBody<'RESIZE'>): void
+  signal(name: ControlBody<'SIGNAL'>['signal']): void
+  /** Ends it, and answers whether the host said that it ended. */
+  stop(): Promise<'confirmed' | 'unconfirmed'>
+  /** Says goodbye, and does not wait long for an answer. */
+  leave(): void
+  /** Breaks the connection at once. */
+  cut(): void
+}
+
+/** What may be opened on a host; a scan opens nothing. */
+export type ChannelRequest = Exclude<GrantRequest, { kind: 'scan' }>
+
+/** One grant on its way to a channel. */
+export interface Granted<R extends ChannelRequest = ChannelRequest> {
+  readonly claims: GrantClaims
+  readonly request: R
+  readonly secrets: Pick<ControlBody<'OPEN'>, 'credential' | 'jumpCredentials'>
+  readonly ask: Ask
+  readonly log: Log
+  /** Aborted when the dialer closes the stream or the link dies. */
+  readonly signal: AbortSignal
+}
+
+/** Makes a shell of a channel. */
+export type TakeChannel = (channel: HostChannel) => Shell
+
+/**
+ * A way to speak to hosts: goes there, and opens what the grant says. `take` is called in the same turn in which the channel opens, because its
+ * first events, even its exit, may come in the next.
+ *
+ * @throws Refusal
+ */
+export type Driver<R extends ChannelRequest> = (granted: Granted<R>, deps: RouteDeps, take: TakeChannel) => Promise<Shell>

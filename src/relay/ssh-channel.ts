@@ -1,0 +1,89 @@
+import type { Duplex, Readable } from 'node:stream'
+import type { ClientChannel } from 'ssh2'
+import type { Exit, HostChannel } from './driver.ts'
+import type { FileChannel } from './file-channel.ts'
+import { closeConnection, type SshConnection, sendSignal } from './ssh.ts'
+import { stopRemote, within } from './stop.ts'
+
+/** Two receive windows of ssh2, one per output, and air: an honest target never has more under way. */
+const UNREAD_BYTES_MAX = 5 * 1024 * 1024
+/** A host that does not answer does not keep its place. */
+const FILE_STOP_MS = 4_000
+
+type SshStream = Duplex & { readonly stderr: Readable }
+
+/** A shell or a command on an SSH connection of its own. An interactive shell ignores TERM and passes HUP on to its jobs. */
+export function createProgramChannel(connection: SshConnection, channel: ClientChannel, firstSignal: 'TERM' | 'HUP'): HostChannel {
+  const common = createChannel(connection, channel)
+  return {
+    ...common,
+    opened: { hostKey: connection.hostKey },
+    resize: ({ cols, rows }) => {
+      if (connection.isAlive()) channel.setWindow(rows, cols, 0, 0)
+    },
+    signal: (name) => sendSignal(connection, channel, name),
+    stop: () => stopRemote({ signal: (name) => sendSignal(connection, channel, name), firstSignal, exited: common.exited }),
+  }
+}
+
+/** A transfer on an SSH connection of its own. It has no terminal, and no signal reaches it. */
+export function createFileChannel(connection: SshConnection, channel: FileChannel, fileBytes: number | undefined): HostChannel {
+  return {
+    ...createChannel(connection, channel),
+    opened: { hostKey: connection.hostKey, ...(fileBytes === undefined ? {} : { fileBytes }) },
+    resize: () => undefined,
+    signal: () => undefined,
+    stop: async () =>
+      (await within(
+        channel.abort().then(() => 'confirmed' as const),
+        FILE_STOP_MS,
+      )) ?? 'unconfirmed',
+  }
+}
+
+function createChannel(connection: SshConnection, channel: SshStream): Omit<HostChannel, 'opened' | 'resize' | 'signal' | 'stop'> {
+  const { client, guard, isAlive } = connection
+  const { sock } = guard
+  let exit: Exit | undefined
+  channel.once('exit', (code: number | null, signal?: string) => {
+    exit = { code: typeof code === 'number' ? code : null, signal: readSignalName(signal) }
+  })
+  for (const stream of [channel, channel.stderr]) stream.on('error', () => undefined)
+  // ssh2 takes data beyond the window it granted; a target that sends it is cut instead of buffered.
+  sock.on('data', () => {
+    if (channel.readableLength + channel.stderr.readableLength > UNREAD_BYTES_MAX) sock.destroy()
+  })
+  return {
+    input: channel,
+    stdout: channel,
+    stderr: channel.stderr,
+    exited: new Promise((resolve) => {
+      channel.once('exit', () => resolve(true))
+      channel.once('close', () => resolve(isAlive()))
+      client.once('close', () => resolve(false))
+    }),
+    exit: () => exit,
+    isAlive,
+    onClosed(listener) {
+      let openOutputs = 2
+      const closeOutput = (): void => {
+        openOutputs -= 1
+        if (openOutputs === 0) listener()
+      }
+      channel.once('close', closeOutput)
+      channel.stderr.once('end', closeOutput)
+    },
+    onRoom(listener) {
+      if (sock.writableNeedDrain) sock.once('drain', listener)
+      else listener()
+    },
+    leave: () => closeConnection(connection),
+    cut: () => void sock.destroy(),
+  }
+}
+
+// The name comes from the target and goes to people.
+function readSignalName(signal: string | undefined): string | null {
+  const name = signal?.replace(/^SIG/, '')
+  return name !== undefined && /^[A-Z0-9]{1,16}$/.test(name) ? name : null
+}
