@@ -57,6 +57,7 @@ const FILE = {
     'step-up-required',
     'access-required',
     'limit-reached',
+    'host-unsuited',
     'target-forbidden',
     'host-unreachable',
     'host-key-unknown',

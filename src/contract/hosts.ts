@@ -19,9 +19,9 @@ export const SHELL_SECONDS_MIN = 60
 /** A shell that nobody ends lives a month at most. */
 export const SHELL_SECONDS_MAX = 30 * 86_400
 
-/** Id of an SSH host. */
+/** Id of a host. */
 export const HostId = prefixedId('hst', 'HostId')
-/** Id of an SSH host. */
+/** Id of a host. */
 export type HostId = z.infer<typeof HostId>
 
 /** One host key: type, base64 blob as in `known_hosts`, and OpenSSH's SHA-256 fingerprint. */
@@ -75,7 +75,7 @@ export const AlgorithmProfile = z.enum(['modern', 'legacy']).meta({ id: 'Algorit
 /** Which algorithms a host may negotiate. */
 export type AlgorithmProfile = z.infer<typeof AlgorithmProfile>
 
-const SshPort = z.int().min(1).max(65_535)
+const Port = z.int().min(1).max(65_535)
 const SshUser = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}$/)
 const Tags = z
   .array(HostTag)
@@ -84,18 +84,24 @@ const Tags = z
 const Keepalive = z.int().min(0).max(KEEPALIVE_SECONDS_MAX)
 const ShellSeconds = z.int().min(SHELL_SECONDS_MIN).max(SHELL_SECONDS_MAX).nullable()
 
-/** An SSH host of an organisation. */
+/** What a host speaks. `telnet` also serves bare lines, as of a console server; it is not encrypted, and has no login, keys or commands of ours. */
+export const HostKind = z.enum(['ssh', 'telnet']).meta({ id: 'HostKind' })
+/** What a host speaks. */
+export type HostKind = z.infer<typeof HostKind>
+
+/** A host of an organisation. */
 export const Host = z
   .object({
     id: HostId,
     orgId: OrgId,
+    kind: HostKind,
     name: z.string(),
     address: z.string(),
     port: z.int(),
-    user: z.string(),
+    user: z.string().nullable().meta({ description: 'Null of hosts without SSH: whoever opens a shell logs in by hand.' }),
     tags: z.array(HostTag),
     keys: z.array(HostKey),
-    credentialKind: CredentialKind,
+    credentialKind: CredentialKind.nullable(),
     algorithms: AlgorithmProfile,
     keepaliveSeconds: z.int().meta({ description: 'Pause between keepalives; 0 sends none.' }),
     idleTimeoutSeconds: z.int().nullable().meta({ description: 'A shell into which nobody types for so long is ended; null never.' }),
@@ -104,7 +110,7 @@ export const Host = z
     createdAt: Moment,
   })
   .meta({ id: 'Host' })
-/** An SSH host of an organisation. */
+/** A host of an organisation. */
 export type Host = z.infer<typeof Host>
 
 const AcceptedKeys = z
@@ -112,35 +118,60 @@ const AcceptedKeys = z
   .min(1)
   .max(HOST_KEYS_MAX)
 
-/** What `createHost` takes. `keys` are the ones a person compared and accepted, from `scanHost` or `known_hosts`. */
-export const CreateHost = z
+const Common = {
+  name: lineOf(80),
+  address: HostAddress,
+  tags: Tags.default([]),
+  keepaliveSeconds: Keepalive.default(30),
+  idleTimeoutSeconds: ShellSeconds.default(null),
+  maxDurationSeconds: ShellSeconds.default(null),
+  jumpHostId: HostId.nullable().default(null),
+}
+
+/** An SSH host. `keys` are the ones a person compared and accepted, from `scanHost` or `known_hosts`. */
+export const CreateSshHost = z
   .strictObject({
-    name: lineOf(80),
-    address: HostAddress,
-    port: SshPort.default(22),
+    kind: z.literal('ssh').optional(),
+    ...Common,
+    port: Port.default(22),
     user: SshUser,
-    tags: Tags.default([]),
     keys: AcceptedKeys,
     credential: Credential,
     algorithms: AlgorithmProfile.default('modern'),
-    keepaliveSeconds: Keepalive.default(30),
-    idleTimeoutSeconds: ShellSeconds.default(null),
-    maxDurationSeconds: ShellSeconds.default(null),
-    jumpHostId: HostId.nullable().default(null),
   })
-  .meta({ id: 'CreateHost' })
+  .meta({ id: 'CreateSshHost' })
+/** An SSH host. */
+export type CreateSshHost = z.output<typeof CreateSshHost>
+
+/** A host reached by Telnet or on a bare line. */
+export const CreateTelnetHost = z
+  .strictObject({
+    kind: z.literal('telnet'),
+    ...Common,
+    port: Port.default(23),
+    isUnencryptedAccepted: z
+      .literal(true)
+      .meta({ description: 'Whoever listens in reads and changes everything, passwords too; that this was accepted goes on record.' }),
+  })
+  .meta({ id: 'CreateTelnetHost' })
+/** A host reached by Telnet or on a bare line. */
+export type CreateTelnetHost = z.output<typeof CreateTelnetHost>
+
+/** What `createHost` takes. Without a `kind` it is an SSH host. */
+export const CreateHost = z.discriminatedUnion('kind', [CreateSshHost, CreateTelnetHost]).meta({ id: 'CreateHost' })
 /** What `createHost` takes. */
 export type CreateHost = z.output<typeof CreateHost>
 
 /**
  * What `updateHost` takes; what is left out stays. Whoever moves a host (address, port or jump host) brings its keys and its credential along,
- * so that a secret nobody can read is never carried to a machine of somebody's choice.
+ * so that a secret nobody can read is never carried to a machine of somebody's choice. Of a host without SSH
+ * there is no `user`, `keys`, `credential` or `algorithms` to change.
  */
 export const UpdateHost = z
   .strictObject({
     name: lineOf(80).optional(),
     address: HostAddress.optional(),
-    port: SshPort.optional(),
+    port: Port.optional(),
     user: SshUser.optional(),
     tags: Tags.optional(),
     keys: AcceptedKeys.optional(),
@@ -160,7 +191,7 @@ export type UpdateHost = z.output<typeof UpdateHost>
 export const ScanHost = z
   .strictObject({
     address: HostAddress,
-    port: SshPort.default(22),
+    port: Port.default(22),
     algorithms: AlgorithmProfile.default('modern'),
     jumpHostId: HostId.nullable().default(null),
   })
@@ -210,7 +241,7 @@ export const hostEndpoints = {
     access: 'user',
     isSensitive: true,
     scope: 'shells:write',
-    summary: `Register an SSH host with its accepted keys and its credential; up to ${JUMPS_MAX} jump hosts may lie before it. Owners only.`,
+    summary: `Register a host: by SSH with its accepted keys and its credential, or by Telnet. Up to ${JUMPS_MAX} jump hosts may lie before it. Owners only.`,
     params: OrgPath,
     body: CreateHost,
     success: 201,

@@ -136,6 +136,9 @@ export const AlgorithmChoice = z.enum(['modern', 'legacy'])
 /** Which algorithms may be negotiated. */
 export type AlgorithmChoice = z.infer<typeof AlgorithmChoice>
 
+/** What a terminal without SSH speaks. */
+export const ConsoleProtocol = z.enum(['telnet'])
+
 const Target = {
   host: TargetHost,
   port: TargetPort,
@@ -169,6 +172,19 @@ export const GrantRequest = z.discriminatedUnion('kind', [
     /** Without input for so long the shell is ended. */
     idleSeconds: seconds.optional(),
     /** After so long the shell is ended in any case. */
+    lifeSeconds: seconds.optional(),
+  }),
+  z.strictObject({
+    kind: z.literal('console'),
+    /** Telnet, or a bare line: without a login of ours, host keys or encryption behind the last jump host. */
+    protocol: ConsoleProtocol,
+    host: TargetHost,
+    port: TargetPort,
+    keepaliveSeconds: Target.keepaliveSeconds,
+    jumps,
+    pty: Pty,
+    detachSeconds,
+    idleSeconds: seconds.optional(),
     lifeSeconds: seconds.optional(),
   }),
   z.strictObject({
@@ -322,8 +338,13 @@ export const CONTROL = {
     creditBytes: credit,
     traceparent: Traceparent.optional(),
   }),
-  /** `creditBytes` is how much input the relay takes before its first CREDIT; `hostKey` is the pin that matched. */
-  OPENED: z.strictObject({ creditBytes: credit, hostKey: HostKeyPin, /** Of a file that is read. */ fileBytes: z.int().min(0).optional() }),
+  /** `creditBytes` is how much input the relay takes before its first CREDIT; `hostKey` is the pin that matched, absent of a console. */
+  OPENED: z.strictObject({
+    creditBytes: credit,
+    hostKey: HostKeyPin.optional(),
+    /** Of a file that is read. */
+    fileBytes: z.int().min(0).optional(),
+  }),
   /** `jump` says at which of the grant's jumps it went wrong; absent: at the target itself. */
   OPEN_FAIL: z.strictObject({
     code: z.enum(Object.keys(OPEN_PROBLEMS) as [OpenProblem, ...OpenProblem[]]),

@@ -129,7 +129,15 @@ export type StoppedCommand = z.infer<typeof StoppedCommand>
 const HostPath = z.strictObject({ hostId: HostId })
 const ShellPath = z.strictObject({ shellId: ShellId })
 
-const COMMAND_PROBLEMS = ['not-found', 'forbidden', 'step-up-required', 'access-required', 'command-forbidden', 'limit-reached'] as const
+const COMMAND_PROBLEMS = [
+  'not-found',
+  'forbidden',
+  'step-up-required',
+  'access-required',
+  'command-forbidden',
+  'limit-reached',
+  'host-unsuited',
+] as const
 const RELAY_PROBLEMS = ['target-forbidden', 'host-unreachable', 'host-key-unknown', 'host-key-mismatch', 'host-refused'] as const
 
 /** The shell operations. */

@@ -7,6 +7,7 @@ import type { Registry } from './registry.ts'
 import { connectRoute, type RouteDeps } from './route.ts'
 import { createShell, type Shell } from './shell.ts'
 import { driveSsh } from './ssh-driver.ts'
+import { driveTelnet } from './telnet-driver.ts'
 import { type ReplayCache, type TokenTrust, verifyGrantToken } from './tokens.ts'
 
 /** What opening needs of the relay. */
@@ -131,6 +132,8 @@ interface Checked {
   readonly log: Log
 }
 
+const CONSOLES = { telnet: driveTelnet } as const
+
 async function openShell({ claims, request, log }: Checked, { open, ask, signal }: Opening, deps: OpeningDeps): Promise<Shell> {
   const key = { tenant: claims.tenant, sub: claims.sub, shell: claims.shell }
   const reservation = deps.registry.reserve(key)
@@ -151,7 +154,10 @@ async function openShell({ claims, request, log }: Checked, { open, ask, signal 
     return shell
   }
   try {
-    return await driveSsh({ claims, request, secrets: open, ask: ask(claims), log, signal }, deps, take)
+    const granted = { claims, secrets: open, ask: ask(claims), log, signal }
+    return await (request.kind === 'console'
+      ? CONSOLES[request.protocol]({ ...granted, request }, deps, take)
+      : driveSsh({ ...granted, request }, deps, take))
   } catch (error) {
     reservation.release()
     throw error

@@ -57,7 +57,7 @@ async function openAnswers(
   key: SealingPrivateJwk,
 ): Promise<readonly string[]> {
   const { request, shell } = claims
-  const pins = request.kind === 'scan' ? [] : request.pins
+  const pins = 'pins' in request ? request.pins : []
   const binding = { shell, host: request.host, port: request.port, pins, via: viaOf(request.jumps ?? []), relayKeyId: key.kid }
   const plaintext = await openCredential(key, await sealAad({ ...binding, jti: `${claims.jti} prompt ${id}` }), answers)
   try {

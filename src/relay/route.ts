@@ -3,7 +3,7 @@ import { type GrantClaims, type HostKeyPin, type Jump, KEEPALIVE_SECONDS_DEFAULT
 import type { SealedCredential } from '../contract/krp-secret.ts'
 import { type SealingPrivateJwk, viaOf } from '../contract/seal.ts'
 import type { Ask, Login } from './attempt.ts'
-import type { TargetBudget } from './budget.ts'
+import type { HandshakePlace, TargetBudget } from './budget.ts'
 import { dialTarget } from './dial.ts'
 import { checkForwarded, type EgressPolicy, type ResolveAddresses, resolveTarget } from './egress.ts'
 import { createGuard } from './guard.ts'
@@ -20,17 +20,24 @@ export interface RouteDeps {
   readonly connectSeconds: number
 }
 
-/** A target, the hosts before it, and what opens them. */
-export interface Route {
+/** A target, and what opens the hosts before it. */
+export interface Way {
   readonly claims: GrantClaims
+  readonly jumpCredentials: readonly SealedCredential[]
+  readonly signal: AbortSignal
+}
+
+interface Passing extends Way {
+  readonly ask: Ask | undefined
+}
+
+/** A way to a target that speaks SSH, and what opens that. */
+export interface Route extends Passing {
   readonly username: string
   readonly pins: readonly HostKeyPin[]
   /** Otherwise only the host key is asked for. */
   readonly isLogin: boolean
   readonly credential: SealedCredential | undefined
-  readonly jumpCredentials: readonly SealedCredential[]
-  readonly ask: Ask | undefined
-  readonly signal: AbortSignal
 }
 
 interface Step extends Pick<Jump, 'host' | 'port' | 'username' | 'pins' | 'algorithms' | 'keepaliveSeconds'> {
@@ -47,59 +54,90 @@ interface Step extends Pick<Jump, 'host' | 'port' | 'username' | 'pins' | 'algor
  */
 export async function connectRoute(route: Route, deps: RouteDeps): Promise<SshConnection> {
   const { request } = route.claims
-  const jumps = request.jumps ?? []
   const { username, pins, credential } = route
   // Without a pin the target will be refused, so the secret stays sealed.
-  const target: Step = {
-    ...request,
-    username,
-    pins: [...pins],
-    credential,
-    isLoggingIn: route.isLogin && pins.length > 0,
-    via: viaOf(jumps),
-  }
-  const steps: readonly Step[] = [
-    ...jumps.map((jump, i) => ({ ...jump, credential: route.jumpCredentials[i], isLoggingIn: true, via: viaOf(jumps, i) })),
-    target,
-  ]
-  let before: SshConnection | undefined
-  for (const [i, step] of steps.entries()) {
-    try {
-      before = await takeStep(step, { before, route, deps })
-    } catch (error) {
-      if (before) closeConnection(before)
-      throw error instanceof Refusal && i < jumps.length ? error.at(i) : error
-    }
-  }
-  if (before === undefined) throw new Refusal('internal')
-  return before
+  const isLoggingIn = route.isLogin && pins.length > 0
+  const target: Step = { ...request, username, pins: [...pins], credential, isLoggingIn, via: viaOf(request.jumps ?? []) }
+  return goOn(await passJumps(route, deps), (before) => takeStep(target, { before, route, deps }))
 }
 
-interface Stepping {
+/** The same for a target that does not speak SSH: a bare connection. @throws Refusal as {@link connectRoute} */
+export async function connectPlain(way: Way, deps: RouteDeps): Promise<Duplex> {
+  const { request } = way.claims
+  const target = { ...request, username: '', via: viaOf(request.jumps ?? []) }
+  const before = await passJumps({ ...way, ask: undefined }, deps)
+  return goOn(before, async () => {
+    const { place, dial } = await enterStep(target, { before, route: way, deps })
+    try {
+      const socket = await dial()
+      if (before !== undefined) socket.once('close', () => closeConnection(before))
+      return socket
+    } finally {
+      place.leave('other')
+    }
+  })
+}
+
+/** Where the next step fails, what was passed has nothing to carry. */
+async function goOn<T>(before: SshConnection | undefined, go: (before: SshConnection | undefined) => Promise<T>): Promise<T> {
+  try {
+    return await go(before)
+  } catch (error) {
+    if (before) closeConnection(before)
+    throw error
+  }
+}
+
+async function passJumps(route: Passing, deps: RouteDeps): Promise<SshConnection | undefined> {
+  const { jumps = [] } = route.claims.request
+  let passed: SshConnection | undefined
+  for (const [i, jump] of jumps.entries()) {
+    const step: Step = { ...jump, credential: route.jumpCredentials[i], isLoggingIn: true, via: viaOf(jumps, i) }
+    passed = await goOn(passed, (before) => takeStep(step, { before, route, deps })).catch((error: unknown) => {
+      throw error instanceof Refusal ? error.at(i) : error
+    })
+  }
+  return passed
+}
+
+interface Stepping<R extends Way> {
   readonly before: SshConnection | undefined
-  readonly route: Route
+  readonly route: R
   readonly deps: RouteDeps
 }
 
-async function takeStep(step: Step, { before, route, deps }: Stepping): Promise<SshConnection> {
+interface Entered {
+  readonly place: HandshakePlace
+  readonly leftMs: () => number
+  readonly dial: () => Promise<Duplex>
+}
+
+/** A place at a target that may be reached; nothing is dialled yet. */
+async function enterStep(step: Pick<Step, 'host' | 'port' | 'username' | 'via'>, { before, route, deps }: Stepping<Way>): Promise<Entered> {
   const { claims, signal } = route
   const deadlineAt = performance.now() + deps.connectSeconds * 1000
   const leftMs = (): number => Math.max(1, deadlineAt - performance.now())
-  const algorithms = step.algorithms ?? 'modern'
   const addresses = before === undefined ? await resolveTarget(step, deps.egress, deps.resolve) : checkForwarded(step, deps.egress)
   const name = [...step.via, `${addresses[0]} ${step.port}`].join(' > ')
   const place = await deps.budget.enter({ tenant: claims.tenant, target: name, username: step.username }, leftMs())
+  const dial = (): Promise<Duplex> =>
+    before === undefined ? dialTarget(addresses, step.port, { deadlineMs: leftMs(), signal }) : openTunnel(before, step)
+  return { place, leftMs, dial }
+}
+
+async function takeStep(step: Step, stepping: Stepping<Passing>): Promise<SshConnection> {
+  const { before, route, deps } = stepping
+  const { place, leftMs, dial } = await enterStep(step, stepping)
+  const algorithms = step.algorithms ?? 'modern'
   let login: Login | undefined
   let outcome: 'login-refused' | 'ready' | 'other' = 'other'
   try {
-    const { shell, jti } = claims
+    const { shell, jti } = route.claims
     if (step.isLoggingIn) login = await openLogin({ ...step, shell, jti }, step.credential, { key: deps.sealing, algorithms })
-    const socket: Duplex =
-      before === undefined ? await dialTarget(addresses, step.port, { deadlineMs: leftMs(), signal }) : await openTunnel(before, step)
-    const guard = createGuard(socket)
+    const guard = createGuard(await dial())
     const { username, pins, keepaliveSeconds = KEEPALIVE_SECONDS_DEFAULT } = step
     const who = { username, pins, login, algorithms, keepaliveSeconds, ask: route.ask }
-    const connection = await connectSsh({ guard, ...who, deadlineMs: leftMs() }, signal)
+    const connection = await connectSsh({ guard, ...who, deadlineMs: leftMs() }, route.signal)
     if (before !== undefined) endTogether(connection, before)
     outcome = 'ready'
     return connection

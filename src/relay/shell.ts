@@ -65,7 +65,7 @@ export function createShell(parts: ShellParts): Shell {
   const { kind, channel } = parts
   const shell: Shell = {
     parts,
-    input: createInput(channel, kind === 'shell' ? CREDIT_INTERACTIVE_BYTES : CREDIT_EXEC_BYTES),
+    input: createInput(channel, kind === 'shell' || kind === 'console' ? CREDIT_INTERACTIVE_BYTES : CREDIT_EXEC_BYTES),
     output: createOutput({
       stdout: channel.stdout,
       stderr: channel.stderr,

@@ -244,7 +244,12 @@ async function seal(
   binding: { shell: string; jti: string; host: string },
   { request, credential }: { request: Exclude<GrantRequest, { kind: 'scan' }>; credential: RelayCredential },
 ) {
-  const aad = await sealAad({ ...binding, port: request.port, pins: request.pins, relayKeyId: challenge.sealingKey.kid })
+  const aad = await sealAad({
+    ...binding,
+    port: request.port,
+    pins: 'pins' in request ? request.pins : [],
+    relayKeyId: challenge.sealingKey.kid,
+  })
   return sealCredential(challenge.sealingKey, aad, new TextEncoder().encode(JSON.stringify(credential)))
 }
 

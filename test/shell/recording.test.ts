@@ -267,8 +267,8 @@ describeWith('sshd', 'a recording', () => {
 
   test('is gone with its organisation', async () => {
     const org = await owner().createOrg({ body: { name: 'Short' } })
-    const { name, address, port, user, keys } = rig.host
-    const body = { name, address, port, user, keys: keys.map(({ type, key }) => ({ type, key })) }
+    const { name, address, port, keys } = rig.host
+    const body = { name, address, port, user: rig.sshd.user, keys: keys.map(({ type, key }) => ({ type, key })) }
     const credential = { kind: 'private-key' as const, privateKey: rig.sshd.privateKey }
     const host = await owner().createHost({ params: { orgId: org.id }, body: { ...body, credential } })
     const { shellId } = await owner().execCommand({ params: { hostId: host.id }, body: { command: 'echo x' } })

@@ -30,8 +30,10 @@ function openPlaces({ id: orgId, name, role }: Org, me: Me, changed: () => void)
   })
 }
 
-const targetOf = ({ user, address, port }: Host) =>
-  `${user}@${address.includes(':') ? `[${address}]` : address}${port === 22 ? '' : `:${port}`}`
+const targetOf = ({ kind, user, address, port }: Host) => {
+  const place = `${address.includes(':') ? `[${address}]` : address}${kind === 'ssh' && port === 22 ? '' : `:${port}`}`
+  return user === null ? `${kind} ${place}` : `${user}@${place}`
+}
 
 interface HostContext {
   readonly role: OrgRole
@@ -45,7 +47,8 @@ function hostRow(host: Host, { role, alert, changed }: HostContext): HTMLElement
   const [open, run, forget] = ['open', 'run', 'forget'].map((name) => piece.slot<HTMLButtonElement>(name))
   if (!open || !run || !forget) return piece.root
   for (const button of [open, run, forget]) button.setAttribute('aria-description', host.name)
-  for (const button of [open, run]) show(button, role !== 'reader')
+  show(open, role !== 'reader')
+  show(run, role !== 'reader' && host.kind === 'ssh')
   show(forget, role === 'owner')
   bindButton(open, alert, async () => {
     const shell = await withStepUp(() => client.openShell({ body: { hostId: host.id } }))

@@ -47,7 +47,8 @@ export function endOf({ record }: LiveShell, reason: ControlBody<'CLOSE'>['reaso
 
 function exitReason(exit: ShellRecord['exit']): string {
   if (exit?.signal) return `The remote program was ended by signal ${exit.signal}.`
-  return `The remote program ended with exit code ${exit?.exitCode ?? 'unknown'}.`
+  if (exit?.exitCode == null) return 'The host ended the connection.'
+  return `The remote program ended with exit code ${exit.exitCode}.`
 }
 
 /** Brings D1 up to date with the record, with the audit entry of an end. What fails is tried again by the alarm. */

@@ -9,7 +9,7 @@ import { commit } from '../platform/outbox/outbox.ts'
 import { open, type Sealed } from '../platform/rpc.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { traceparentOf } from '../platform/trace.ts'
-import { hostFor, targetOf } from './hosts.ts'
+import { hostFor, requireSsh, targetOf } from './hosts.ts'
 import { oversightIn } from './oversight.ts'
 import { commandLost, mayOperate } from './policy.ts'
 import { judgeCommand, requireUse } from './reach-policy.ts'
@@ -35,13 +35,14 @@ export interface Beginning extends ExecCommand {
 /**
  * Puts a command on record before it starts, and says what its object is to do.
  *
- * @throws Problem `not-found`, `forbidden`, `step-up-required`, `access-required`, `command-forbidden`, `limit-reached` or `host-refused`; then
+ * @throws Problem `not-found`, `forbidden`, `step-up-required`, `access-required`, `command-forbidden`, `limit-reached`, `host-unsuited` or `host-refused`; then
  * nothing was begun
  */
 export async function beginCommand(scope: Scope, beginning: Beginning): Promise<ExecOrder> {
   const { command, timeoutSeconds, env, stdin, userId } = beginning
   const { host, role } = await hostFor(scope, beginning, beginning.hostId)
   if (!mayOperate(role)) throw new Problem('forbidden')
+  requireSsh(host)
   const policy = await requireUse(scope, { orgId: host.orgId, use: 'exec', actor: beginning.actor })
   const judged = judgeCommand(policy, command)
   const target = await targetOf(scope, host)

@@ -8,7 +8,7 @@ import { commit } from '../platform/outbox/outbox.ts'
 import { open } from '../platform/rpc.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { traceparentOf } from '../platform/trace.ts'
-import { hostFor, targetOf } from './hosts.ts'
+import { hostFor, requireSsh, targetOf } from './hosts.ts'
 import { oversightIn } from './oversight.ts'
 import { mayOperate } from './policy.ts'
 import { requireUse } from './reach-policy.ts'
@@ -29,6 +29,7 @@ interface Wanted {
 async function beginTransfer(scope: Scope, actor: Actor, { hostId, op, path, overwrite = false }: Wanted): Promise<FileOrder> {
   const { host, role } = await hostFor(scope, actor, hostId)
   if (!mayOperate(role)) throw new Problem('forbidden')
+  requireSsh(host)
   const { fileRoots } = await requireUse(scope, { orgId: host.orgId, use: 'files', actor })
   if ((await oversightIn(scope, host.orgId)).needsWatcher) throw new Problem('forbidden', { detail: NOBODY_WATCHES })
   if (host.login === 'keyboard-interactive') throw new Problem('host-refused', { detail: 'This host asks its questions live.' })

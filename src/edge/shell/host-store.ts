@@ -13,9 +13,9 @@ export type HostRow = typeof h.$inferSelect
 
 /** The hosts from this one on towards the relay, each with how many lie before it; a cycle ends by itself. */
 const wayFrom = (start: HostId | null) => sql`
-  WITH RECURSIVE way (id, org_id, jump_host_id, depth) AS (
-    SELECT id, org_id, jump_host_id, 1 FROM hosts WHERE id = ${start}
-    UNION ALL SELECT next.id, next.org_id, next.jump_host_id, way.depth + 1 FROM hosts AS next JOIN way ON next.id = way.jump_host_id
+  WITH RECURSIVE way (id, org_id, kind, jump_host_id, depth) AS (
+    SELECT id, org_id, kind, jump_host_id, 1 FROM hosts WHERE id = ${start}
+    UNION ALL SELECT next.id, next.org_id, next.kind, next.jump_host_id, way.depth + 1 FROM hosts AS next JOIN way ON next.id = way.jump_host_id
       WHERE way.depth <= ${JUMPS_MAX})`
 
 /** How many hosts deep others are reached through this one. */
@@ -25,12 +25,12 @@ const burdenOf = (id: HostId) => sql`
     UNION ALL SELECT next.id, behind.depth + 1 FROM hosts AS next JOIN behind ON next.jump_host_id = behind.id WHERE behind.depth <= ${JUMPS_MAX})
   SELECT coalesce(max(depth), 0) FROM behind)`
 
-/** Whether a host may be reached through this one: of the same organisation, not through itself, and never over too many. */
+/** Whether a host may be reached through this one: of the same organisation, by SSH, not through itself, and never over too many. */
 const isSoundWay = (host: { readonly id: HostId; readonly orgId: OrgId }, jumpHostId: HostId | null): SQL =>
   jumpHostId === null
     ? sql`1`
     : sql`(${wayFrom(jumpHostId)} SELECT count(*) > 0 AND count(*) + ${burdenOf(host.id)} <= ${JUMPS_MAX}
-        AND sum(way.id = ${host.id}) = 0 AND sum(way.org_id <> ${host.orgId}) = 0 FROM way)`
+        AND sum(way.id = ${host.id}) = 0 AND sum(way.org_id <> ${host.orgId}) = 0 AND sum(way.kind <> 'ssh') = 0 FROM way)`
 
 /** One row while the caller owns the organisation, there is room, and the way there is sound. */
 export const insertHost = (db: Db, callerId: UserId, host: HostRow) =>
@@ -40,7 +40,7 @@ export const insertHost = (db: Db, callerId: UserId, host: HostRow) =>
         ${host.credential} AS credential, ${host.createdAt} AS created_at, ${JSON.stringify(host.tags)} AS tags, ${host.algorithms} AS algorithms,
         ${host.keepaliveSeconds} AS keepalive_seconds, ${host.idleTimeoutSeconds} AS idle_timeout_seconds,
         ${host.maxDurationSeconds} AS max_duration_seconds, ${host.jumpHostId} AS jump_host_id, ${host.login} AS login,
-        ${host.secretVersion} AS secret_version, NULL AS secret_fault
+        ${host.secretVersion} AS secret_version, NULL AS secret_fault, ${host.kind} AS kind
       WHERE ${orgRoleSql(host.orgId, callerId)} = 'owner'
         AND (SELECT count(*) FROM hosts AS held WHERE held.org_id = ${host.orgId}) < ${HOSTS_PER_ORG_MAX}
         AND ${isSoundWay(host, host.jumpHostId)}`,

@@ -47,14 +47,16 @@ const kindOf = ({ login, credentialKind }: HostRow): CredentialKind => login ?? 
 
 /** What members see: the credential is not in it. */
 const toHost = (row: HostRow): Host => {
-  const { id, orgId, name, address, port, user, tags, keys, algorithms, keepaliveSeconds, idleTimeoutSeconds, maxDurationSeconds } = row
-  const place = { id, orgId, name, address, port, user, tags, keys }
-  const ways = { credentialKind: kindOf(row), algorithms, keepaliveSeconds, idleTimeoutSeconds, maxDurationSeconds }
+  const { id, orgId, kind, name, address, port, tags, keys, algorithms, keepaliveSeconds, idleTimeoutSeconds, maxDurationSeconds } = row
+  const isSsh = kind === 'ssh'
+  const place = { id, orgId, kind, name, address, port, user: isSsh ? row.user : null, tags, keys }
+  const ways = { credentialKind: isSsh ? kindOf(row) : null, algorithms, keepaliveSeconds, idleTimeoutSeconds, maxDurationSeconds }
   return { ...place, ...ways, jumpHostId: row.jumpHostId, createdAt: toMoment(row.createdAt) }
 }
 
 const toHop = (host: HostRow): HostHop => ({
   hostId: host.id,
+  kind: host.kind,
   address: host.address,
   port: host.port,
   user: host.user,
@@ -125,16 +127,7 @@ export async function createHost(scope: Scope, actor: Actor, at: { readonly orgI
   const { orgId, input } = at
   await requireOrgRole(scope, actor, { orgId, roles: ['owner'] })
   const id = HostId.parse(scope.newId('hst'))
-  const { credential, keys: accepted, ...rest } = input
-  const keys = await readHostKeys(accepted)
-  const host: HostRow = {
-    id,
-    orgId,
-    ...rest,
-    keys,
-    ...(await credentialColumns(scope, { id, ...rest }, credential)),
-    createdAt: scope.now(),
-  }
+  const host: HostRow = { id, orgId, ...(await columnsOf(scope, id, input)), createdAt: scope.now() }
   await requireSoundWay(scope, host)
   const results = (await commit(scope, [
     insertHost(scope.db, actor.userId, host),
@@ -145,22 +138,39 @@ export async function createHost(scope: Scope, actor: Actor, at: { readonly orgI
   throw new Problem('limit-reached')
 }
 
+/** The columns of what was asked for. Of a host without SSH there is nothing to log in with, and its envelope says so. */
+async function columnsOf(scope: Scope, id: HostId, input: CreateHost): Promise<Omit<HostRow, 'id' | 'orgId' | 'createdAt'>> {
+  if (input.kind === 'telnet') {
+    const { isUnencryptedAccepted: _, ...rest } = input
+    const nothing = await credentialColumns(scope, { id, user: '' }, { kind: 'keyboard-interactive' })
+    return { ...rest, user: '', keys: [], algorithms: 'modern', ...nothing }
+  }
+  const { credential, keys, ...rest } = input
+  return { ...rest, kind: 'ssh', keys: await readHostKeys(keys), ...(await credentialColumns(scope, { id, ...rest }, credential)) }
+}
+
 /** What of a host goes on record: where, as whom, which keys, and what is weaker than usual. */
-const describe = ({ user, address, port, keys, algorithms, jumpHostId }: HostRow): string =>
-  [
-    `${user}@${address} port ${port}`,
+const describe = (host: HostRow): string => {
+  const { kind, keys, algorithms, jumpHostId } = host
+  return [
+    placeOf(host),
+    ...(kind === 'ssh' ? [] : ['without encryption']),
     ...(jumpHostId === null ? [] : [`through ${jumpHostId}`]),
     ...(algorithms === 'legacy' ? ['legacy algorithms'] : []),
-    keys.map((key) => key.fingerprint).join(' '),
+    ...(keys.length === 0 ? [] : [keys.map((key) => key.fingerprint).join(' ')]),
   ].join(', ')
+}
 
-/** A jump host is one of the organisation. @throws Problem `invalid-request` */
+const placeOf = ({ kind, user, address, port }: HostRow): string =>
+  kind === 'ssh' ? `${user}@${address} port ${port}` : `${kind} ${address} port ${port}`
+
+/** A jump host is one of the organisation that speaks SSH. @throws Problem `invalid-request` */
 async function requireSoundWay(scope: Scope, { id, orgId, jumpHostId }: Pick<HostRow, 'id' | 'orgId' | 'jumpHostId'>): Promise<void> {
   if (jumpHostId === null) return
   const jumps = await jumpsTo(scope.db, { orgId, jumpHostId })
-  const isThere = jumps.some((jump) => jump.id === jumpHostId) && jumpHostId !== id
+  const isThere = jumps.some((jump) => jump.id === jumpHostId && jump.kind === 'ssh') && jumpHostId !== id
   if (isThere && jumps.length <= JUMPS_MAX && !jumps.some((jump) => jump.id === id)) return
-  const detail = isThere ? `leads over itself or over more than ${JUMPS_MAX} hosts` : 'is no other host of the organisation'
+  const detail = isThere ? `leads over itself or over more than ${JUMPS_MAX} hosts` : 'is no other SSH host of the organisation'
   throw new Problem('invalid-request', { errors: [{ detail, pointer: '#/body/jumpHostId' }] })
 }
 
@@ -197,9 +207,10 @@ export async function updateHost(scope: Scope, actor: Actor, at: { readonly host
   const { host, role } = await hostFor(scope, actor, at.hostId)
   if (role !== 'owner') throw new Problem('forbidden')
   const { keys, credential, ...rest } = at.change
-  requireWholeMove(host, at.change)
+  if (host.kind === 'ssh') requireWholeMove(host, at.change)
+  else refuseSshChange(at.change)
   const user = rest.user ?? host.user
-  checkUser(user, credential?.kind ?? kindOf(host))
+  if (host.kind === 'ssh') checkUser(user, credential?.kind ?? kindOf(host))
   const change: Partial<HostRow> = {
     ...(Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined)) as Partial<HostRow>),
     ...(keys === undefined ? {} : { keys: await readHostKeys(keys) }),
@@ -237,11 +248,23 @@ function requireWholeMove(host: HostRow, change: UpdateHost): void {
   if (errors.length > 0) throw new Problem('invalid-request', { errors })
 }
 
+/** @throws Problem `invalid-request` */
+function refuseSshChange(change: UpdateHost): void {
+  const odd = (['user', 'keys', 'credential', 'algorithms'] as const).filter((name) => change[name] !== undefined)
+  const errors = odd.map((name) => ({ detail: 'is of SSH hosts only', pointer: `#/body/${name}` }))
+  if (errors.length > 0) throw new Problem('invalid-request', { errors })
+}
+
+/** Only SSH hosts run commands and hold files. @throws Problem `host-unsuited` */
+export function requireSsh({ kind }: Pick<HostRow, 'kind'>): void {
+  if (kind !== 'ssh') throw new Problem('host-unsuited')
+}
+
 /** Forgets a host and its credential; what lives on it is closed. @throws Problem `not-found`, `forbidden`, or `conflict` while others lie behind it */
 export async function deleteHost(scope: Scope, actor: Actor, hostId: HostId): Promise<void> {
   const { host, role } = await hostFor(scope, actor, hostId)
   if (role !== 'owner') throw new Problem('forbidden')
-  const cause = `${host.user}@${host.address} port ${host.port}`
+  const cause = placeOf(host)
   const results = (await commit(
     scope,
     [

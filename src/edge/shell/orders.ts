@@ -1,5 +1,5 @@
 import type { HostKey } from '../../contract/hosts.ts'
-import type { ControlBody } from '../../contract/krp.ts'
+import { type ControlBody, DETACH_SECONDS_DEFAULT } from '../../contract/krp.ts'
 import { Problem } from '../../contract/problem.ts'
 import type { ExecResult, ShellState } from '../../contract/shell.ts'
 import { auditEntry } from '../audit/service.ts'
@@ -15,10 +15,10 @@ import { reachRelay } from './reach.ts'
 import { createRecord } from './record.ts'
 import { createRecorder } from './recorder.ts'
 import type { ExecOrder, HostTarget, OpenOrder, Order, ScanOrder } from './rpc.ts'
-import { jumpsOf, openJumps, openSecrets } from './secrets.ts'
+import { jumpsOf, openJumps, openSecrets, openWay } from './secrets.ts'
 import { type CommandEnd, endCommand } from './store.ts'
 import { LinkLost, OpenRefused, scanKeys } from './stream.ts'
-import { openShell } from './wiring.ts'
+import { openShell, type TerminalRequest } from './wiring.ts'
 
 /** D1 may be out for a moment just when a command ends; beyond that the sweep says `unknown`. */
 const END_TRIES = 5
@@ -113,13 +113,10 @@ export async function openOrdered(
   order: OpenOrder,
 ): Promise<ShellState> {
   const { live, ctx } = parts
-  const { user, pins, algorithms, keepaliveSeconds, jumps, idleSeconds, lifeSeconds } = order.target
-  const login = { username: user, pins: [...pins], algorithms, keepaliveSeconds, jumps: jumpsOf(jumps) }
-  const limits = { ...(idleSeconds === null ? {} : { idleSeconds }), ...(lifeSeconds === null ? {} : { lifeSeconds }) }
   const opening = openShell(live, {
-    login: { ...login, ...limits, pty: order.pty },
-    targets: [...jumps, order.target],
-    secretsFor: (relay) => openSecrets(scope, order, relay),
+    request: terminalOn(order),
+    targets: [...order.target.jumps, order.target],
+    secretsFor: (relay) => (order.target.kind === 'ssh' ? openSecrets(scope, order, relay) : openWay(scope, order, relay)),
   })
   const opened = opening.then(
     (): ShellState => 'open',
@@ -133,6 +130,15 @@ export async function openOrdered(
     live.onAsked = () => resolve('connecting')
   })
   return Promise.race([opened, asked])
+}
+
+/** What is asked of the relay: a terminal, by what its host speaks. */
+function terminalOn({ target, pty }: OpenOrder): TerminalRequest {
+  const { address: host, port, keepaliveSeconds, idleSeconds, lifeSeconds } = target
+  const limits = { ...(idleSeconds === null ? {} : { idleSeconds }), ...(lifeSeconds === null ? {} : { lifeSeconds }) }
+  const common = { host, port, keepaliveSeconds, jumps: jumpsOf(target.jumps), pty, detachSeconds: DETACH_SECONDS_DEFAULT, ...limits }
+  if (target.kind !== 'ssh') return { kind: 'console', protocol: target.kind, ...common }
+  return { kind: 'shell', username: target.user, pins: [...target.pins], algorithms: target.algorithms, env: {}, ...common }
 }
 
 /** The memory of a shell that is about to be opened. */

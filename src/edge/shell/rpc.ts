@@ -1,6 +1,6 @@
 import type { ApiKeyId } from '../../contract/api-keys.ts'
 import type { FileList, WrittenFile } from '../../contract/files.ts'
-import type { AlgorithmProfile, CredentialKind, HostId, HostKey } from '../../contract/hosts.ts'
+import type { AlgorithmProfile, CredentialKind, HostId, HostKey, HostKind } from '../../contract/hosts.ts'
 import type { SessionId, UserId } from '../../contract/identity.ts'
 import type { HostKeyPin, Pty } from '../../contract/krp.ts'
 import type { OrgId, OrgRole } from '../../contract/orgs.ts'
@@ -14,6 +14,7 @@ import type { Sealed } from '../platform/rpc.ts'
 /** A host as an object goes there, and as whom. The credential is still in its envelope. */
 export interface HostHop {
   readonly hostId: HostId
+  readonly kind: HostKind
   readonly address: string
   readonly port: number
   readonly user: string

@@ -9,7 +9,8 @@ import { type Certificand, issueCertificate, NoAuthority } from './ssh-ca.ts'
 
 /** What opens a target and the hosts before it, as the relay reads it. Each is overwritten once it is sealed. */
 export interface Secrets {
-  readonly credential: Uint8Array<ArrayBuffer>
+  /** Absent of a host that has no login of ours. */
+  readonly credential?: Uint8Array<ArrayBuffer>
   readonly jumpCredentials: readonly Uint8Array<ArrayBuffer>[]
 }
 
@@ -32,6 +33,13 @@ export async function openSecrets(
   const sourceAddresses = target.jumps.length > 0 ? [] : relay.egress
   return { credential: await openSecret(scope, target, { of: order, permits: 'permit-pty', sourceAddresses }), jumpCredentials }
 }
+
+/** What opens the hosts on the way to a target that has no login of ours. @throws as {@link openSecrets} */
+export const openWay = async (
+  scope: Certifier,
+  order: Certified & { readonly target: HostTarget },
+  relay: RelayConfig,
+): Promise<Secrets> => ({ jumpCredentials: await openJumps(scope, { ...order, jumps: order.target.jumps }, relay) })
 
 /** What opens the hosts on the way. @throws as {@link openSecrets} */
 export function openJumps(

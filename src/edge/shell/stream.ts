@@ -151,7 +151,7 @@ async function sealFor(
 ) {
   const { sealingKey } = link.challenge
   const jumps = jumpsIn(request)
-  const at = jumps[to.index] ?? { ...request, pins: request.kind === 'scan' ? [] : request.pins }
+  const at = jumps[to.index] ?? { ...request, pins: 'pins' in request ? request.pins : [] }
   const binding = { shell: who.shellId, host: at.host, port: at.port, pins: at.pins, via: viaOf(jumps, to.index) }
   return sealCredential(sealingKey, await sealAad({ ...binding, relayKeyId: sealingKey.kid, jti: to.jti }), to.plain)
 }

@@ -1,5 +1,5 @@
 import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
-import type { AlgorithmProfile, HostId, HostKey } from '../../contract/hosts.ts'
+import type { AlgorithmProfile, HostId, HostKey, HostKind } from '../../contract/hosts.ts'
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgId } from '../../contract/orgs.ts'
 import type { RecordingKind } from '../../contract/recordings.ts'
@@ -33,6 +33,7 @@ export const hosts = sqliteTable('hosts', {
   login: text('login').$type<'keyboard-interactive' | 'certificate'>(),
   secretVersion: integer('secret_version').notNull(),
   secretFault: integer('secret_fault'),
+  kind: text('kind').$type<HostKind>().notNull().default('ssh'),
 })
 
 /** Authorities that sign user certificates; the oldest of an organisation is at work. */

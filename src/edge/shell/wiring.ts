@@ -1,4 +1,4 @@
-import { type ControlBody, CREDIT_INTERACTIVE_BYTES, DETACH_SECONDS_DEFAULT, type GrantRequest } from '../../contract/krp.ts'
+import { type ControlBody, CREDIT_INTERACTIVE_BYTES, type GrantRequest } from '../../contract/krp.ts'
 import { KrpError, type OffsetChunk } from '../../contract/krp-frame.ts'
 import { isProblem, Problem } from '../../contract/problem.ts'
 import { describeError } from '../platform/log.ts'
@@ -19,31 +19,24 @@ import { deliver, paceOffset, roleOf, tellPrompt, tellState } from './viewing.ts
 /** Credit goes out in steps, not byte by byte. */
 const CREDIT_STEP_BYTES = 64 * 1024
 
-type ShellRequest = Extract<GrantRequest, { kind: 'shell' }>
+/** A terminal on a host. */
+export type TerminalRequest = Extract<GrantRequest, { kind: 'shell' | 'console' }>
 
 /** What opening needs beyond the record. */
 export interface Opening {
-  readonly login: Omit<ShellRequest, 'kind' | 'host' | 'port' | 'env' | 'detachSeconds'>
+  readonly request: TerminalRequest
   /** All that the link may reach. */
   readonly targets: DialerIdentity['targets']
   readonly secretsFor: (relay: RelayConfig) => Promise<Secrets>
 }
 
 /** Asks a relay for the shell of this record. A refusal ends the shell. @throws Problem what the caller is told; OpenRefused is its cause */
-export async function openShell(live: LiveShell, { login, targets, secretsFor }: Opening): Promise<void> {
+export async function openShell(live: LiveShell, { request, targets, secretsFor }: Opening): Promise<void> {
   live.isOpening = true
   try {
     await beginRecording(live)
     const { relay, who, link } = await dialRelay(live, targets)
-    const { target, traceparent } = live.record
-    const request = {
-      kind: 'shell' as const,
-      host: target.address,
-      port: target.port,
-      env: {},
-      detachSeconds: DETACH_SECONDS_DEFAULT,
-      ...login,
-    }
+    const { traceparent } = live.record
     const secrets = await secretsFor(relay).catch((cause: unknown) => {
       link.close('no-secret')
       throw isProblem(cause) ? cause : new Problem('internal', { detail: 'A stored credential cannot be opened.' }, { cause })

@@ -1,0 +1,101 @@
+import { type Duplex, PassThrough, Readable, Writable } from 'node:stream'
+import { KEEPALIVE_SECONDS_DEFAULT } from '../contract/krp.ts'
+import type { ChannelRequest, Driver, Exit, HostChannel } from './driver.ts'
+import { connectPlain } from './route.ts'
+import { within } from './stop.ts'
+import { createTelnet, type Telnet } from './telnet.ts'
+
+type ConsoleRequest = Extract<ChannelRequest, { kind: 'console' }>
+
+/** What may wait for a host that does not read: a full window of input and our answers, so an honest one never gets here. */
+const OUTGOING_BYTES_MAX = 1024 * 1024
+/** Time for a host to close its side. */
+const CLOSE_GRACE_MS = 1_000
+const STOP_MS = 2_000
+
+/** A terminal by Telnet, or on a bare line. There is no login of ours, and nothing is encrypted behind the last jump host. */
+export const driveTelnet: Driver<ConsoleRequest> = async ({ claims, request, secrets, signal, log }, deps, take) => {
+  const { jumps = [] } = request
+  const socket = await connectPlain({ claims, jumpCredentials: secrets.jumpCredentials ?? [], signal }, deps)
+  const shell = take(createTelnetChannel(socket, request))
+  log.info('shell-opened', { protocol: request.protocol, isEncrypted: false, jumps: jumps.length })
+  return shell
+}
+
+function createTelnetChannel(socket: Duplex, { pty, keepaliveSeconds = KEEPALIVE_SECONDS_DEFAULT }: ConsoleRequest): HostChannel {
+  const telnet = createTelnet({ pty, send: (bytes) => void (socket.writable && socket.write(bytes)) })
+  const stdout = new Readable({ read: () => void socket.resume() })
+  const stderr = new PassThrough()
+  stderr.end()
+  let exit: Exit | undefined
+  let isAlive = true
+  const nudges = keepaliveSeconds > 0 ? setInterval(() => isAlive && telnet.nudge(), keepaliveSeconds * 1000) : undefined
+  const exited = new Promise<boolean>((resolve) => {
+    socket.once('end', () => resolve(true))
+    socket.once('close', () => resolve(false))
+  })
+  socket.on('data', (chunk: Buffer) => show(chunk, { socket, stdout, telnet }))
+  socket.on('error', () => undefined)
+  socket.once('end', () => {
+    exit = { code: null, signal: null }
+    stdout.push(null)
+  })
+  socket.once('close', () => {
+    isAlive = false
+    clearInterval(nudges)
+    if (exit === undefined) stdout.push(null)
+  })
+  const leave = (): void => {
+    socket.end()
+    setTimeout(() => socket.destroy(), CLOSE_GRACE_MS).unref()
+  }
+  return {
+    opened: {},
+    input: typing(socket, telnet),
+    stdout,
+    stderr,
+    exited,
+    exit: () => exit,
+    isAlive: () => isAlive,
+    onClosed: (listener) => void stdout.once('close', listener),
+    onRoom: (listener) => listener(),
+    resize: (size) => telnet.resize(size),
+    signal: (name) => {
+      if (name === 'INT') telnet.interrupt()
+    },
+    async stop() {
+      socket.end()
+      return (await within(exited, STOP_MS)) === true ? 'confirmed' : 'unconfirmed'
+    },
+    leave,
+    cut: () => void socket.destroy(),
+  }
+}
+
+interface Showing {
+  readonly socket: Duplex
+  readonly stdout: Readable
+  readonly telnet: Telnet
+}
+
+function show(chunk: Buffer, { socket, stdout, telnet }: Showing): void {
+  try {
+    const shown = telnet.receive(chunk)
+    if (shown.length > 0 && !stdout.push(shown)) socket.pause()
+    if (socket.writableLength > OUTGOING_BYTES_MAX) socket.destroy()
+  } catch {
+    socket.destroy()
+  }
+}
+
+const typing = (socket: Duplex, telnet: Telnet): Writable =>
+  new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      if (socket.write(telnet.encode(chunk))) done()
+      else socket.once('drain', () => done())
+    },
+    final(done) {
+      socket.end()
+      done()
+    },
+  })
