@@ -58,6 +58,8 @@ const FILE = {
     'access-required',
     'limit-reached',
     'host-unsuited',
+    'hook-refused',
+    'hook-failed',
     'target-forbidden',
     'host-unreachable',
     'host-key-unknown',

@@ -17,6 +17,7 @@ export const PROBLEMS = {
   'step-up-required': { status: 403, title: 'Prove again that it is you.' },
   'access-required': { status: 403, title: 'Ask an owner for access to this host.' },
   'command-forbidden': { status: 403, title: 'The organisation does not let this command run.' },
+  'hook-refused': { status: 403, title: 'The organisation’s own check refused this.' },
   'target-forbidden': { status: 403, title: 'The relay may not reach this target.' },
   'file-denied': { status: 403, title: 'The host, or the organisation, does not allow this with this file.' },
   'file-not-found': { status: 404, title: 'The host has nothing under this path.' },
@@ -39,6 +40,7 @@ export const PROBLEMS = {
   internal: { status: 500, title: 'Something failed on our side.' },
   'host-unreachable': { status: 502, title: 'The host did not answer as an SSH server.' },
   'host-refused': { status: 502, title: 'The host refused the credential or the request.' },
+  'hook-failed': { status: 502, title: 'The organisation’s own check did not decide, so nothing was begun.' },
   'file-failed': { status: 502, title: 'The host could not do this with the file: its disk may be full, or it is no file of this kind.' },
   unavailable: { status: 503, title: 'A part this needs is down; retry shortly.' },
 } as const

@@ -8,6 +8,7 @@ import { emailEndpoints } from './email.ts'
 import { factorEndpoints } from './factors.ts'
 import { fileEndpoints } from './files.ts'
 import { healthEndpoints } from './health.ts'
+import { hookEndpoints } from './hooks.ts'
 import { hostEndpoints } from './hosts.ts'
 import { identityEndpoints } from './identity.ts'
 import { inboxEndpoints, inboxSockets } from './inbox.ts'
@@ -61,6 +62,7 @@ export const endpoints = {
   ...oversightEndpoints,
   ...runEndpoints,
   ...shellPolicyEndpoints,
+  ...hookEndpoints,
   ...fileEndpoints,
   ...healthEndpoints,
 }

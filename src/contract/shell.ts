@@ -137,8 +137,12 @@ const COMMAND_PROBLEMS = [
   'command-forbidden',
   'limit-reached',
   'host-unsuited',
+  'hook-refused',
+  'hook-failed',
 ] as const
 const RELAY_PROBLEMS = ['target-forbidden', 'host-unreachable', 'host-key-unknown', 'host-key-mismatch', 'host-refused'] as const
+
+const HOOK_PROBLEMS = ['hook-refused', 'hook-failed'] as const
 
 /** The shell operations. */
 export const shellEndpoints = {
@@ -199,7 +203,16 @@ export const shellEndpoints = {
     body: OpenShell,
     success: 201,
     response: Shell,
-    problems: ['not-found', 'forbidden', 'step-up-required', 'access-required', 'limit-reached', ...RELAY_PROBLEMS],
+    problems: [
+      'not-found',
+      'forbidden',
+      'step-up-required',
+      'access-required',
+      'limit-reached',
+      'hook-refused',
+      'hook-failed',
+      ...RELAY_PROBLEMS,
+    ],
   }),
   listShells: endpoint({
     id: 'listShells',

@@ -44,9 +44,16 @@ export const WebhookKind = z
 /** What webhooks can be told. */
 export type WebhookKind = z.infer<typeof WebhookKind>
 
+/** What shell hooks that point at a webhook tell it or ask it; nobody subscribes to these. */
+export const HookEventKind = z
+  .enum(['shell.before_connect', 'shell.before_exec', 'shell.after_connect', 'shell.on_close', 'shell.on_alert'])
+  .meta({ id: 'HookEventKind' })
+
+const EventKind = z.enum([...WebhookKind.options, ...HookEventKind.options]).meta({ id: 'WebhookEventKind' })
+
 /** What is posted to a webhook (Standard Webhooks 1.0). It names things; what they hold is read over REST. */
 export const WebhookBody = z
-  .object({ type: WebhookKind, timestamp: Moment, data: z.record(z.string(), z.json()) })
+  .object({ type: EventKind, timestamp: Moment, data: z.record(z.string(), z.json()) })
   .meta({ id: 'WebhookBody' })
 /** What is posted to a webhook. */
 export type WebhookBody = z.infer<typeof WebhookBody>
@@ -72,8 +79,8 @@ export type Webhook = z.infer<typeof Webhook>
 const WebhookUrl = z.url().max(WEBHOOK_URL_CHARS_MAX).meta({ example: 'https://app.example.org/parvis' })
 const Kinds = z
   .array(WebhookKind)
-  .min(1)
   .refine((kinds) => new Set(kinds).size === kinds.length, 'names a kind twice')
+  .meta({ description: 'None: it hears only what shell hooks point at it.' })
 
 /** What `createWebhook` takes. */
 export const CreateWebhook = z
@@ -101,7 +108,7 @@ export type NewWebhook = z.infer<typeof NewWebhook>
 export const WebhookDelivery = z
   .object({
     eventId: WebhookEventId,
-    kind: WebhookKind,
+    kind: EventKind,
     state: z.enum(['pending', 'delivered', 'dead']).meta({ description: '`dead`: no further attempt is made unless it is replayed.' }),
     attempts: z.int(),
     status: z.int().nullable().meta({ description: 'What the receiver answered last.' }),

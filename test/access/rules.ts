@@ -187,6 +187,9 @@ export const RULES: Readonly<Record<keyof typeof endpoints, Rule>> = {
   stopCommand: GUARDED,
   openShell: { body: { hostId: 'hst_01jd0000000000000000000001' }, ...POWER },
   getShellPolicy: SHOWN,
+  listHooks: GUARDED,
+  putHook: { body: { target: { kind: 'module', module: 'change-freeze' } }, ...POWER },
+  deleteHook: POWER,
   putShellPolicy: {
     body: { uses: ['shell'], stepUp: false, reach: null, allow: null, deny: [], alerts: [], fileRoots: null },
     headers: { 'if-match': '*' },

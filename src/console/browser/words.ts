@@ -93,6 +93,8 @@ const FR: Said = {
     'step-up-required': 'Prouvez de nouveau que c’est vous.',
     'access-required': 'Demandez à un propriétaire l’accès à cet hôte.',
     'command-forbidden': 'L’organisation ne permet pas cette commande.',
+    'hook-refused': 'La vérification propre à l’organisation a refusé cela.',
+    'hook-failed': 'La vérification propre à l’organisation n’a pas tranché\u00a0: rien n’a commencé.',
     'file-denied': 'L’hôte ou l’organisation ne permet pas cela avec ce fichier.',
     'file-not-found': 'L’hôte n’a rien à cet endroit.',
     'file-exists': 'Il y a déjà quelque chose de ce nom.',

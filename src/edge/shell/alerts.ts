@@ -1,6 +1,7 @@
 import { auditEntry } from '../audit/service.ts'
 import { describeError } from '../platform/log.ts'
 import { objectScope } from '../platform/object-scope.ts'
+import { commitTelling } from './hook-news.ts'
 import { type LiveShell, logOf } from './live.ts'
 
 /** Raises an alert for each rule that this output meets. Nothing is held back, for who has a terminal can hide words in many ways. */
@@ -13,5 +14,7 @@ export function watchOutput(live: LiveShell, bytes: Uint8Array): void {
 
 async function recordAlert({ ctx, env, record }: LiveShell, cause: string): Promise<void> {
   const { shellId: subject, orgId, userId: actorId, traceparent } = record
-  await auditEntry(objectScope(ctx, env, traceparent), { action: 'shell.alert', subject, orgId, actorId, cause })
+  const scope = objectScope(ctx, env, traceparent)
+  const entry = auditEntry(scope, { action: 'shell.alert', subject, orgId, actorId, cause })
+  await commitTelling(scope, [entry], { point: 'on-alert', orgId, shellId: subject, rule: cause })
 }

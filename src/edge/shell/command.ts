@@ -75,6 +75,8 @@ export const waitedSink = (): Sink => ({
 export interface CommandParts {
   readonly kept: Kept
   readonly sink: Sink
+  /** The host has let us in. */
+  readonly onOpened: () => void
   /** Aborted when the command is to end. */
   readonly signal: AbortSignal
 }
@@ -84,6 +86,7 @@ type Outcome = ControlBody<'CLOSE'>['reason'] | 'lost' | 'late'
 interface Run {
   readonly order: ExecOrder
   readonly reach: Omit<Reach, 'who'>
+  readonly onOpened: () => void
   relayId: string | undefined
   readonly sink: Sink
   readonly kept: Kept
@@ -108,12 +111,13 @@ interface Run {
  */
 export async function runCommand(
   order: ExecOrder,
-  { kept, sink, signal, ...reach }: Omit<Reach, 'who'> & CommandParts,
+  { kept, sink, signal, onOpened, ...reach }: Omit<Reach, 'who'> & CommandParts,
   secretsFor: SecretsFor,
 ): Promise<CommandRun> {
   const run: Run = {
     order,
     reach,
+    onOpened,
     kept,
     sink,
     signal,
@@ -264,6 +268,7 @@ function listen(run: Run, attached: Attached = () => undefined): { readonly even
       run.openedAt = Date.now()
       run.kept.keeper.recorder.change({ isOpened: true })
       run.sink.begun()
+      run.onOpened()
     },
     output: (chunk, isStderr) => takeOutput(run, chunk, isStderr),
     gap: () => {

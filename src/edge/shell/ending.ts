@@ -4,6 +4,7 @@ import { auditIfChanged } from '../audit/service.ts'
 import { describeError } from '../platform/log.ts'
 import { objectScope } from '../platform/object-scope.ts'
 import { relayDialer } from './dialer.ts'
+import { commitTelling } from './hook-news.ts'
 import { changeRecord, isOver, type LiveShell, logOf } from './live.ts'
 import type { ShellRecord } from './record.ts'
 import { planAlarm } from './schedule.ts'
@@ -65,7 +66,7 @@ async function report(live: LiveShell): Promise<void> {
     const { record } = live
     try {
       await writeReport(live, record)
-      changeRecord(live, { reportedVersion: record.version })
+      changeRecord(live, { reportedVersion: record.version, ...(record.state === 'open' ? { isConnectTold: true } : {}) })
     } catch (error) {
       live.reportAt = Date.now() + REPORT_RETRY_MS
       logOf(live)('shell.report-failed', describeError(error))
@@ -86,7 +87,10 @@ async function writeReport({ ctx, env }: LiveShell, record: ShellRecord): Promis
     ...(reason === null ? {} : { cause: reason }),
     ...actor,
   })
-  await (record.endedAt === null ? scope.db.batch([update]) : scope.db.batch([update, entry]))
+  const of = { orgId, shellId: id as ShellId }
+  if (record.endedAt !== null) await commitTelling(scope, [update, entry], { point: 'on-close', ...of })
+  else if (state === 'open' && !record.isConnectTold) await commitTelling(scope, [update], { point: 'after-connect', ...of })
+  else await scope.db.batch([update])
 }
 
 /** A container that was started for this shell alone has no more to do. */

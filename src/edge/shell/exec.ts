@@ -9,6 +9,8 @@ import { commit } from '../platform/outbox/outbox.ts'
 import { open, type Sealed } from '../platform/rpc.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { traceparentOf } from '../platform/trace.ts'
+import { askHooks } from './hook-ask.ts'
+import { endTelling } from './hook-news.ts'
 import { hostFor, requireSsh, targetOf } from './hosts.ts'
 import { oversightIn } from './oversight.ts'
 import { commandLost, mayOperate } from './policy.ts'
@@ -16,7 +18,7 @@ import { judgeCommand, requireUse } from './reach-policy.ts'
 import { insertRecording } from './recording-store.ts'
 import type { ExecOrder } from './rpc.ts'
 import { startRefused } from './service.ts'
-import { commandFor, endCommand, insertCommand } from './store.ts'
+import { commandFor, insertCommand } from './store.ts'
 
 /** A command has no terminal; its recording is played in one of this size. */
 const EXEC_SIZE = { columns: 80, rows: 24 } as const
@@ -35,7 +37,8 @@ export interface Beginning extends ExecCommand {
 /**
  * Puts a command on record before it starts, and says what its object is to do.
  *
- * @throws Problem `not-found`, `forbidden`, `step-up-required`, `access-required`, `command-forbidden`, `limit-reached`, `host-unsuited` or `host-refused`; then
+ * @throws Problem `not-found`, `forbidden`, `step-up-required`, `access-required`, `command-forbidden`, `limit-reached`, `host-unsuited`, `hook-refused`,
+ * `hook-failed` or `host-refused`; then
  * nothing was begun
  */
 export async function beginCommand(scope: Scope, beginning: Beginning): Promise<ExecOrder> {
@@ -48,9 +51,10 @@ export async function beginCommand(scope: Scope, beginning: Beginning): Promise<
   const target = await targetOf(scope, host)
   if (host.login === 'keyboard-interactive') throw new Problem('host-refused', { detail: ASKS_LIVE })
   const { shellId = ShellId.parse(scope.newId('shl')) } = beginning
-  const now = scope.now()
   const { isStrict, needsWatcher } = await oversightIn(scope, host.orgId)
   if (needsWatcher) throw new Problem('forbidden', { detail: NOBODY_WATCHES })
+  const hooked = await askHooks(scope, { shellId, userId, use: 'exec', host, command: judged })
+  const now = scope.now()
   const results = (await commit(scope, [
     insertCommand(scope.db, { id: shellId, hostId: host.id, userId, command, timeoutSeconds, now }),
     auditIfChanged(scope, { action: 'shell.exec', subject: shellId, orgId: host.orgId, cause: host.id, actorId: userId }),
@@ -68,6 +72,7 @@ export async function beginCommand(scope: Scope, beginning: Beginning): Promise<
     env,
     stdin,
     isStrict,
+    ...hooked,
   }
 }
 
@@ -85,7 +90,7 @@ async function orLost<T>(scope: Scope, order: ExecOrder, asked: Promise<Sealed<T
   } catch (error) {
     // A problem was written down by the object itself; anything else means that the object is gone.
     if (isProblem(error)) throw error
-    await endCommand(scope.db, order.shellId, { state: 'unknown', problem: 'internal', endedAt: scope.now() })
+    await endTelling(scope, order, { state: 'unknown', problem: 'internal', endedAt: scope.now() })
     throw isOutage(error) ? commandLost(error) : error
   }
 }

@@ -1,5 +1,6 @@
 import type { Feature } from '../http/feature.ts'
 import { MEMBER_CHANGED, ORG_DELETED } from '../orgs/service.ts'
+import { TELL_HOOK, tellHook } from './hook-news.ts'
 import { HOST_DELETED } from './hosts.ts'
 import { relayProbe, secretsProbe } from './probe.ts'
 import { REACH_CHANGED } from './reach-policy.ts'
@@ -15,6 +16,12 @@ export const shell: Feature = {
   mount: mountShell,
   personalData: { export: exportShells, erase: eraseShellsOf },
   sweeps: { commands: sweepCommands, shells: sweepShells, secrets: sweepSecrets, recordings: sweepRecordings },
-  consumers: { [MEMBER_CHANGED]: applyMember, [HOST_DELETED]: closeOnHost, [ORG_DELETED]: forgetOrg, [REACH_CHANGED]: applyReach },
+  consumers: {
+    [MEMBER_CHANGED]: applyMember,
+    [HOST_DELETED]: closeOnHost,
+    [ORG_DELETED]: forgetOrg,
+    [REACH_CHANGED]: applyReach,
+    [TELL_HOOK]: tellHook,
+  },
   probes: { relay: relayProbe, secrets: secretsProbe },
 }

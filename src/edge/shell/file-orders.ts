@@ -2,7 +2,7 @@ import { FileList, type WrittenFile } from '../../contract/files.ts'
 import { DATA_BYTES_MAX } from '../../contract/krp-frame.ts'
 import { isProblem, Problem } from '../../contract/problem.ts'
 import type { Scope } from '../platform/scope.ts'
-import { asProblem, noteRefusedKey, writeEnd } from './orders.ts'
+import { asProblem, noteConnected, noteRefusedKey, writeEnd } from './orders.ts'
 import type { FileOrder } from './rpc.ts'
 import { openSecrets } from './secrets.ts'
 import { openTransfer, type Transfer } from './transfer.ts'
@@ -18,7 +18,9 @@ export interface ReadFile {
 
 async function begin(scope: Scope, ctx: DurableObjectState, order: FileOrder): Promise<Transfer> {
   try {
-    return await openTransfer(order, { ctx, config: scope.config, secretsFor: (relay) => openSecrets(scope, order, relay) })
+    const transfer = await openTransfer(order, { ctx, config: scope.config, secretsFor: (relay) => openSecrets(scope, order, relay) })
+    noteConnected(scope, ctx, order)
+    return transfer
   } catch (error) {
     await noteRefusedKey(scope, order, error)
     throw await fail(scope, order, error)

@@ -8,6 +8,7 @@ import { commit } from '../platform/outbox/outbox.ts'
 import { open } from '../platform/rpc.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { traceparentOf } from '../platform/trace.ts'
+import { askHooks } from './hook-ask.ts'
 import { hostFor, requireSsh, targetOf } from './hosts.ts'
 import { oversightIn } from './oversight.ts'
 import { mayOperate } from './policy.ts'
@@ -36,6 +37,7 @@ async function beginTransfer(scope: Scope, actor: Actor, { hostId, op, path, ove
   const target = await targetOf(scope, host)
   const shellId = ShellId.parse(scope.newId('shl'))
   const { userId } = actor
+  const hooked = await askHooks(scope, { shellId, userId, use: 'files', host, file: { op, path } })
   const command = `sftp ${op} ${path}`
   const results = (await commit(scope, [
     insertCommand(scope.db, { id: shellId, hostId, userId, command, timeoutSeconds: FILE_SECONDS_MAX, now: scope.now() }),
@@ -54,6 +56,7 @@ async function beginTransfer(scope: Scope, actor: Actor, { hostId, op, path, ove
     roots: fileRoots ?? ['/'],
     bytesMax: FILE_BYTES_MAX,
     overwrite,
+    ...hooked,
   }
 }
 

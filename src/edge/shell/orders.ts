@@ -8,15 +8,16 @@ import type { Scope } from '../platform/scope.ts'
 import { traceFrom } from '../platform/trace.ts'
 import { CommandLost, type CommandParts, type CommandRun, runCommand } from './command.ts'
 import { beginOutput, finishOutput, keepOutput } from './exec-recording.ts'
+import { endTelling, tellConnected } from './hook-news.ts'
 import { readHostKey } from './host-key.ts'
 import { type LiveShell, openLive } from './live.ts'
 import { commandLost, problemOfRefusal, relayUnavailable } from './policy.ts'
 import { reachRelay } from './reach.ts'
 import { createRecord } from './record.ts'
 import { createRecorder } from './recorder.ts'
-import type { ExecOrder, HostTarget, OpenOrder, Order, ScanOrder } from './rpc.ts'
+import type { ExecOrder, FileOrder, HostTarget, OpenOrder, Order, ScanOrder } from './rpc.ts'
 import { jumpsOf, openJumps, openSecrets, openWay } from './secrets.ts'
-import { type CommandEnd, endCommand } from './store.ts'
+import type { CommandEnd } from './store.ts'
 import { LinkLost, OpenRefused, scanKeys } from './stream.ts'
 import { openShell, type TerminalRequest } from './wiring.ts'
 
@@ -50,14 +51,15 @@ async function checkPresented({ type, publicKey, fingerprint }: ControlBody<'HOS
 /** Runs a command and writes down how it went, whatever happens. @throws Problem */
 export async function execute(
   scope: Scope,
-  { ctx, ...parts }: Omit<CommandParts, 'kept'> & { readonly ctx: DurableObjectState },
+  { ctx, ...parts }: Omit<CommandParts, 'kept' | 'onOpened'> & { readonly ctx: DurableObjectState },
   order: ExecOrder,
 ): Promise<ExecResult> {
   const kept = keepOutput(scope, ctx, order)
   let end: CommandEnd = { state: 'unknown', endedAt: 0 }
   try {
     await beginOutput(kept)
-    const reach = { ctx, config: scope.config, traceparent: order.traceparent, log: logOf(order), kept, ...parts }
+    const onOpened = () => noteConnected(scope, ctx, order)
+    const reach = { ctx, config: scope.config, traceparent: order.traceparent, log: logOf(order), kept, onOpened, ...parts }
     const run = await runCommand(order, reach, (relay) => openSecrets(scope, order, relay))
     end = endOfRun(run)
     return run.result
@@ -88,11 +90,17 @@ const endOfRun = ({ result, stdoutBytes, stderrBytes }: CommandRun): CommandEnd 
   endedAt: 0,
 })
 
+/** Tells whoever wants to hear that the host has let us in. */
+export function noteConnected(scope: Scope, ctx: DurableObjectState, order: ExecOrder | FileOrder): void {
+  if (!order.isConnectTold) return
+  ctx.waitUntil(tellConnected(scope, order).catch((error: unknown) => logOf(order)('hook.tell-failed', describeError(error))))
+}
+
 /** Writes down how something ended, as often as it takes. */
 export async function writeEnd(scope: Scope, order: Order, end: CommandEnd): Promise<void> {
   for (let tries = 1; tries <= END_TRIES; tries++) {
     try {
-      await endCommand(scope.db, order.shellId, end)
+      await endTelling(scope, order, end)
       return
     } catch (error) {
       logOf(order)('command.report-failed', { tries, ...describeError(error) })

@@ -31,6 +31,8 @@ export interface ShellRecord {
   /** Since when no link is up, Unix milliseconds. */
   readonly unlinkedAt: number | null
   readonly endedAt: number | null
+  /** That the host has let us in was told. */
+  readonly isConnectTold?: boolean
   /** Absent in records of before there were any. */
   readonly alerts?: readonly AlertRule[]
   readonly traceparent: string

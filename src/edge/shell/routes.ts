@@ -8,6 +8,7 @@ import { type EdgeApp, implement, implementSocket } from '../http/implement.ts'
 import { createCommandExport, listCommands, openCommandFile } from './command-log.ts'
 import { execCommand, stopCommand, streamCommand } from './exec.ts'
 import { mountFiles } from './file-routes.ts'
+import { mountHooks } from './hook-routes.ts'
 import { createHost, deleteHost, getHost, listHosts, scanHost, updateHost } from './hosts.ts'
 import { viewShell } from './join.ts'
 import { liveShells } from './live-door.ts'
@@ -26,6 +27,7 @@ export function mountShell(app: EdgeApp): void {
   mountRuns(app)
   mountShellPolicy(app)
   mountFiles(app)
+  mountHooks(app)
   implement(app, hosts.scanHost, ({ scope, actor, params, body }) => scanHost(scope, actor, { orgId: params.orgId, ...body }))
   implement(app, hosts.createHost, ({ scope, actor, params, body }) => createHost(scope, actor, { orgId: params.orgId, input: body }))
   implement(app, hosts.listHosts, ({ scope, actor, params, query }) => listHosts(scope, actor, { orgId: params.orgId, query }))

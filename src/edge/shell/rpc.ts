@@ -59,6 +59,8 @@ export interface ExecOrder extends Order {
   readonly stdin: string
   /** Whether it must end when it cannot be recorded. */
   readonly isStrict: boolean
+  /** Whether somebody wants to hear when the host has let us in; here and below. */
+  readonly isConnectTold: boolean
 }
 
 /** Run one command and tell its output as it comes, while the access with which it was asked for stands. */
@@ -74,6 +76,7 @@ export interface FileOrder extends Order {
   readonly roots: readonly string[]
   readonly bytesMax: number
   readonly overwrite: boolean
+  readonly isConnectTold: boolean
 }
 
 /** Ask a host for its key. */

@@ -5,9 +5,9 @@ import { describeError } from '../platform/log.ts'
 import { open } from '../platform/rpc.ts'
 import type { Scope } from '../platform/scope.ts'
 import { beginCommand, finishCommand } from './exec.ts'
+import { endTelling } from './hook-news.ts'
 import { type Book, type HostChange, type HostEntry, isFailure } from './run-book.ts'
 import { accessOf, commandOf, reportRun } from './run-store.ts'
-import { endCommand } from './store.ts'
 
 /** Somebody's shells fill the user's places, or the relay's: the host waits its turn again. */
 const RETRY_MS = 1_000
@@ -127,7 +127,7 @@ async function recover(run: LiveRun, host: HostEntry): Promise<HostChange> {
     if (known) return toChange(await open(Promise.resolve(known)))
     const [logged] = await commandOf(scope.db, shellId)
     if (!logged) return { state: run.book.record().state === 'running' ? 'waiting' : 'skipped', shellId: null }
-    await endCommand(scope.db, shellId, { state: 'unknown', endedAt: scope.now() })
+    await endTelling(scope, { shellId, orgId: logged.orgId }, { state: 'unknown', endedAt: scope.now() })
     const { state, exitCode, signal, killed, durationMs } = logged
     return { state: state === 'running' ? 'unknown' : state, exitCode, signal, killed, durationMs, truncated: true }
   } catch (error) {

@@ -12,6 +12,7 @@ import type { Actor, Scope } from '../platform/scope.ts'
 import { mintTicket } from '../platform/ticket.ts'
 import { traceparentOf } from '../platform/trace.ts'
 import { exportRequests } from './access.ts'
+import { askHooks } from './hook-ask.ts'
 import { hostOf } from './host-store.ts'
 import { hostFor, targetOf } from './hosts.ts'
 import { oversightIn } from './oversight.ts'
@@ -43,7 +44,7 @@ const toShell = ({ id, orgId, hostId, userId, state, reason, createdAt, closedAt
 /**
  * Opens a shell and answers once the host has let us in, or asks something that only a person can answer.
  *
- * @throws Problem `not-found`, `forbidden`, `limit-reached`, `target-forbidden`, `host-unreachable`, `host-key-unknown`,
+ * @throws Problem `not-found`, `forbidden`, `limit-reached`, `hook-refused`, `hook-failed`, `target-forbidden`, `host-unreachable`, `host-key-unknown`,
  * `host-key-mismatch`, `host-refused`, `rate-limited` or `unavailable`
  */
 export async function openShell(scope: Scope, actor: Actor, input: OpenShell): Promise<Shell> {
@@ -54,6 +55,7 @@ export async function openShell(scope: Scope, actor: Actor, input: OpenShell): P
   const target = endingBy(await targetOf(scope, host), until, scope.now())
   const id = ShellId.parse(scope.newId('shl'))
   const { userId } = actor
+  await askHooks(scope, { shellId: id, userId, use: 'shell', host })
   const now = scope.now()
   const oversight = await oversightIn(scope, host.orgId)
   const results = (await commit(scope, [

@@ -92,11 +92,13 @@ export const endCommand = (db: Db, id: ShellId, end: CommandEnd) =>
     .where(and(eq(c.id, id), isNull(c.endedAt)))
 
 /** Commands whose object must be dead: nobody ended them long after they should have. */
-export const endLostCommands = (db: Db, at: { readonly now: number; readonly slackMs: number }) =>
+export const lostCommands = (db: Db, at: { readonly now: number; readonly slackMs: number }, limit: number) =>
   db
-    .update(c)
-    .set({ state: 'unknown', endedAt: at.now })
+    .select({ id: c.id, orgId: c.orgId })
+    .from(c)
     .where(and(isNull(c.endedAt), sql`${c.startedAt} + ${c.timeoutSeconds} * 1000 + ${at.slackMs} < ${at.now}`))
+    .orderBy(c.startedAt)
+    .limit(limit)
 
 /** Sees rows of members only, whatever id is asked for. */
 export const shellOf = (db: Db, ask: Ask<ShellId>) =>
@@ -177,7 +179,7 @@ export const liveShellsInOrg = (db: Db, orgId: OrgId, page: { readonly after?: S
 /** Live rows that nobody has touched for too long, each kind with its own patience. */
 export const staleShells = (db: Db, before: { readonly connecting: number; readonly others: number }, limit: number) =>
   db
-    .select({ id: s.id, version: s.version })
+    .select({ id: s.id, orgId: s.orgId, version: s.version })
     .from(s)
     .where(
       and(

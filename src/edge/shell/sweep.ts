@@ -1,7 +1,9 @@
-import type { ShellId } from '../../contract/shell.ts'
 import { describeError } from '../platform/log.ts'
 import type { Scope } from '../platform/scope.ts'
-import { endLostCommands, reportShell, staleShells, touchShell } from './store.ts'
+import { commitTelling, endTelling } from './hook-news.ts'
+import { lostCommands, reportShell, staleShells, touchShell } from './store.ts'
+
+type StaleShell = Awaited<ReturnType<typeof staleShells>>[number]
 
 /** An opening takes half a minute at most. */
 const CONNECTING_MS_MAX = 120_000
@@ -13,8 +15,9 @@ const SHELLS_PER_SWEEP = 50
 
 /** Commands whose object died get their last word: nobody knows how they ended. */
 export async function sweepCommands(scope: Scope): Promise<number> {
-  const { meta } = await endLostCommands(scope.db, { now: scope.now(), slackMs: COMMAND_SLACK_MS })
-  return meta.changes
+  const lost = await lostCommands(scope.db, { now: scope.now(), slackMs: COMMAND_SLACK_MS }, SHELLS_PER_SWEEP)
+  for (const { id: shellId, orgId } of lost) await endTelling(scope, { shellId, orgId }, { state: 'unknown', endedAt: scope.now() })
+  return lost.length
 }
 
 /** Asks the objects of rows that stand still; a row whose object was never reached has failed. */
@@ -31,9 +34,10 @@ export async function sweepShells(scope: Scope): Promise<number> {
   return stale.length
 }
 
-async function settleStale(scope: Scope, { id, version }: { readonly id: ShellId; readonly version: number }): Promise<void> {
+async function settleStale(scope: Scope, { id, orgId, version }: StaleShell): Promise<void> {
   const now = scope.now()
   const isKnown = await scope.env.SHELLS.getByName(id).reportState()
   const report = { id, state: 'failed', reason: 'It could not be opened: the attempt was cut off.', version: version + 1, now } as const
-  await (isKnown ? touchShell(scope.db, id, now) : reportShell(scope.db, report))
+  if (isKnown) await touchShell(scope.db, id, now)
+  else await commitTelling(scope, [reportShell(scope.db, report)], { point: 'on-close', orgId, shellId: id })
 }

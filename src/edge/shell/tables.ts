@@ -1,4 +1,5 @@
 import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import type { FailMode, HookPoint } from '../../contract/hooks.ts'
 import type { AlgorithmProfile, HostId, HostKey, HostKind } from '../../contract/hosts.ts'
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgId } from '../../contract/orgs.ts'
@@ -7,6 +8,7 @@ import type { RunId, RunState } from '../../contract/runs.ts'
 import type { ShellId, ShellState } from '../../contract/shell.ts'
 import type { AccessRequestId, AccessState, PutShellPolicy } from '../../contract/shell-policy.ts'
 import type { SshCaKeyId } from '../../contract/ssh-ca.ts'
+import type { WebhookId } from '../../contract/webhooks.ts'
 
 /** How a command stands. Unknown: its object died, so nobody saw the end; it is never run again. */
 export type CommandState = 'running' | 'done' | 'timed-out' | 'failed' | 'unknown'
@@ -155,6 +157,23 @@ export const shellPolicies = sqliteTable('shell_policies', {
   version: integer('version').notNull(),
   fileRoots: text('file_roots', { mode: 'json' }).$type<PutShellPolicy['fileRoots']>(),
 })
+
+/** Whom an organisation asks or tells, at most one at each point. */
+export const shellHooks = sqliteTable(
+  'shell_hooks',
+  {
+    orgId: text('org_id').$type<OrgId>().notNull(),
+    point: text('point').$type<HookPoint>().notNull(),
+    /** Of the two one is set. A webhook that is gone stays named. */
+    webhookId: text('webhook_id').$type<WebhookId>(),
+    module: text('module'),
+    /** Set where the point decides, as is the mode. */
+    deadlineMs: integer('deadline_ms'),
+    failMode: text('fail_mode').$type<FailMode>(),
+    updatedAt: integer('updated_at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.orgId, t.point] })],
+)
 
 export const accessRequests = sqliteTable('access_requests', {
   id: text('id').$type<AccessRequestId>().primaryKey(),

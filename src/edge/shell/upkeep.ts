@@ -6,6 +6,7 @@ import type { ShellId } from '../../contract/shell.ts'
 import { openDb } from '../platform/db.ts'
 import type { Consumer } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
+import { deleteOrgHooks } from './hook-store.ts'
 import { deleteOrgPolicy, stranded } from './policy-store.ts'
 import { deleteOrgRecordings } from './recording-store.ts'
 import { deleteObjects } from './recording-sweep.ts'
@@ -75,7 +76,7 @@ export const forgetOrg: Consumer = async (scope, { payload }) => {
     await Promise.all(ids.map((id) => scope.env.SHELLS.getByName(id).forgetShell({ recording: 'drop' })))
     await deleteOrgShells(db, orgId, ids)
   }
-  await db.batch(deleteOrgPolicy(db, orgId))
+  await db.batch([...deleteOrgPolicy(db, orgId), deleteOrgHooks(db, orgId)])
   await forgetRunsOfOrg(scope, orgId)
   await deleteOrgCommands(db, orgId)
   await deleteObjects(scope.env, `recordings/${orgId}/`)

@@ -1,14 +1,13 @@
 import * as z from 'zod'
-import { type WebhookDelivery, WebhookEventId, WebhookId } from '../../contract/webhooks.ts'
+import { WebhookEventId, WebhookId } from '../../contract/webhooks.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import { ownersOfOrg } from '../orgs/service.ts'
 import { openDb } from '../platform/db.ts'
 import { notifyIf } from '../platform/notify.ts'
 import { type Consumer, commit, LaterError, outboxEventIf } from '../platform/outbox/outbox.ts'
-import { isPublicUrl, leadsOutside } from '../platform/public-url.ts'
 import type { Scope } from '../platform/scope.ts'
 import { isLast, reasonToStop, waitMs } from './policy.ts'
-import { signedHeaders } from './signature.ts'
+import { type Failure, failureOfStatus, post } from './post.ts'
 import { deliveryAt, isStopped, isWaiting, markQueued, noteAttempt, noteFailure, noteSuccess, stopWebhook, waiting } from './store.ts'
 
 /** Topic of the events that tell one event to one webhook: `{ webhookId, eventId }`. */
@@ -26,7 +25,7 @@ type Found = Awaited<ReturnType<typeof deliveryAt>>[number]
 /** How an attempt went: nothing is wrong when there is no failure. */
 interface Outcome {
   readonly status: number | null
-  readonly failure: NonNullable<WebhookDelivery['failure']> | null
+  readonly failure: Failure | null
 }
 
 /** Reads and writes at the primary: a batch before this may not have reached a replica yet. */
@@ -79,35 +78,12 @@ async function succeed(scope: Scope, at: At, { status, attempts }: Outcome & { r
   ])
 }
 
-/** Sends the event. What the receiver says beyond its status is not read, and nowhere else is gone to. */
+/** Sends the event. What the receiver says beyond its status is not read. */
 async function attempt(scope: Scope, { hook, event }: Found): Promise<Outcome> {
-  if (hook.disabledAt !== null) return { status: null, failure: 'disabled' }
-  const { isDev, webhookDnsUrl } = scope.config
-  try {
-    // What was allowed when it was set may lead elsewhere by now.
-    const mayGo = isPublicUrl(hook.url, scope.config) && (await leadsOutside(hook.url, { isDev, dnsUrl: webhookDnsUrl }))
-    if (!mayGo) return { status: null, failure: 'target-forbidden' }
-    const now = scope.now()
-    const hasTwo = hook.previousSecret !== null && hook.previousUntil !== null && hook.previousUntil > now
-    const secrets = [hook.secret, ...(hasTwo && hook.previousSecret !== null ? [hook.previousSecret] : [])]
-    const signed = { webhookId: hook.id, eventId: event.id, timestamp: Math.floor(now / 1000), body: event.body }
-    const headers = {
-      ...(await signedHeaders(scope, secrets, signed)),
-      'content-type': 'application/json',
-      'user-agent': 'Parvis-Webhooks',
-    }
-    const init = { method: 'POST', headers, body: event.body, redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT_MS) } as const
-    const answer = await fetch(hook.url, init)
-    await answer.body?.cancel()
-    return outcomeOf(answer.status)
-  } catch (error) {
-    return { status: null, failure: error instanceof Error && error.name === 'TimeoutError' ? 'timeout' : 'connection' }
-  }
-}
-
-function outcomeOf(status: number): Outcome {
-  if (status >= 200 && status < 300) return { status, failure: null }
-  return { status, failure: status >= 300 && status < 400 ? 'redirect' : 'answer' }
+  const answer = await post(scope, hook, { ...event, signal: AbortSignal.timeout(TIMEOUT_MS) })
+  if (!(answer instanceof Response)) return { status: null, failure: answer }
+  await answer.body?.cancel()
+  return { status: answer.status, failure: failureOfStatus(answer.status) }
 }
 
 /** Stops a webhook whose receiver is gone or took nothing for days, and tells its owners once. */

@@ -1,7 +1,7 @@
 import { and, asc, desc, eq, inArray, isNull, lt, type SQL, sql } from 'drizzle-orm'
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgId } from '../../contract/orgs.ts'
-import { WEBHOOKS_MAX, type WebhookEventId, type WebhookId, type WebhookKind } from '../../contract/webhooks.ts'
+import { WEBHOOKS_MAX, type WebhookBody, type WebhookEventId, type WebhookId, type WebhookKind } from '../../contract/webhooks.ts'
 import { orgRoleSql } from '../orgs/service.ts'
 import type { Db } from '../platform/db.ts'
 import { webhookDeliveries as d, webhookEvents as e, webhooks as w } from './tables.ts'
@@ -72,26 +72,33 @@ export const deleteEventsAbout = (db: Db, userId: UserId, until: number) => {
   return [db.delete(d).where(sql`${d.eventId} IN (SELECT ${e.id} FROM ${e} WHERE ${about})`), db.delete(e).where(about)] as const
 }
 
-const hears = (kind: WebhookKind, heardBy: SQL): SQL =>
-  sql`hook.disabled_at IS NULL AND EXISTS (SELECT 1 FROM json_each(hook.kinds) WHERE value = ${kind}) AND hook.id IN ${heardBy}`
+/** To whom news go: SQL for ids, of which those that want the kind hear of it, or all where they were named for just this. */
+interface Hearers {
+  readonly heardBy: SQL
+  readonly isAimed: boolean
+}
+
+const hears = (kind: WebhookBody['type'], { heardBy, isAimed }: Hearers): SQL =>
+  sql`hook.disabled_at IS NULL AND hook.id IN ${heardBy}
+    AND (${isAimed ? 1 : 0} OR EXISTS (SELECT 1 FROM json_each(hook.kinds) WHERE value = ${kind}))`
 
 /** Writes down what happened, if some webhook hears of it. The same id counts once. */
-export const insertEventIf = (db: Db, row: typeof e.$inferSelect, by: { readonly heardBy: SQL; readonly condition: SQL }) =>
+export const insertEventIf = (db: Db, row: typeof e.$inferSelect, by: Hearers & { readonly condition: SQL }) =>
   db
     .insert(e)
     .select(
       sql`SELECT ${row.id} AS id, ${row.kind} AS kind, ${row.body} AS body, ${row.actorId} AS actor_id, ${row.userId} AS user_id,
         ${row.createdAt} AS created_at
-        WHERE ${by.condition} AND EXISTS (SELECT 1 FROM webhooks AS hook WHERE ${hears(row.kind, by.heardBy)})`,
+        WHERE ${by.condition} AND EXISTS (SELECT 1 FROM webhooks AS hook WHERE ${hears(row.kind, by)})`,
     )
     .onConflictDoNothing()
 
 /** One delivery to each webhook that hears of the event which the statement before has written. */
-export const insertDeliveries = (db: Db, event: { readonly id: WebhookEventId; readonly kind: WebhookKind }, heardBy: SQL) =>
+export const insertDeliveries = (db: Db, event: { readonly id: WebhookEventId; readonly kind: WebhookBody['type'] }, to: Hearers) =>
   db.insert(d).select(
     sql`SELECT hook.id AS webhook_id, ${event.id} AS event_id, CASE WHEN ${isFull} THEN 'dead' ELSE 'waiting' END AS state,
       0 AS attempts, NULL AS status, CASE WHEN ${isFull} THEN 'backlog' END AS failure, NULL AS attempted_at
-      FROM webhooks AS hook WHERE changes() > 0 AND ${hears(event.kind, heardBy)}`,
+      FROM webhooks AS hook WHERE changes() > 0 AND ${hears(event.kind, to)}`,
   )
 
 const isFull = sql`(SELECT count(*) FROM (SELECT 1 FROM webhook_deliveries AS open WHERE open.webhook_id = hook.id AND open.state = 'queued'

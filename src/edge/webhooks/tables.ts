@@ -1,7 +1,7 @@
 import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgId } from '../../contract/orgs.ts'
-import type { Webhook, WebhookDelivery, WebhookEventId, WebhookId, WebhookKind } from '../../contract/webhooks.ts'
+import type { Webhook, WebhookBody, WebhookDelivery, WebhookEventId, WebhookId, WebhookKind } from '../../contract/webhooks.ts'
 
 export const webhooks = sqliteTable('webhooks', {
   id: text('id').$type<WebhookId>().primaryKey(),
@@ -24,7 +24,7 @@ export const webhooks = sqliteTable('webhooks', {
 /** What happened, as it is sent. Kept only when some webhook hears of it. */
 export const webhookEvents = sqliteTable('webhook_events', {
   id: text('id').$type<WebhookEventId>().primaryKey(),
-  kind: text('kind').$type<WebhookKind>().notNull(),
+  kind: text('kind').$type<WebhookBody['type']>().notNull(),
   body: text('body').notNull(),
   actorId: text('actor_id').$type<UserId>(),
   userId: text('user_id').$type<UserId>(),

@@ -1,0 +1,108 @@
+import { type BeforePoint, HOOK_ANSWER_BYTES_MAX, HOOK_EVENTS, HookAnswer, type HookQuestion } from '../../contract/hooks.ts'
+import type { OrgId } from '../../contract/orgs.ts'
+import { Problem } from '../../contract/problem.ts'
+import { auditEntry } from '../audit/service.ts'
+import { openDb } from '../platform/db.ts'
+import { describeError } from '../platform/log.ts'
+import type { Scope } from '../platform/scope.ts'
+import { askWebhook } from '../webhooks/service.ts'
+import { moduleNamed } from './hook-modules.ts'
+import { type HookRow, hooksIn } from './hook-store.ts'
+import type { HostRow } from './host-store.ts'
+
+/** What is about to begin. */
+export interface Beginner extends Pick<HookQuestion, 'shellId' | 'userId' | 'use' | 'command' | 'file'> {
+  readonly host: HostRow
+}
+
+/** What hooks have said. */
+export interface Hooked {
+  /** Somebody wants to hear when the host has let us in. */
+  readonly isConnectTold: boolean
+}
+
+/** Why a hook did not decide; `module` is one that threw, answered what is no answer, or is not there. */
+type NoDecision = { readonly failure: string }
+
+/** The hooks of an organisation, read at the primary: a replica may not have heard of one. */
+const hooksNow = (scope: Scope, orgId: OrgId) => hooksIn(openDb(scope.env.DB, undefined).db, orgId)
+
+/**
+ * Asks who has a say before anything begins: whoever comes, after role and policy have let it pass. What is not decided begins only where the
+ * organisation has said so.
+ *
+ * @throws Problem `hook-refused` or `hook-failed`
+ */
+export async function askHooks(scope: Scope, beginner: Beginner): Promise<Hooked> {
+  const { use, host } = beginner
+  const hooks = await hooksNow(scope, host.orgId)
+  const points: readonly BeforePoint[] = use === 'shell' ? ['before-connect'] : ['before-connect', 'before-exec']
+  for (const point of points) {
+    const hook = hooks.find((one) => one.point === point)
+    if (hook) await decide(scope, { hook, point, question: questionOf(beginner, point) })
+  }
+  return { isConnectTold: hooks.some(({ point }) => point === 'after-connect') }
+}
+
+function questionOf({ shellId, userId, use, host, command, file }: Beginner, point: BeforePoint): HookQuestion {
+  const { id, orgId, kind, name, address, port, tags } = host
+  const what = point === 'before-exec' ? { ...(command === undefined ? {} : { command }), ...(file === undefined ? {} : { file }) } : {}
+  return { shellId, orgId, userId, use, host: { id, kind, name, address, port, tags }, ...what }
+}
+
+interface Asking {
+  readonly hook: HookRow
+  readonly point: BeforePoint
+  readonly question: HookQuestion
+}
+
+async function decide(scope: Scope, asking: Asking): Promise<void> {
+  const { hook, point, question } = asking
+  const startedAt = scope.now()
+  const decision = await (hook.module === null ? askOutside(scope, asking) : askModule(scope, asking))
+  const outcome = 'failure' in decision ? decision.failure : decision.decision
+  scope.log('hook.asked', { orgId: hook.orgId, point, shellId: question.shellId, outcome, durationMs: scope.now() - startedAt })
+  if ('failure' in decision) {
+    await record(scope, asking, { action: 'hook.fail', word: `${decision.failure}, ${hook.failMode}` })
+    if (hook.failMode === 'closed') throw new Problem('hook-failed')
+  } else if (decision.decision === 'refuse') {
+    await record(scope, asking, { action: 'hook.refuse', word: decision.reason })
+    throw new Problem('hook-refused', { detail: decision.reason })
+  }
+}
+
+/** Who was refused what, where, and why: of this there is no other trace, for nothing began. */
+async function record(
+  scope: Scope,
+  { point, question }: Asking,
+  { action, word }: { readonly action: 'hook.fail' | 'hook.refuse'; readonly word: string },
+): Promise<void> {
+  const { shellId: subject, orgId, userId: actorId, host, use } = question
+  await auditEntry(scope, { action, subject, orgId, actorId, cause: `${point} ${use} ${host.id}: ${word}` })
+}
+
+async function askOutside(scope: Scope, { hook, point, question }: Asking): Promise<HookAnswer | NoDecision> {
+  const { orgId, webhookId, deadlineMs } = hook
+  if (webhookId === null || deadlineMs === null) return { failure: 'disabled' }
+  const asked = { orgId, webhookId, kind: HOOK_EVENTS[point], data: question, deadlineMs, answerBytesMax: HOOK_ANSWER_BYTES_MAX }
+  const came = await askWebhook(scope, asked)
+  if ('failure' in came) return came
+  return HookAnswer.safeParse(came.answer).data ?? { failure: 'answer' }
+}
+
+async function askModule(scope: Scope, { hook, point, question }: Asking): Promise<HookAnswer | NoDecision> {
+  const decides = hook.module === null ? undefined : moduleNamed(hook.module)?.[point]
+  if (!decides) return { failure: 'module' }
+  const signal = AbortSignal.timeout(hook.deadlineMs ?? 0)
+  const late = new Promise<NoDecision>((resolve) => {
+    signal.addEventListener('abort', () => resolve({ failure: 'timeout' }), { once: true })
+  })
+  try {
+    const { env, log } = scope
+    const answer = await Promise.race([decides(question, { env, log, now: scope.now(), signal }), late])
+    return 'failure' in answer ? answer : (HookAnswer.safeParse(answer).data ?? { failure: 'module' })
+  } catch (error) {
+    scope.log('hook.module-failed', { module: hook.module ?? '', point, ...describeError(error) })
+    return { failure: 'module' }
+  }
+}

@@ -1,0 +1,40 @@
+import type { BeforePoint, HookAnswer, HookNews, HookPoint, HookQuestion, ToldPoint } from '../../contract/hooks.ts'
+import type { Env } from '../env.ts'
+import type { Log } from '../platform/log.ts'
+
+/** What a module may touch. */
+export interface ModuleContext {
+  readonly env: Env
+  readonly log: Log
+  /** Unix milliseconds. */
+  readonly now: number
+  /** Aborted when the time to decide is over. */
+  readonly signal: AbortSignal
+}
+
+type Decide = (question: HookQuestion, context: ModuleContext) => HookAnswer | Promise<HookAnswer>
+type Hear = (news: HookNews, context: ModuleContext) => void | Promise<void>
+
+/** Code of whoever runs this deployment, at the points that it serves. What is thrown where it decides is a failure; where it hears, it is told again. */
+export type HookModule = { readonly [P in BeforePoint]?: Decide } & { readonly [P in ToldPoint]?: Hear }
+
+/** A host with this tag is left alone. */
+const FROZEN = 'frozen'
+
+/** The modules that organisations can point hooks at: add yours here. */
+const MODULES: Readonly<Record<string, HookModule>> = {
+  /** Nothing begins on a host that is tagged `frozen`, whoever asks. */
+  'change-freeze': {
+    'before-connect': ({ host }) =>
+      host.tags.includes(FROZEN)
+        ? { decision: 'refuse', reason: `Changes are frozen on ${host.name}: an owner must take the tag \`${FROZEN}\` off first.` }
+        : { decision: 'allow' },
+  },
+}
+
+/** The module of this name. */
+export const moduleNamed = (name: string): HookModule | undefined => (Object.hasOwn(MODULES, name) ? MODULES[name] : undefined)
+
+/** Every module, with the points that it serves. */
+export const listModules = (): { name: string; points: HookPoint[] }[] =>
+  Object.entries(MODULES).map(([name, module]) => ({ name, points: Object.keys(module) as HookPoint[] }))
