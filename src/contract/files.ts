@@ -60,6 +60,7 @@ const FILE = {
     'host-unsuited',
     'hook-refused',
     'hook-failed',
+    'quota-reached',
     'target-forbidden',
     'host-unreachable',
     'host-key-unknown',

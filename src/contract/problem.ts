@@ -27,6 +27,7 @@ export const PROBLEMS = {
   'last-admin': { status: 409, title: 'Somebody else must be an admin first.' },
   'file-exists': { status: 409, title: 'Something of this name is there already.' },
   'limit-reached': { status: 409, title: 'A limit is reached; remove something first.' },
+  'quota-reached': { status: 409, title: 'The organisation has used up what it may use this month.' },
   'host-unsuited': { status: 409, title: 'This kind of host cannot do this; open a shell on it.' },
   'host-key-unknown': { status: 409, title: 'The host presents a key that nobody has accepted.' },
   'host-key-mismatch': { status: 409, title: 'The host presents another key than the one accepted.' },

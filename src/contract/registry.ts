@@ -28,6 +28,7 @@ import { runEndpoints } from './runs.ts'
 import { sessionEndpoints } from './sessions.ts'
 import { shellEndpoints, shellSockets } from './shell.ts'
 import { shellPolicyEndpoints } from './shell-policy.ts'
+import { shellUsageEndpoints } from './shell-usage.ts'
 import { sshCaEndpoints } from './ssh-ca.ts'
 import { webhookEndpoints } from './webhooks.ts'
 
@@ -63,6 +64,7 @@ export const endpoints = {
   ...runEndpoints,
   ...shellPolicyEndpoints,
   ...hookEndpoints,
+  ...shellUsageEndpoints,
   ...fileEndpoints,
   ...healthEndpoints,
 }

@@ -129,20 +129,18 @@ export type StoppedCommand = z.infer<typeof StoppedCommand>
 const HostPath = z.strictObject({ hostId: HostId })
 const ShellPath = z.strictObject({ shellId: ShellId })
 
-const COMMAND_PROBLEMS = [
+const BEGIN_PROBLEMS = [
   'not-found',
   'forbidden',
   'step-up-required',
   'access-required',
-  'command-forbidden',
   'limit-reached',
-  'host-unsuited',
+  'quota-reached',
   'hook-refused',
   'hook-failed',
 ] as const
 const RELAY_PROBLEMS = ['target-forbidden', 'host-unreachable', 'host-key-unknown', 'host-key-mismatch', 'host-refused'] as const
-
-const HOOK_PROBLEMS = ['hook-refused', 'hook-failed'] as const
+const COMMAND_PROBLEMS = [...BEGIN_PROBLEMS, 'command-forbidden', 'host-unsuited', ...RELAY_PROBLEMS] as const
 
 /** The shell operations. */
 export const shellEndpoints = {
@@ -159,7 +157,7 @@ export const shellEndpoints = {
     body: ExecCommand,
     success: 200,
     response: ExecResult,
-    problems: [...COMMAND_PROBLEMS, ...RELAY_PROBLEMS],
+    problems: COMMAND_PROBLEMS,
   }),
   streamCommand: endpoint({
     id: 'streamCommand',
@@ -175,7 +173,7 @@ export const shellEndpoints = {
     success: 200,
     response: CommandPart,
     stream: 'lines',
-    problems: [...COMMAND_PROBLEMS, ...RELAY_PROBLEMS],
+    problems: COMMAND_PROBLEMS,
   }),
   stopCommand: endpoint({
     id: 'stopCommand',
@@ -203,16 +201,7 @@ export const shellEndpoints = {
     body: OpenShell,
     success: 201,
     response: Shell,
-    problems: [
-      'not-found',
-      'forbidden',
-      'step-up-required',
-      'access-required',
-      'limit-reached',
-      'hook-refused',
-      'hook-failed',
-      ...RELAY_PROBLEMS,
-    ],
+    problems: [...BEGIN_PROBLEMS, ...RELAY_PROBLEMS],
   }),
   listShells: endpoint({
     id: 'listShells',

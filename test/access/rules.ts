@@ -187,6 +187,7 @@ export const RULES: Readonly<Record<keyof typeof endpoints, Rule>> = {
   stopCommand: GUARDED,
   openShell: { body: { hostId: 'hst_01jd0000000000000000000001' }, ...POWER },
   getShellPolicy: SHOWN,
+  getShellUsage: SHOWN,
   listHooks: GUARDED,
   putHook: { body: { target: { kind: 'module', module: 'change-freeze' } }, ...POWER },
   deleteHook: POWER,

@@ -105,6 +105,7 @@ const FR: Said = {
     conflict: 'Cela contredit ce qui est déjà là.',
     'last-admin': 'Quelqu’un d’autre doit d’abord être administrateur.',
     'limit-reached': 'Une limite est atteinte\u00a0: il faut d’abord retirer quelque chose.',
+    'quota-reached': 'L’organisation a utilisé tout ce qu’elle peut ce mois-ci.',
     'host-unsuited': 'Ce genre d’hôte ne sait pas faire cela\u00a0: ouvrez-y un terminal.',
     'host-key-unknown': 'L’hôte présente une clé que personne n’a acceptée.',
     'host-key-mismatch': 'L’hôte présente une autre clé que celle acceptée.',

@@ -15,6 +15,20 @@ export const METRICS = {
   parvis_outbox_waiting: { type: 'gauge', help: 'Effects that wait to be carried out.', labels: [] },
   parvis_outbox_oldest_seconds: { type: 'gauge', help: 'Age of the oldest effect that waits.', labels: [] },
   parvis_outbox_dead: { type: 'gauge', help: 'Effects that were given up.', labels: [] },
+  parvis_shells: { type: 'gauge', help: 'Shells that live, by state.', labels: ['state'] },
+  parvis_shell_commands_running: { type: 'gauge', help: 'Commands and transfers that hold a connection.', labels: [] },
+  parvis_shell_runs: { type: 'gauge', help: 'Commands on many hosts that are under way.', labels: [] },
+  parvis_shell_seconds_month: { type: 'gauge', help: 'Seconds of what has ended since the month began in UTC.', labels: [] },
+  parvis_shell_output_bytes_month: {
+    type: 'gauge',
+    help: 'Bytes that hosts sent of what has ended since the month began in UTC.',
+    labels: [],
+  },
+  parvis_shell_hook_answers_today: {
+    type: 'gauge',
+    help: 'What hooks that decide have answered since midnight UTC: allow, refuse, or how they failed.',
+    labels: ['point', 'outcome'],
+  },
   parvis_metrics_source_up: { type: 'gauge', help: '0 where the part could not say how it stands.', labels: ['source'] },
 } as const satisfies Readonly<Record<string, Metric>>
 

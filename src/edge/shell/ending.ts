@@ -9,6 +9,7 @@ import { changeRecord, isOver, type LiveShell, logOf } from './live.ts'
 import type { ShellRecord } from './record.ts'
 import { planAlarm } from './schedule.ts'
 import { reportShell } from './store.ts'
+import { addShellUsage } from './usage-store.ts'
 import { deliver } from './viewing.ts'
 
 /** D1 is usually back within a moment; after that once a minute is enough. */
@@ -75,7 +76,7 @@ async function report(live: LiveShell): Promise<void> {
   }
 }
 
-async function writeReport({ ctx, env }: LiveShell, record: ShellRecord): Promise<void> {
+async function writeReport({ ctx, env, tape }: LiveShell, record: ShellRecord): Promise<void> {
   const scope = objectScope(ctx, env, record.traceparent)
   const { shellId: id, orgId, state, reason, version, ending } = record
   const update = reportShell(scope.db, { id: id as ShellId, state, reason, version, now: record.endedAt ?? Date.now() })
@@ -88,7 +89,8 @@ async function writeReport({ ctx, env }: LiveShell, record: ShellRecord): Promis
     ...actor,
   })
   const of = { orgId, shellId: id as ShellId }
-  if (record.endedAt !== null) await commitTelling(scope, [update, entry], { point: 'on-close', ...of })
+  const used = addShellUsage(scope.db, { id: of.shellId, now: record.endedAt ?? 0, bytes: tape.nextOffset() })
+  if (record.endedAt !== null) await commitTelling(scope, [update, used, entry], { point: 'on-close', ...of })
   else if (state === 'open' && !record.isConnectTold) await commitTelling(scope, [update], { point: 'after-connect', ...of })
   else await scope.db.batch([update])
 }

@@ -56,7 +56,7 @@ export async function beginCommand(scope: Scope, beginning: Beginning): Promise<
   const hooked = await askHooks(scope, { shellId, userId, use: 'exec', host, command: judged })
   const now = scope.now()
   const results = (await commit(scope, [
-    insertCommand(scope.db, { id: shellId, hostId: host.id, userId, command, timeoutSeconds, now }),
+    insertCommand(scope.db, { id: shellId, hostId: host.id, userId, command, timeoutSeconds, now, quotas: scope.config.shellQuotas }),
     auditIfChanged(scope, { action: 'shell.exec', subject: shellId, orgId: host.orgId, cause: host.id, actorId: userId }),
     insertRecording(scope.db, { id: shellId, kind: 'exec', ...EXEC_SIZE, now }),
   ])) as readonly D1Result[]

@@ -8,14 +8,15 @@ import { sweepRecordings } from './recording-sweep.ts'
 import { sweepSecrets } from './rewrap.ts'
 import { mountShell } from './routes.ts'
 import { eraseShellsOf, exportShells } from './service.ts'
-import { sweepCommands, sweepShells } from './sweep.ts'
+import { sweepAnswers, sweepCommands, sweepShells } from './sweep.ts'
 import { applyMember, applyReach, closeOnHost, forgetOrg } from './upkeep.ts'
+import { shellMetrics } from './usage.ts'
 
 export const shell: Feature = {
   name: 'shell',
   mount: mountShell,
   personalData: { export: exportShells, erase: eraseShellsOf },
-  sweeps: { commands: sweepCommands, shells: sweepShells, secrets: sweepSecrets, recordings: sweepRecordings },
+  sweeps: { commands: sweepCommands, shells: sweepShells, secrets: sweepSecrets, recordings: sweepRecordings, hooks: sweepAnswers },
   consumers: {
     [MEMBER_CHANGED]: applyMember,
     [HOST_DELETED]: closeOnHost,
@@ -23,5 +24,6 @@ export const shell: Feature = {
     [REACH_CHANGED]: applyReach,
     [TELL_HOOK]: tellHook,
   },
+  metrics: shellMetrics,
   probes: { relay: relayProbe, secrets: secretsProbe },
 }

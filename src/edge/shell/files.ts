@@ -39,8 +39,9 @@ async function beginTransfer(scope: Scope, actor: Actor, { hostId, op, path, ove
   const { userId } = actor
   const hooked = await askHooks(scope, { shellId, userId, use: 'files', host, file: { op, path } })
   const command = `sftp ${op} ${path}`
+  const quotas = scope.config.shellQuotas
   const results = (await commit(scope, [
-    insertCommand(scope.db, { id: shellId, hostId, userId, command, timeoutSeconds: FILE_SECONDS_MAX, now: scope.now() }),
+    insertCommand(scope.db, { id: shellId, hostId, userId, command, timeoutSeconds: FILE_SECONDS_MAX, now: scope.now(), quotas }),
     auditIfChanged(scope, { action: `file.${op}`, subject: shellId, orgId: host.orgId, cause: `${hostId} ${path}` }),
   ])) as readonly D1Result[]
   if (results[0]?.meta.changes !== 1) throw await startRefused(scope, actor, hostId)

@@ -9,6 +9,7 @@ import { askWebhook } from '../webhooks/service.ts'
 import { moduleNamed } from './hook-modules.ts'
 import { type HookRow, hooksIn } from './hook-store.ts'
 import type { HostRow } from './host-store.ts'
+import { countAnswer, dayOf } from './usage-store.ts'
 
 /** What is about to begin. */
 export interface Beginner extends Pick<HookQuestion, 'shellId' | 'userId' | 'use' | 'command' | 'file'> {
@@ -61,6 +62,7 @@ async function decide(scope: Scope, asking: Asking): Promise<void> {
   const startedAt = scope.now()
   const decision = await (hook.module === null ? askOutside(scope, asking) : askModule(scope, asking))
   const outcome = 'failure' in decision ? decision.failure : decision.decision
+  count(scope, { day: dayOf(scope.now()), point, outcome })
   scope.log('hook.asked', { orgId: hook.orgId, point, shellId: question.shellId, outcome, durationMs: scope.now() - startedAt })
   if ('failure' in decision) {
     await record(scope, asking, { action: 'hook.fail', word: `${decision.failure}, ${hook.failMode}` })
@@ -69,6 +71,12 @@ async function decide(scope: Scope, asking: Asking): Promise<void> {
     await record(scope, asking, { action: 'hook.refuse', word: decision.reason })
     throw new Problem('hook-refused', { detail: decision.reason })
   }
+}
+
+/** For whoever looks after the deployment; nobody waits for it. */
+function count(scope: Scope, answer: Parameters<typeof countAnswer>[1]): void {
+  const counted = countAnswer(scope.db, answer).then(undefined, (error: unknown) => scope.log('hook.uncounted', describeError(error)))
+  scope.waitUntil(counted)
 }
 
 /** Who was refused what, where, and why: of this there is no other trace, for nothing began. */

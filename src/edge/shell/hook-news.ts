@@ -14,6 +14,7 @@ import { wake, written } from '../webhooks/service.ts'
 import { moduleNamed } from './hook-modules.ts'
 import { commandById, hookAt, isPointed, shellById } from './hook-store.ts'
 import { type CommandEnd, endCommand } from './store.ts'
+import { addCommandUsage } from './usage-store.ts'
 
 /** Topic of the events that tell a hook of something. */
 export const TELL_HOOK = 'shell.tell-hook'
@@ -45,7 +46,11 @@ export const tellConnected = (scope: Scope, { shellId, orgId }: Pick<Told, 'shel
 
 /** Writes down how a command or a transfer ended, and tells of it. The first word on an end stands. */
 export const endTelling = (scope: Scope, { shellId, orgId }: Pick<Told, 'shellId' | 'orgId'>, end: CommandEnd): Promise<void> =>
-  commitTelling(scope, [endCommand(scope.db, shellId, end)], { point: 'on-close', orgId, shellId })
+  commitTelling(scope, [endCommand(scope.db, shellId, end), addCommandUsage(scope.db, { id: shellId, now: end.endedAt })], {
+    point: 'on-close',
+    orgId,
+    shellId,
+  })
 
 /** Carries news to whoever the hook points at now; nobody there, or nothing left to tell of, is fine. */
 export const tellHook: Consumer = async (given, event) => {

@@ -25,6 +25,7 @@ import type { HostTarget } from './rpc.ts'
 import { eraseRunsOf, exportRuns } from './runs.ts'
 import { allShellsOf, commandsOf, eraseCommander, eraseShells, insertShell, shellOf, shellsOf } from './store.ts'
 import type { shells } from './tables.ts'
+import { isMonthUsedUp } from './usage.ts'
 
 type ShellRow = typeof shells.$inferSelect
 
@@ -59,7 +60,7 @@ export async function openShell(scope: Scope, actor: Actor, input: OpenShell): P
   const now = scope.now()
   const oversight = await oversightIn(scope, host.orgId)
   const results = (await commit(scope, [
-    insertShell(scope.db, { id, hostId: host.id, userId, now }),
+    insertShell(scope.db, { id, hostId: host.id, userId, now, quotas: scope.config.shellQuotas }),
     auditIfChanged(scope, { action: 'shell.open', subject: id, orgId: host.orgId, cause: host.id }),
     insertRecording(scope.db, { id, kind: 'pty', columns: input.columns, rows: input.rows, now }),
   ])) as readonly D1Result[]
@@ -81,8 +82,9 @@ function endingBy(target: HostTarget, until: number | null, now: number): HostTa
 export async function startRefused(scope: Scope, { userId }: Pick<Actor, 'userId'>, hostId: ShellRow['hostId']): Promise<Problem> {
   const [row] = await hostOf(openDb(scope.env.DB, undefined).db, { id: hostId, callerId: userId })
   const slug = refusalOfStart(row?.role ?? undefined)
-  if (slug === 'limit-reached') await requireReach(scope, { hostId, userId })
-  return new Problem(slug)
+  if (slug !== 'limit-reached' || !row) return new Problem(slug)
+  await requireReach(scope, { hostId, userId })
+  return new Problem((await isMonthUsedUp(scope, row.host.orgId)) ? 'quota-reached' : slug)
 }
 
 /** The caller's shells, newest first. */

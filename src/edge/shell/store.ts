@@ -8,6 +8,7 @@ import { orgRoleSql } from '../orgs/service.ts'
 import type { Db } from '../platform/db.ts'
 import { reachSql } from './reach-sql.ts'
 import { type CommandState, shellCommands as c, shells as s } from './tables.ts'
+import { hasRoomSql, type ShellQuotas } from './usage-store.ts'
 
 /** Something of an organisation, and the member who asks for it. */
 export interface Ask<Id> {
@@ -26,20 +27,24 @@ const liveOf = (userId: UserId) => sql`
    (SELECT count(*) FROM shell_commands AS live WHERE live.user_id = ${userId} AND live.ended_at IS NULL))`
 
 /** Role, reach and room in one statement: of parallel calls the one that would exceed the limit meets it. */
-const mayStart = (
-  userId: UserId,
-  now: number,
-) => sql`${hostRole(userId)} IN ('owner', 'operator') AND ${liveOf(userId)} < ${SHELLS_PER_USER_MAX}
-  AND ${reachSql({ userId, role: hostRole(userId), now })}`
+const mayStart = ({ userId, now, quotas }: { readonly userId: UserId; readonly now: number; readonly quotas: ShellQuotas }) =>
+  sql`${hostRole(userId)} IN ('owner', 'operator') AND ${liveOf(userId)} < ${SHELLS_PER_USER_MAX}
+    AND ${hasRoomSql(sql`hosts.org_id`, quotas, now)} AND ${reachSql({ userId, role: hostRole(userId), now })}`
 
-export const insertShell = (
-  db: Db,
-  shell: { readonly id: ShellId; readonly hostId: HostId; readonly userId: UserId; readonly now: number },
-) =>
+/** An interactive shell about to be opened. */
+export interface NewShell {
+  readonly id: ShellId
+  readonly hostId: HostId
+  readonly userId: UserId
+  readonly now: number
+  readonly quotas: ShellQuotas
+}
+
+export const insertShell = (db: Db, shell: NewShell) =>
   db.insert(s).select(
     sql`SELECT ${shell.id} AS id, hosts.org_id AS org_id, hosts.id AS host_id, ${shell.userId} AS user_id, 'connecting' AS state,
         NULL AS reason, 0 AS version, ${shell.now} AS created_at, ${shell.now} AS updated_at, NULL AS closed_at
-      FROM hosts WHERE hosts.id = ${shell.hostId} AND ${mayStart(shell.userId, shell.now)}`,
+      FROM hosts WHERE hosts.id = ${shell.hostId} AND ${mayStart(shell)}`,
   )
 
 /** A command about to run. */
@@ -50,6 +55,7 @@ export interface NewCommand {
   readonly command: string
   readonly timeoutSeconds: number
   readonly now: number
+  readonly quotas: ShellQuotas
 }
 
 export const insertCommand = (db: Db, command: NewCommand) =>
@@ -58,7 +64,7 @@ export const insertCommand = (db: Db, command: NewCommand) =>
         'running' AS state, NULL AS problem, NULL AS exit_code, NULL AS signal, NULL AS killed, NULL AS stdout_bytes, NULL AS stderr_bytes,
         NULL AS duration_ms, ${command.timeoutSeconds} AS timeout_seconds, ${command.now} AS started_at, NULL AS ended_at,
         'exec' AS kind, NULL AS shell_id, NULL AS recording_ms
-      FROM hosts WHERE hosts.id = ${command.hostId} AND ${mayStart(command.userId, command.now)}`,
+      FROM hosts WHERE hosts.id = ${command.hostId} AND ${mayStart(command)}`,
   )
 
 const commandRole = (callerId: UserId) => orgRoleSql(sql`shell_commands.org_id`, callerId)

@@ -2,6 +2,7 @@ import { describeError } from '../platform/log.ts'
 import type { Scope } from '../platform/scope.ts'
 import { commitTelling, endTelling } from './hook-news.ts'
 import { lostCommands, reportShell, staleShells, touchShell } from './store.ts'
+import { dayOf, deleteOldAnswers } from './usage-store.ts'
 
 type StaleShell = Awaited<ReturnType<typeof staleShells>>[number]
 
@@ -12,12 +13,19 @@ const QUIET_MS_MAX = 86_400_000
 /** Beyond the timeout: dialling, the host's handshake, stopping, and writing it down. */
 const COMMAND_SLACK_MS = 120_000
 const SHELLS_PER_SWEEP = 50
+const ANSWER_DAYS = 30
 
 /** Commands whose object died get their last word: nobody knows how they ended. */
 export async function sweepCommands(scope: Scope): Promise<number> {
   const lost = await lostCommands(scope.db, { now: scope.now(), slackMs: COMMAND_SLACK_MS }, SHELLS_PER_SWEEP)
   for (const { id: shellId, orgId } of lost) await endTelling(scope, { shellId, orgId }, { state: 'unknown', endedAt: scope.now() })
   return lost.length
+}
+
+/** What hooks answered is told of the present day; a month of it is kept. */
+export async function sweepAnswers(scope: Scope): Promise<number> {
+  const { meta } = await deleteOldAnswers(scope.db, dayOf(scope.now()) - ANSWER_DAYS)
+  return meta.changes
 }
 
 /** Asks the objects of rows that stand still; a row whose object was never reached has failed. */

@@ -175,6 +175,32 @@ export const shellHooks = sqliteTable(
   (t) => [primaryKey({ columns: [t.orgId, t.point] })],
 )
 
+/** What an organisation's shells used in a month. */
+export const shellUsage = sqliteTable(
+  'shell_usage',
+  {
+    orgId: text('org_id').$type<OrgId>().notNull(),
+    /** As 202611, UTC. */
+    month: integer('month').notNull(),
+    seconds: integer('seconds').notNull(),
+    bytes: integer('bytes').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.orgId, t.month] })],
+)
+
+/** What hooks answered in a day. */
+export const shellHookDays = sqliteTable(
+  'shell_hook_days',
+  {
+    /** Unix days. */
+    day: integer('day').notNull(),
+    point: text('point').$type<HookPoint>().notNull(),
+    outcome: text('outcome').notNull(),
+    asked: integer('asked').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.day, t.point, t.outcome] })],
+)
+
 export const accessRequests = sqliteTable('access_requests', {
   id: text('id').$type<AccessRequestId>().primaryKey(),
   orgId: text('org_id').$type<OrgId>().notNull(),

@@ -13,6 +13,7 @@ import { deleteObjects } from './recording-sweep.ts'
 import { forgetRunsOfOrg } from './runs.ts'
 import { deleteOrgCaKeys } from './secret-store.ts'
 import { deleteOrgCommands, deleteOrgShells, liveShellsInOrg, liveShellsOnHost, shellsOfOrg, standingOf } from './store.ts'
+import { deleteOrgUsage } from './usage-store.ts'
 
 const HostDeleted = z.strictObject({ hostId: HostId })
 const MemberChanged = z.strictObject({ orgId: OrgId, userId: UserId })
@@ -76,7 +77,7 @@ export const forgetOrg: Consumer = async (scope, { payload }) => {
     await Promise.all(ids.map((id) => scope.env.SHELLS.getByName(id).forgetShell({ recording: 'drop' })))
     await deleteOrgShells(db, orgId, ids)
   }
-  await db.batch([...deleteOrgPolicy(db, orgId), deleteOrgHooks(db, orgId)])
+  await db.batch([...deleteOrgPolicy(db, orgId), deleteOrgHooks(db, orgId), deleteOrgUsage(db, orgId)])
   await forgetRunsOfOrg(scope, orgId)
   await deleteOrgCommands(db, orgId)
   await deleteObjects(scope.env, `recordings/${orgId}/`)
