@@ -19,6 +19,7 @@
  */
 import * as z from 'zod'
 import { CONTROL_BYTES_MAX, encodeFrame, type FrameName, KrpError, LINK_ERRORS, type LinkErrorCode } from './krp-frame.ts'
+import { OPEN_PROBLEMS, type OpenProblem } from './krp-problem.ts'
 import { base64url, Identifier, SealedCredential, SealingPublicJwk } from './krp-secret.ts'
 
 /** The version that HELLO and CHALLENGE name. */
@@ -250,44 +251,6 @@ export type LinkClaims = z.infer<typeof LinkClaims>
 export const GrantClaims = z.strictObject({ ...claims, shell: Identifier, request: GrantRequest })
 /** Claims of the token in OPEN. */
 export type GrantClaims = z.infer<typeof GrantClaims>
-
-/** Why an OPEN or ATTACH was refused. None of them carries a byte that the target sent. */
-export const OPEN_PROBLEMS = {
-  'grant-invalid': 'The grant is not valid for this link.',
-  'grant-replayed': 'The grant was used before.',
-  'grant-exceeds-link': 'The grant reaches beyond the caps of the link.',
-  'shell-exists': 'A shell of this name lives already.',
-  'shell-unknown': 'No such shell lives here for this dialer.',
-  'offset-unknown': 'The offset is ahead of what the shell has written.',
-  'too-many-streams': 'The link has too many streams.',
-  'too-many-shells': 'The relay or the tenant has too many shells.',
-  draining: 'The relay is shutting down.',
-  'target-forbidden': 'The egress policy forbids this target.',
-  'target-unresolved': 'The name of the target has no address.',
-  'target-unreachable': 'The target cannot be reached.',
-  'target-timeout': 'The target did not answer in time.',
-  'target-not-ssh': 'The target does not speak SSH as it should.',
-  'target-backoff': 'Too many failed sign-ins at this target; wait.',
-  'host-key-unknown': 'No host key is pinned; HOSTKEY tells the presented one.',
-  'host-key-mismatch': 'The target does not present a pinned host key. No secret was sent.',
-  'no-common-algorithm': 'The target offers no algorithm that is allowed.',
-  'credential-invalid': 'The credential is missing, was not sealed for this grant, or cannot be used.',
-  'login-refused': 'The target refused the user or the credential.',
-  'prompt-unanswered': 'Nobody answered what the target asked.',
-  'jump-refused': 'The host before it does not reach the target.',
-  'request-refused': 'The target refused the shell, the command or the terminal.',
-  'file-not-found': 'The target has nothing under this path.',
-  'file-denied': 'The target does not let the user do this.',
-  'file-outside': 'The path leads outside of what is allowed.',
-  'file-exists': 'Something is there already.',
-  'file-wrong-kind': 'This is not the kind of file that it takes.',
-  'file-too-large': 'The file is larger than is allowed.',
-  'file-unsupported': 'The target has no SFTP.',
-  'file-failed': 'The target could not do it.',
-  internal: 'Something failed in the relay.',
-} as const
-/** The code of an OPEN_FAIL frame. */
-export type OpenProblem = keyof typeof OPEN_PROBLEMS
 
 /** Signals of RFC 4254 §6.10 that may be sent. */
 export const SIGNALS = ['HUP', 'INT', 'QUIT', 'TERM', 'KILL', 'USR1', 'USR2'] as const

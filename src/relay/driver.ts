@@ -3,7 +3,6 @@ import type { ControlBody, GrantClaims, GrantRequest } from '../contract/krp.ts'
 import type { Ask } from './attempt.ts'
 import type { Log } from './log.ts'
 import type { RouteDeps } from './route.ts'
-import type { Shell } from './shell.ts'
 
 /** How a program ended, as the host said. */
 export type Exit = Pick<ControlBody<'EXIT'>, 'code' | 'signal'>
@@ -50,13 +49,10 @@ export interface Granted<R extends ChannelRequest = ChannelRequest> {
   readonly signal: AbortSignal
 }
 
-/** Makes a shell of a channel. */
-export type TakeChannel = (channel: HostChannel) => Shell
-
 /**
  * A way to speak to hosts: goes there, and opens what the grant says. `take` is called in the same turn in which the channel opens, because its
  * first events, even its exit, may come in the next.
  *
  * @throws Refusal
  */
-export type Driver<R extends ChannelRequest> = (granted: Granted<R>, deps: RouteDeps, take: TakeChannel) => Promise<Shell>
+export type Driver<R extends ChannelRequest> = <S>(granted: Granted<R>, deps: RouteDeps, take: (channel: HostChannel) => S) => Promise<S>

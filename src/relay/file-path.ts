@@ -1,5 +1,5 @@
 import type { SFTPWrapper, Stats } from 'ssh2'
-import type { OpenProblem } from '../contract/krp.ts'
+import type { OpenProblem } from '../contract/krp-problem.ts'
 import { Refusal } from './refusal.ts'
 
 /** Status codes of SFTP version 3 (draft-ietf-secsh-filexfer-02 §7). */

@@ -1,4 +1,5 @@
-import { type HostKeyPin, OPEN_PROBLEMS, type OpenProblem } from '../contract/krp.ts'
+import type { HostKeyPin } from '../contract/krp.ts'
+import { OPEN_PROBLEMS, type OpenProblem } from '../contract/krp-problem.ts'
 
 /** A host key as the target presented it: its pin, and the key itself in base64. */
 export interface PresentedKey extends HostKeyPin {

@@ -1,7 +1,6 @@
-import type { ChannelRequest, Driver, Granted, TakeChannel } from './driver.ts'
+import type { ChannelRequest, Driver, Granted, HostChannel } from './driver.ts'
 import { openFile } from './file-channel.ts'
 import { connectRoute } from './route.ts'
-import type { Shell } from './shell.ts'
 import { openChannel, type SshConnection } from './ssh.ts'
 import { createFileChannel, createProgramChannel } from './ssh-channel.ts'
 
@@ -16,28 +15,28 @@ export const driveSsh: Driver<SshRequest> = async (granted, deps, take) => {
   const { credential, jumpCredentials = [] } = secrets
   const route = { claims, username, pins, isLogin: true, credential, jumpCredentials, ask: asking, signal }
   const connection = await connectRoute(route, deps)
-  const shell = await openWithin({ granted, connection, take }, deps.connectSeconds * 1000)
+  const opened = await openWithin({ granted, connection, take }, deps.connectSeconds * 1000)
   const { kex, cs } = connection.algorithms
   const { algorithms = 'modern', jumps = [] } = request
   const way = { jumps: jumps.length, algorithms, kex, cipher: cs.cipher }
   log.info('shell-opened', { user: username, hostKey: connection.hostKey.fingerprint, ...way })
-  return shell
+  return opened
 }
 
-interface OpeningChannel {
+interface OpeningChannel<S> {
   readonly granted: Granted<SshRequest>
   readonly connection: SshConnection
-  readonly take: TakeChannel
+  readonly take: (channel: HostChannel) => S
 }
 
 /** A channel that does not open in time, or that nobody waits for any more, goes with its connection. */
-async function openWithin({ granted, connection, take }: OpeningChannel, ms: number): Promise<Shell> {
+async function openWithin<S>({ granted, connection, take }: OpeningChannel<S>, ms: number): Promise<S> {
   const { request, signal } = granted
   const cut = (): void => void connection.guard.sock.destroy()
   const timer = setTimeout(cut, ms)
   signal.addEventListener('abort', cut)
   try {
-    if (request.kind === 'file') return await openTransfer(connection, request, take)
+    if (request.kind === 'file') return await openTransfer({ granted, connection, take }, request)
     const firstSignal = request.kind === 'exec' ? 'TERM' : 'HUP'
     return await openChannel(connection.client, request, (channel) => take(createProgramChannel(connection, channel, firstSignal)))
   } catch (error) {
@@ -49,7 +48,7 @@ async function openWithin({ granted, connection, take }: OpeningChannel, ms: num
   }
 }
 
-async function openTransfer(connection: SshConnection, request: Extract<SshRequest, { kind: 'file' }>, take: TakeChannel): Promise<Shell> {
+async function openTransfer<S>({ connection, take }: OpeningChannel<S>, request: Extract<SshRequest, { kind: 'file' }>): Promise<S> {
   const { channel, fileBytes } = await openFile(connection.client, request)
   // A channel of ssh2 ends with its connection; this one has to be told.
   connection.client.once('close', () => channel.destroy())

@@ -178,6 +178,7 @@ export async function makeWorld(edge: Edge) {
       shellId: SHELL_ID,
       runId: RUN_ID,
       requestId: ACCESS_ID,
+      point: 'before-connect',
       userId: dora.userId,
       sessionId: ada.sessionId,
       passkeyId: PASSKEY_ID,

@@ -1,4 +1,4 @@
-import { OPEN_PROBLEMS, type OpenProblem } from '../../contract/krp.ts'
+import { OPEN_PROBLEMS, type OpenProblem } from '../../contract/krp-problem.ts'
 import type { OrgRole } from '../../contract/orgs.ts'
 import { Problem, type ProblemSlug } from '../../contract/problem.ts'
 

@@ -1,5 +1,6 @@
-import { type ControlBody, decodeControl, type GrantRequest, type Jump, type OpenProblem, PROMPT_SECONDS_MAX } from '../../contract/krp.ts'
+import { type ControlBody, decodeControl, type GrantRequest, type Jump, PROMPT_SECONDS_MAX } from '../../contract/krp.ts'
 import { decodeData, type Frame, KrpError, type OffsetChunk } from '../../contract/krp-frame.ts'
+import type { OpenProblem } from '../../contract/krp-problem.ts'
 import { sealAad, sealCredential, viaOf } from '../../contract/seal.ts'
 import type { RelayConfig } from '../platform/relays.ts'
 import type { RelayLink } from './link.ts'
