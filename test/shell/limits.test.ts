@@ -1,13 +1,19 @@
+import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { SHELLS_PER_USER_MAX } from '../../src/contract/shell.ts'
 import { startEdge } from '../harness.ts'
 import { describeWith } from '../requires.ts'
 import { problemOf, type Rig, screenOf, startRig, until } from './rig.ts'
 
-describeWith('sshd', 'live shells of one user', () => {
+const PER_ORG = SHELLS_PER_USER_MAX + 2
+const TOKEN = randomBytes(24).toString('base64url')
+
+describeWith('sshd', 'live shells of one user and of one organisation', () => {
   let rig: Rig
   beforeAll(async () => {
-    rig = await startRig({ vars: { LIMITS: 'register=1000/60 code=1000/60 login-place=1000/60 scan=3/3600' } })
+    const month = { SHELL_MINUTES_PER_MONTH: '10', SHELL_MEGABYTES_PER_MONTH: '1', SHELLS_PER_ORG: String(PER_ORG) }
+    const LIMITS = 'register=1000/60 code=1000/60 login-place=1000/60 scan=3/3600'
+    rig = await startRig({ vars: { ...month, LIMITS, METRICS_TOKEN: TOKEN } })
   })
   afterAll(() => rig.stop())
 
@@ -66,6 +72,45 @@ describeWith('sshd', 'live shells of one user', () => {
     clearInterval(typing)
     expect(end).toMatchObject({ state: 'closed', reason: expect.stringContaining('It lived as long as its host') })
     await limit('max_duration_seconds', null)
+  })
+
+  test('an organisation has as many as the deployment lets it, whoever of it comes', async () => {
+    const usage = () => rig.owner.client.getShellUsage({ params: { orgId: rig.org.id } })
+    const operator = await rig.member('operator')
+    const open = (user = operator) => user.client.openShell({ body: { hostId: rig.host.id } })
+    await rig.edge.db
+      .prepare(
+        `WITH RECURSIVE n (i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < ${10 + PER_ORG - 3})
+         INSERT INTO shells (id, org_id, host_id, user_id, state, created_at, updated_at)
+         SELECT 'shl_planted' || i, ?, ?, ?, 'detached', ?, ? FROM n`,
+      )
+      .bind(rig.org.id, rig.host.id, rig.owner.id, Date.now(), Date.now())
+      .run()
+    const attempts = await Promise.allSettled([open(), open(), open(), open()])
+    expect(attempts.filter(({ status }) => status === 'fulfilled')).toHaveLength(2)
+    for (const one of attempts) if (one.status === 'rejected') expect(one.reason).toMatchObject({ slug: 'limit-reached' })
+    expect(await usage()).toMatchObject({ live: PER_ORG, liveMax: PER_ORG, minutesMax: 10, bytesMax: 1_000_000 })
+    await rig.edge.db.prepare("DELETE FROM shells WHERE id LIKE 'shl_planted%'").run()
+    for (const one of attempts) if (one.status === 'fulfilled') await operator.client.closeShell({ params: { shellId: one.value.id } })
+    await rig.owner.client.execCommand({ params: { hostId: rig.host.id }, body: { command: 'head -c 600000 /dev/zero' } })
+    const { bytes, live, month } = await usage()
+    expect({ live, month }).toEqual({ live: 0, month: new Date().toISOString().slice(0, 7) })
+    expect(bytes).toBeGreaterThanOrEqual(600_000)
+    const answer = await rig.edge.request('/metrics', { headers: { authorization: `Bearer ${TOKEN}` } })
+    const text = await answer.text()
+    expect(text).toContain('parvis_shells{state="open"} 0\n')
+    expect(text).toContain(`parvis_shell_output_bytes_month ${bytes}\n`)
+    // One command may go beyond; the next does not begin, and says why.
+    const exec = () => rig.owner.client.execCommand({ params: { hostId: rig.host.id }, body: { command: 'head -c 600000 /dev/zero' } })
+    await exec()
+    expect(await problemOf(exec())).toMatchObject({ slug: 'quota-reached' })
+    await rig.edge.db.prepare('UPDATE shell_usage SET bytes = 0, seconds = 600').run()
+    expect(await problemOf(open())).toMatchObject({ slug: 'quota-reached' })
+    await rig.edge.db.prepare('UPDATE shell_usage SET seconds = 0, month = month - 1').run()
+    expect(await exec()).toMatchObject({ exitCode: 0 })
+    expect(await problemOf((await rig.edge.signUp('stranger')).client.getShellUsage({ params: { orgId: rig.org.id } }))).toMatchObject({
+      slug: 'not-found',
+    })
   })
 })
 
