@@ -1,4 +1,4 @@
--- 0029 what shells use in a month, and what hooks answered in a day. Forward only; additive; safe while the previous Worker serves.
+-- 0030 what shells use in a month, and what hooks answered in a day. Forward only; additive; safe while the previous Worker serves.
 -- A shell, a command or a transfer counts in the month in which it ends.
 CREATE TABLE shell_usage (
   org_id  TEXT    NOT NULL REFERENCES orgs (id),

@@ -1,4 +1,4 @@
--- 0028 hooks: whom an organisation asks or tells about its shells. Forward only; additive; safe while the previous Worker serves.
+-- 0029 hooks: whom an organisation asks or tells about its shells. Forward only; additive; safe while the previous Worker serves.
 -- A webhook that is gone stays named: a hook that cannot be asked has failed, and its fail mode decides.
 CREATE TABLE shell_hooks (
   org_id      TEXT    NOT NULL REFERENCES orgs (id),
