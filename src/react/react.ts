@@ -37,6 +37,22 @@ export function useMessages(room: Room | undefined): MessagesView {
   return useMemo(() => ({ ...state, loadOlder: async () => room?.messages.loadOlder() }), [state, room])
 }
 
+/** What members of a room are called, here or not: nothing for who has no seat or has not said. */
+export function useNames(room: Room | undefined): (userId: string) => string | undefined {
+  const store = useMemo(() => {
+    // A new function tells components that it answers something new.
+    const ask = () => (userId: string) => room?.nameOf(userId)
+    let nameOf = ask()
+    const subscribe = (changed: () => void) =>
+      room?.on('names', () => {
+        nameOf = ask()
+        changed()
+      }) ?? never()
+    return { subscribe, read: () => nameOf }
+  }, [room])
+  return useSyncExternalStore(store.subscribe, store.read, store.read)
+}
+
 /** Who is in a room; show something of oneself through `room.presence`. */
 export function usePresence(room: Room | undefined): PresenceState {
   const subscribe = useMemo(() => (changed: () => void) => room?.on('presence', changed) ?? never(), [room])

@@ -86,12 +86,18 @@ describe('what is shown', () => {
 
   test('has no field that the contract does not name, whoever looks', async () => {
     const { ada, rita, dora, otto, steve } = world
+    // Steve looks after the platform, for as long as this takes.
+    await edge.db.prepare("INSERT INTO platform_roles VALUES (?, 'admin', 'operator', 1)").bind(steve.userId).run()
+    const unnamed: string[] = []
     for (const operation of looks) {
       for (const person of [ada, rita, dora, otto, steve]) {
         const seen = await seenBy(person.accessToken, operation)
-        if (seen) expect((operation[1].response as ZodType).parse(seen), operation[0]).toEqual(seen)
+        const named = seen && new Set(fieldsOf((operation[1].response as ZodType).parse(seen)))
+        unnamed.push(...fieldsOf(seen).flatMap((field) => (named?.has(field) ? [] : [`${operation[0]} ${field}`])))
       }
     }
+    await edge.db.prepare('DELETE FROM platform_roles').run()
+    expect(unnamed).toEqual([])
   })
 
   test('to a reader of what an owner looks at too has the same fields, and of what others did in shells nothing', async () => {

@@ -11,7 +11,7 @@ const REACT = `
 import { createElement as h, StrictMode, startTransition, useLayoutEffect, useState } from 'react'
 import { createRoot } from 'react-dom/client'
 import { createClient, localStorageTokens } from 'parvis/client'
-import { useMessages, usePresence, useRoom } from 'parvis/react'
+import { useMessages, useNames, usePresence, useRoom } from 'parvis/react'
 
 const client = createClient({ origin: location.origin, tokens: localStorageTokens() })
 const counts = []
@@ -32,6 +32,7 @@ function Talk({ id }) {
   const { room, status, role, isSynced } = useRoom(client, id)
   const { items, pending, isCaughtUp } = useMessages(room)
   const { members } = usePresence(room)
+  const nameOf = useNames(room)
   const [isCrowded, setCrowded] = useState(false)
   globalThis.room = room
   globalThis.crowd = () => startTransition(() => setCrowded(true))
@@ -40,6 +41,7 @@ function Talk({ id }) {
     h('ul', null, items.map(({ seq, text }) => h('li', { key: seq }, text))),
     h('output', { id: 'pending' }, pending.length),
     h('output', { id: 'members' }, members.map(({ userId }) => userId).toSorted().join()),
+    h('output', { id: 'names' }, members.map(({ userId }) => nameOf(userId)).join('')),
     isCrowded ? h(Crowd, { room }) : null)
 }
 const root = createRoot(document.querySelector('#editor'))
@@ -87,12 +89,14 @@ describeWith('chromium', 'in a page', (executablePath) => {
 
   test('components in React’s strict mode join once, agree on what they show, and leave when they go', { timeout: 60_000 }, async () => {
     const roomId = await openRoom()
+    await bob.client.updateMe({ ifMatch: (await bob.client.getMe()).etag, body: { displayName: 'Bob' } })
     const room = await bob.client.rooms.join(roomId)
     await soon(() => room.messages.state.isCaughtUp).toBe(true)
     const { page: tab, said } = await pages.open(ada, REACT, { roomId })
     await soon(() => tab.textContent('#state')).toBe('open,editor,true,true')
     expect(joinsOf(roomId, ada)).toHaveLength(1)
     await soon(() => tab.textContent('#members')).toBe([ada.id, bob.id].toSorted().join())
+    await soon(() => tab.textContent('#names')).toBe('Bob')
     await room.messages.post('from Node')
     await tab.evaluate(() => page.room.messages.post('from React').then(() => undefined))
     await soon(() => tab.locator('li').allTextContents()).toEqual(['from Node', 'from React'])

@@ -15,7 +15,7 @@ import { enrolmentOf } from './factor-store.ts'
 import { grantRoleIf, isDispensable, revokeRoleIf } from './role-store.ts'
 import { everybodysEnd, sessionEnd } from './session-end.ts'
 import { endSessionsIf, liveSessionsOf } from './session-store.ts'
-import { actingOf, toSession } from './sessions.ts'
+import { actingOf, toDevice } from './sessions.ts'
 
 type Row = Awaited<ReturnType<typeof usersBy>>[number]
 
@@ -51,7 +51,7 @@ export async function getUser(scope: Scope, actor: Actor, userId: UserId): Promi
   return {
     ...toManaged(user),
     factors: { hasPassword: hasPassword > 0, hasTotp: hasTotp > 0, passkeys, recoveryCodesLeft: recoveryCodes },
-    sessions: sessions.map((row) => toSession(row)),
+    sessions: sessions.map(toDevice),
   }
 }
 

@@ -15,8 +15,8 @@ type Row = typeof sessions.$inferSelect
 /** The session that acts, now. */
 export const actingOf = (scope: Scope, { userId, sessionId }: Actor): Acting => ({ userId, sessionId, now: scope.now() })
 
-/** What the API tells of a session: never a token, never an address. */
-export const toSession = (row: Row, currentId?: Actor['sessionId']): Session => ({
+/** What the API tells of anybody's session: never a token, never an address. */
+export const toDevice = (row: Row): Omit<Session, 'isCurrent'> => ({
   id: row.id,
   name: row.name,
   browser: row.browser,
@@ -26,8 +26,9 @@ export const toSession = (row: Row, currentId?: Actor['sessionId']): Session => 
   lastSeenAt: toMoment(row.refreshedAt),
   idleExpiresAt: toMoment(row.idleExpiresAt),
   expiresAt: toMoment(row.expiresAt),
-  isCurrent: row.id === currentId,
 })
+
+const toSession = (row: Row, currentId: Actor['sessionId']): Session => ({ ...toDevice(row), isCurrent: row.id === currentId })
 
 /** The user's signed-in devices. @throws Problem `session-ended` at once, whatever this isolate remembers */
 export async function listSessions(scope: Scope, actor: Actor): Promise<SessionList> {
