@@ -9,7 +9,7 @@ import {
 import { toMoment } from '../../contract/id.ts'
 import { Problem } from '../../contract/problem.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
-import { checkTicket, mintTicket } from '../platform/ticket.ts'
+import { checkTicket, ticketedPath } from '../platform/ticket.ts'
 import { rowOf } from './act.ts'
 import { type Chain, chainOf, type Entry, type Link } from './link.ts'
 import { selectionOf } from './listing.ts'
@@ -62,9 +62,7 @@ export async function grantExport(
     const detail = `selects more than ${EXPORT_ENTRIES_MAX} entries; narrow the time range`
     throw new Problem('invalid-request', { errors: [{ detail, pointer: '#/body' }] })
   }
-  const path = pathOf(chain, wanted)
-  const { ticket, expiresAt } = await mintTicket(scope, actor, path)
-  return { path: `${path}&ticket=${ticket}`, expiresAt: toMoment(expiresAt) }
+  return ticketedPath(scope, actor, pathOf(chain, wanted))
 }
 
 /** Reads such a path. @throws Problem `ticket-invalid` */

@@ -14,7 +14,7 @@ import { orgRoleOf } from '../orgs/service.ts'
 import { fromBase64Url } from '../platform/base64.ts'
 import { toPage } from '../platform/page.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
-import { checkTicket, mintTicket } from '../platform/ticket.ts'
+import { checkTicket, ticketedPath } from '../platform/ticket.ts'
 import { type CommandPlace, type CommandRow, type CommandSelection, commandsIn } from './command-store.ts'
 import { notACursor } from './recordings.ts'
 
@@ -93,9 +93,7 @@ export async function createCommandExport(
   of: { readonly orgId: OrgId; readonly wanted: CreateCommandExport },
 ): Promise<CommandExport> {
   await orgRoleOf(scope, actor, of.orgId)
-  const path = pathOf(of.orgId, of.wanted)
-  const { ticket, expiresAt } = await mintTicket(scope, actor, path)
-  return { path: `${path}&ticket=${ticket}`, expiresAt: toMoment(expiresAt) }
+  return ticketedPath(scope, actor, pathOf(of.orgId, of.wanted))
 }
 
 /** The file behind such a path. The entry that records the download is also what uses the ticket up. @throws Problem `ticket-invalid` or `not-found` */

@@ -1,10 +1,9 @@
-import { toMoment } from '../../contract/id.ts'
 import { Problem } from '../../contract/problem.ts'
 import { CreateRecordingFile, RECORDING_FILE_PATH, type RecordingFile, type RecordingFormat } from '../../contract/recordings.ts'
 import { ShellId } from '../../contract/shell.ts'
 import { auditOnce } from '../audit/service.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
-import { checkTicket, mintTicket } from '../platform/ticket.ts'
+import { checkTicket, ticketedPath } from '../platform/ticket.ts'
 import { createLineScreen } from './line-screen.ts'
 import { textOfLine } from './recording-chunk.ts'
 import { type Moment, momentsOf, readChunks, type StoredChunk } from './recording-reader.ts'
@@ -35,9 +34,7 @@ export async function createRecordingFile(
   of: { readonly shellId: ShellId; readonly wanted: CreateRecordingFile },
 ): Promise<RecordingFile> {
   await watchable(scope, actor, of.shellId)
-  const path = pathOf(of.shellId, of.wanted)
-  const { ticket, expiresAt } = await mintTicket(scope, actor, path)
-  return { path: `${path}&ticket=${ticket}`, expiresAt: toMoment(expiresAt) }
+  return ticketedPath(scope, actor, pathOf(of.shellId, of.wanted))
 }
 
 /** The file behind such a path. The entry that records the look is also what uses the ticket up. @throws Problem `ticket-invalid`, `not-found` or `forbidden` */
