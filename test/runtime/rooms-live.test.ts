@@ -60,6 +60,28 @@ test('who comes back gets exactly what they missed, or is told that some is gone
   expect((await future.subscribe('messages', { since: { epoch: epoch!, seq: 99 } })).recovered).toBe(false)
 })
 
+test('what came before is read page by page, after hibernation too; a place in another history reads nothing', async () => {
+  const room = newRoom()
+  const ada = await liveIn(room, 'ada')
+  for (let n = 1; n <= 5; n++) await ada.post(`text ${n}`)
+  await evictDurableObject(room, { webSockets: 'hibernate' })
+  const { epoch } = await room.readMessages({ limit: 1 })
+  const before = async (seq: number, of = epoch) => {
+    const { items, ...page } = await room.readMessages({ before: { epoch: of, seq }, limit: 2 })
+    return { ...page, seqs: items.map((event) => event.seq) }
+  }
+  expect(await before(6)).toMatchObject({ seqs: [4, 5], firstSeq: 1, recovered: true })
+  expect(await before(2)).toMatchObject({ seqs: [1] })
+  expect(await before(1)).toMatchObject({ seqs: [], recovered: true })
+  expect(await before(9)).toMatchObject({ seqs: [], recovered: false })
+  await room.destroy()
+  await runDurableObjectAlarm(room)
+  await evictDurableObject(room)
+  expect(await before(6)).toMatchObject({ seqs: [], recovered: false })
+  expect((await room.readMessages({ since: { epoch, seq: 1 }, limit: 2 })).recovered).toBe(false)
+  expect((await room.readMessages({ limit: 1 })).epoch).not.toBe(epoch)
+})
+
 test('a long absence is caught up with in steps, without a hole', async () => {
   const room = newRoom()
   const author = { userId: userId('ada'), role: 'editor' } as const
