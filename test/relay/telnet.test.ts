@@ -21,6 +21,11 @@ function terminal(now = () => 0) {
     text: () => Buffer.from(shown).toString('latin1'),
   }
 }
+/** Numbers that are the same in every run. */
+const seeded = (seed: number) => () => {
+  seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0
+  return seed >>> 8
+}
 const bytesOf = (text: string) => [...Buffer.from(text, 'latin1')]
 
 describe('the terminal’s side of Telnet', () => {
@@ -109,6 +114,27 @@ describe('the terminal’s side of Telnet', () => {
     line.interrupt()
     line.nudge()
     expect(line.sent).toEqual([])
+  })
+
+  test('survives a megabyte of anything, however it is cut, and shows no more than came', () => {
+    const random = seeded(7)
+    for (let round = 0; round < 64; round += 1) {
+      let clock = 0
+      const line = terminal(() => clock)
+      let came = 0
+      try {
+        while (came < 16 * 1024) {
+          clock += 1_000
+          // Half of the bytes are of the commands' range.
+          const chunk = Array.from({ length: 1 + (random() % 64) }, () => (random() % 2 ? 240 + (random() % 16) : random() % 256))
+          line.hear(...chunk)
+          came += chunk.length
+        }
+      } catch (error) {
+        expect(error).toBeInstanceOf(TelnetFlood)
+      }
+      expect(line.shown.length).toBeLessThanOrEqual(came + 64)
+    }
   })
 
   test('leaves a host that says commands, or one command, without end', () => {

@@ -173,6 +173,15 @@ describeWith('sshd', 'hooks of an organisation', () => {
     })
   })
 
+  test('can be a module that hears, which is told by the outbox too', async () => {
+    for (const where of ['after-connect', 'on-close'] as const) await point(where, { target: { kind: 'module', module: 'log-lines' } })
+    const { shellId } = await exec('exit 4')
+    const line = (event: string) => until(() => rig.edge.logs().find((one) => one['event'] === event && one['shellId'] === shellId))
+    expect(await line('hook.after-connect')).toMatchObject({ orgId: rig.org.id, userId: operator.id, use: 'exec' })
+    expect(await line('hook.on-close')).toMatchObject({ state: 'done', exitCode: 4 })
+    expect(asked()).toEqual([])
+  })
+
   test('that lead to a webhook which is gone or stopped have failed', async () => {
     const { webhook } = await rig.owner.client.createWebhook({ body: { url: `${receiver.origin}/gone`, kinds: [], orgId: rig.org.id } })
     await point('before-connect', { target: { kind: 'webhook', webhookId: webhook.id } })
@@ -190,7 +199,10 @@ describeWith('sshd', 'hooks of an organisation', () => {
     expect(await point('on-close')).toMatchObject({ deadlineMs: null, failMode: null })
     const { items, modules } = await list()
     expect(items.map((hook) => hook.point)).toEqual(['before-exec', 'on-close'])
-    expect(modules).toEqual([{ name: 'change-freeze', points: ['before-connect'] }])
+    expect(modules).toEqual([
+      { name: 'change-freeze', points: ['before-connect'] },
+      { name: 'log-lines', points: ['after-connect', 'on-close', 'on-alert'] },
+    ])
     const stranger = await rig.edge.signUp('stranger')
     for (const [user, slug] of [
       [operator, 'forbidden'],

@@ -9,7 +9,7 @@ import { commit } from '../platform/outbox/outbox.ts'
 import { open, type Sealed } from '../platform/rpc.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { traceparentOf } from '../platform/trace.ts'
-import { askHooks } from './hook-ask.ts'
+import { askHooks, hooksNow } from './hook-ask.ts'
 import { endTelling } from './hook-news.ts'
 import { hostFor, requireSsh, targetOf } from './hosts.ts'
 import { oversightIn } from './oversight.ts'
@@ -51,9 +51,9 @@ export async function beginCommand(scope: Scope, beginning: Beginning): Promise<
   const target = await targetOf(scope, host)
   if (host.login === 'keyboard-interactive') throw new Problem('host-refused', { detail: ASKS_LIVE })
   const { shellId = ShellId.parse(scope.newId('shl')) } = beginning
-  const { isStrict, needsWatcher } = await oversightIn(scope, host.orgId)
+  const [{ isStrict, needsWatcher }, hooks] = await Promise.all([oversightIn(scope, host.orgId), hooksNow(scope, host.orgId)])
   if (needsWatcher) throw new Problem('forbidden', { detail: NOBODY_WATCHES })
-  const hooked = await askHooks(scope, { shellId, userId, use: 'exec', host, command: judged })
+  const hooked = await askHooks(scope, hooks, { shellId, userId, use: 'exec', host, command: judged })
   const now = scope.now()
   const results = (await commit(scope, [
     insertCommand(scope.db, { id: shellId, hostId: host.id, userId, command, timeoutSeconds, now, quotas: scope.config.shellQuotas }),

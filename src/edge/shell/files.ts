@@ -8,7 +8,7 @@ import { commit } from '../platform/outbox/outbox.ts'
 import { open } from '../platform/rpc.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { traceparentOf } from '../platform/trace.ts'
-import { askHooks } from './hook-ask.ts'
+import { askHooks, hooksNow } from './hook-ask.ts'
 import { hostFor, requireSsh, targetOf } from './hosts.ts'
 import { oversightIn } from './oversight.ts'
 import { mayOperate } from './policy.ts'
@@ -32,12 +32,13 @@ async function beginTransfer(scope: Scope, actor: Actor, { hostId, op, path, ove
   if (!mayOperate(role)) throw new Problem('forbidden')
   requireSsh(host)
   const { fileRoots } = await requireUse(scope, { orgId: host.orgId, use: 'files', actor })
-  if ((await oversightIn(scope, host.orgId)).needsWatcher) throw new Problem('forbidden', { detail: NOBODY_WATCHES })
+  const [{ needsWatcher }, hooks] = await Promise.all([oversightIn(scope, host.orgId), hooksNow(scope, host.orgId)])
+  if (needsWatcher) throw new Problem('forbidden', { detail: NOBODY_WATCHES })
   if (host.login === 'keyboard-interactive') throw new Problem('host-refused', { detail: 'This host asks its questions live.' })
   const target = await targetOf(scope, host)
   const shellId = ShellId.parse(scope.newId('shl'))
   const { userId } = actor
-  const hooked = await askHooks(scope, { shellId, userId, use: 'files', host, file: { op, path } })
+  const hooked = await askHooks(scope, hooks, { shellId, userId, use: 'files', host, file: { op, path } })
   const command = `sftp ${op} ${path}`
   const quotas = scope.config.shellQuotas
   const results = (await commit(scope, [

@@ -26,7 +26,8 @@ export interface Hooked {
 type NoDecision = { readonly failure: string }
 
 /** The hooks of an organisation, read at the primary: a replica may not have heard of one. */
-const hooksNow = (scope: Scope, orgId: OrgId) => hooksIn(openDb(scope.env.DB, undefined).db, orgId)
+export const hooksNow = (scope: Scope, orgId: OrgId): Promise<readonly HookRow[]> =>
+  hooksIn(openDb(scope.env.DB, undefined).db, orgId).execute()
 
 /**
  * Asks who has a say before anything begins: whoever comes, after role and policy have let it pass. What is not decided begins only where the
@@ -34,9 +35,8 @@ const hooksNow = (scope: Scope, orgId: OrgId) => hooksIn(openDb(scope.env.DB, un
  *
  * @throws Problem `hook-refused` or `hook-failed`
  */
-export async function askHooks(scope: Scope, beginner: Beginner): Promise<Hooked> {
-  const { use, host } = beginner
-  const hooks = await hooksNow(scope, host.orgId)
+export async function askHooks(scope: Scope, hooks: readonly HookRow[], beginner: Beginner): Promise<Hooked> {
+  const { use } = beginner
   const points: readonly BeforePoint[] = use === 'shell' ? ['before-connect'] : ['before-connect', 'before-exec']
   for (const point of points) {
     const hook = hooks.find((one) => one.point === point)

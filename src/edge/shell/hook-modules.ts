@@ -1,6 +1,6 @@
 import type { BeforePoint, HookAnswer, HookNews, HookPoint, HookQuestion, ToldPoint } from '../../contract/hooks.ts'
 import type { Env } from '../env.ts'
-import type { Log } from '../platform/log.ts'
+import type { Log, LogFields } from '../platform/log.ts'
 
 /** What a module may touch. */
 export interface ModuleContext {
@@ -21,6 +21,9 @@ export type HookModule = { readonly [P in BeforePoint]?: Decide } & { readonly [
 /** A host with this tag is left alone. */
 const FROZEN = 'frozen'
 
+/** What there is of it, as a line of the log has it. */
+const fieldsOf = (news: HookNews): LogFields => Object.fromEntries(Object.entries(news).map(([name, value]) => [name, value ?? undefined]))
+
 /** The modules that organisations can point hooks at: add yours here. */
 const MODULES: Readonly<Record<string, HookModule>> = {
   /** Nothing begins on a host that is tagged `frozen`, whoever asks. */
@@ -29,6 +32,12 @@ const MODULES: Readonly<Record<string, HookModule>> = {
       host.tags.includes(FROZEN)
         ? { decision: 'refuse', reason: `Changes are frozen on ${host.name}: an owner must take the tag \`${FROZEN}\` off first.` }
         : { decision: 'allow' },
+  },
+  /** Each as a line of the log, for whoever collects that. */
+  'log-lines': {
+    'after-connect': (news, { log }) => log('hook.after-connect', fieldsOf(news)),
+    'on-close': (news, { log }) => log('hook.on-close', fieldsOf(news)),
+    'on-alert': (news, { log }) => log('hook.on-alert', fieldsOf(news)),
   },
 }
 

@@ -12,7 +12,7 @@ import type { Actor, Scope } from '../platform/scope.ts'
 import { mintTicket } from '../platform/ticket.ts'
 import { traceparentOf } from '../platform/trace.ts'
 import { exportRequests } from './access.ts'
-import { askHooks } from './hook-ask.ts'
+import { askHooks, hooksNow } from './hook-ask.ts'
 import { hostOf } from './host-store.ts'
 import { hostFor, targetOf } from './hosts.ts'
 import { oversightIn } from './oversight.ts'
@@ -56,9 +56,9 @@ export async function openShell(scope: Scope, actor: Actor, input: OpenShell): P
   const target = endingBy(await targetOf(scope, host), until, scope.now())
   const id = ShellId.parse(scope.newId('shl'))
   const { userId } = actor
-  await askHooks(scope, { shellId: id, userId, use: 'shell', host })
+  const [oversight, hooks] = await Promise.all([oversightIn(scope, host.orgId), hooksNow(scope, host.orgId)])
+  await askHooks(scope, hooks, { shellId: id, userId, use: 'shell', host })
   const now = scope.now()
-  const oversight = await oversightIn(scope, host.orgId)
   const results = (await commit(scope, [
     insertShell(scope.db, { id, hostId: host.id, userId, now, quotas: scope.config.shellQuotas }),
     auditIfChanged(scope, { action: 'shell.open', subject: id, orgId: host.orgId, cause: host.id }),
