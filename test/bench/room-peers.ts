@@ -33,12 +33,13 @@ export interface Contender {
 
 const ws = (url: string): string => url.replace('http', 'ws')
 /** A user may have fifty sockets in a room; these are enough users for every workload. */
-const USERS = 12
+const USERS = 21
 
-async function startParvis(): Promise<Contender> {
+async function startParvis(name: string, vars: Readonly<Record<string, string>>): Promise<Contender> {
   const dir = mkdtempSync(join(tmpdir(), 'parvis-rooms-'))
   const mailbox = await startMailbox()
-  const workers = [parvis(mailbox.port)]
+  const worker = parvis(mailbox.port)
+  const workers = [{ ...worker, bindings: { ...worker.bindings, ...vars } }]
   let bare = await startBare(workers, dir)
   await migrate(bare.runtime)
   let origin = bare.urls['parvis'] ?? ''
@@ -53,7 +54,7 @@ async function startParvis(): Promise<Contender> {
   }
   const ids = await Promise.all(users.map(async (user) => (await send('GET', '/v1/me', user)).id))
   return {
-    name: 'Parvis',
+    name,
     pid: bare.pid,
     async openRoom() {
       const { id } = await send('POST', '/v1/rooms', of(0), { name: 'bench' })
@@ -126,10 +127,11 @@ async function startOnNode(
 }
 
 /** Each server by a name to start it with; one runs at a time, so that none takes from another. */
-export function contenders(): Readonly<Record<'parvis' | 'party' | 'y' | 'hocuspocus' | 'socketio', () => Promise<Contender>>> {
+export function contenders(): Readonly<Record<'parvis' | 'leaves' | 'party' | 'y' | 'hocuspocus' | 'socketio', () => Promise<Contender>>> {
   const home = installPeers()
   return {
-    parvis: startParvis,
+    parvis: () => startParvis('Parvis', { ROOM_LEAVES_ABOVE: '10000' }),
+    leaves: () => startParvis('Parvis, leaves of 250', { ROOM_LEAVES_ABOVE: '2', ROOM_LEAF_SOCKETS: '250' }),
     party: () => startPartyServer(home),
     y: () =>
       startOnNode(home, '@y/websocket-server', 'y-websocket-server.mjs', (origin, room) => ({ url: `${origin}/${room}`, protocols: [] })),

@@ -69,15 +69,27 @@ const leave = async (clients: readonly RoomClient[]): Promise<void> => {
   await Promise.all(clients.map(({ closed }) => closed))
 }
 
+/** Joins a few at a time, as people come. */
+async function joinMany(
+  addressOf: (client: number) => Address,
+  many: number,
+  onFrame?: (frame: Uint8Array) => void,
+): Promise<RoomClient[]> {
+  const clients: RoomClient[] = []
+  for (let i = 0; i < many; i += 25)
+    clients.push(...(await Promise.all(Array.from({ length: Math.min(25, many - i) }, (_, k) => joinAs(addressOf(i + k), onFrame)))))
+  return clients
+}
+
 const fanOut =
-  (perSecond: number) =>
+  (perSecond: number, readersMax = 90) =>
   async (contender: Contender): Promise<Figures> => {
     const addressOf = await contender.openRoom()
     const sentAt: number[] = []
     const times: number[] = []
     const hear = (frame: Uint8Array) => marksIn(frame, (n) => sentAt[n] !== undefined && times.push(performance.now() - sentAt[n]))
     const senders = await Promise.all(Array.from({ length: share(10) }, (_, i) => joinAs(addressOf(i))))
-    const readers = await Promise.all(Array.from({ length: share(90) }, (_, i) => joinAs(addressOf(i + 10), hear)))
+    const readers = await joinMany((i) => addressOf(i + 10), share(readersMax), hear)
     const stirring = setInterval(() => readers.map((reader) => reader.stir()), 2_000)
     const writers = senders.map(() => writing())
     const before = cpuUs(contender.pid)
@@ -94,8 +106,10 @@ const fanOut =
     await settle(() => times.length >= total * readers.length, 20)
     clearInterval(stirring)
     const spent = cpuUs(contender.pid) - before
+    const seconds = (performance.now() - startedAt) / 1000
     await leave([...senders, ...readers])
     return {
+      'deliveries/s': times.length / seconds,
       'p50 ms': quantile(times, 0.5),
       'p99 ms': quantile(times, 0.99),
       'µs a delivery': spent / times.length,
@@ -253,10 +267,7 @@ async function storm(contender: Contender): Promise<Figures> {
   const first = await joinAs(addressOf(0))
   first.send(writing().change((doc) => doc.getText('t').insert(0, '.'.repeat(96_000))))
   const many = share(500)
-  const clients: RoomClient[] = []
-  for (let i = 0; i < many; i += 25)
-    clients.push(...(await Promise.all(Array.from({ length: Math.min(25, many - i) }, (_, k) => joinAs(addressOf(i + k))))))
-  await leave(clients)
+  await leave(await joinMany(addressOf, many))
   const startedAt = performance.now()
   const back = await Promise.all(Array.from({ length: many }, (_, i) => joinAs(addressOf(i))))
   const seconds = (performance.now() - startedAt) / 1000
@@ -300,6 +311,12 @@ const WORKLOADS: Readonly<Record<string, Workload>> = {
     on: YJS,
     run: idlePresence,
     bars: { 'edit p99 ms': 50, 'frames/s out': 15, missing: 0 },
+  },
+  leaves: {
+    name: '1,000 clients in one object and on leaves, 10 of them send 20 messages a second',
+    on: ['parvis', 'leaves'],
+    run: fanOut(20, 990),
+    bars: { missing: 0 },
   },
   typing: {
     name: '40,000 keystrokes one by one, a bystander room beside',
