@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import * as Y from 'yjs'
 import { readFrame, step1Frame, updateFrame } from '../../src/edge/rooms/framing.ts'
-import { type Editor, editorIn, newRoom, type Room, rawIn, seatOf, until } from './rooms-peer.ts'
+import { type Door, type Editor, editorIn, kill, leafOf, newRoom, type Room, rawIn, sameAs, seatOf, until } from './rooms-peer.ts'
 
 /** What a document says, in an order of its own: keys of equal maps may differ in order. */
 const contentOf = (doc: Y.Doc) =>
@@ -46,30 +46,52 @@ function change({ doc, text }: Editor, { what, at, who }: Step): void {
   if (what === 'set') doc.getMap('m').set(`k${at % 7}`, at)
 }
 
-test('editors converge through lost sockets and hibernation, whatever they do', async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 60, maxLength: 120 }), async (steps) => {
-      const room = newRoom()
-      const editors = ['ada', 'bob', 'cleo', 'dan'].map((name) => editorIn(room, name)) as [Editor, ...Editor[]]
-      try {
-        for (const [i, s] of steps.entries()) {
-          const editor = editors[s.who] as Editor
-          if (s.what === 'drop') editor.provider.ws?.close()
-          else if (s.what === 'sleep') await hibernate(room)
-          else change(editor, s)
-          if (i % 9 === 0) await until([editor], () => editor.provider.synced)
+/** Where each editor sits: a door is looked for anew each time, since one over which a call died stays shut. */
+const SEATINGS: Readonly<Record<string, (room: Room) => readonly Door[]>> = {
+  'in the room': (room) => [room, room, room, room],
+  'on leaves': (room) => [
+    { fetch: (request) => sameAs(room).fetch(request) },
+    ...[0, 0, 1].map((leaf): Door => ({ fetch: (request) => leafOf(room, leaf).fetch(request) })),
+  ],
+}
+
+/** Takes the memory of something an editor stands on: of the room, or by the editor’s number of a leaf; on leaves it may also die. */
+async function lay(room: Room, seating: string, { who, at }: Step): Promise<void> {
+  if (seating === 'in the room') return hibernate(room)
+  if (at % 2 === 0) await kill(who === 0 ? sameAs(room) : leafOf(room, who % 2))
+  else if (who === 0) await hibernate(sameAs(room))
+  else await evictDurableObject(leafOf(room, who % 2), { webSockets: 'hibernate' }).catch(() => undefined)
+}
+
+test.each(Object.keys(SEATINGS))(
+  'editors %s converge through lost sockets, sleep and death, whatever they do',
+  async (seating) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 60, maxLength: 120 }), async (steps) => {
+        const room = newRoom()
+        const doors = SEATINGS[seating]?.(room) ?? []
+        const editors = ['ada', 'bob', 'cleo', 'dan'].map((name, i) => editorIn(doors[i] as Door, name)) as [Editor, ...Editor[]]
+        try {
+          for (const [i, s] of steps.entries()) {
+            const editor = editors[s.who] as Editor
+            if (s.what === 'drop') editor.provider.ws?.close()
+            else if (s.what === 'sleep') await lay(room, seating, s)
+            else change(editor, s)
+            if (i % 9 === 0) await until([editor], () => editor.provider.synced)
+          }
+          for (const [i, { doc }] of editors.entries()) doc.getMap('end').set(String(i), true)
+          await Promise.all(editors.map((e) => until([e], () => e.provider.synced && e.doc.getMap('end').size === editors.length)))
+          const contents = editors.map(({ doc }) => contentOf(doc))
+          expect(new Set([...contents, contentOf(await readAll(sameAs(room)))]).size).toBe(1)
+        } finally {
+          for (const editor of editors) editor.stop()
         }
-        for (const [i, { doc }] of editors.entries()) doc.getMap('end').set(String(i), true)
-        await Promise.all(editors.map((e) => until([e], () => e.provider.synced && e.doc.getMap('end').size === editors.length)))
-        const contents = editors.map(({ doc }) => contentOf(doc))
-        expect(new Set([...contents, contentOf(await readAll(room))]).size).toBe(1)
-      } finally {
-        for (const editor of editors) editor.stop()
-      }
-    }),
-    { numRuns: 8, endOnFailure: true },
-  )
-}, 60_000)
+      }),
+      { numRuns: 8, endOnFailure: true },
+    )
+  },
+  60_000,
+)
 
 test('whatever bytes are sent as changes, the room in memory is the room on disk, and it goes on', async () => {
   const source = new Y.Doc()

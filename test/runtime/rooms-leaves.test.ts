@@ -1,5 +1,4 @@
 import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
-import { env } from 'cloudflare:workers'
 import { describe, expect, test } from 'vitest'
 import * as Y from 'yjs'
 import type { SessionId, UserId } from '../../src/contract/identity.ts'
@@ -8,23 +7,15 @@ import { upgradeFor } from '../../src/edge/platform/admission.ts'
 import { toBase64Url } from '../../src/edge/platform/base64.ts'
 import { leavesOf } from '../../src/edge/rooms/seat.ts'
 import { liveIn, newCid } from './live-peer.ts'
-import { type Door, editorIn, leafOf, newRoom, type Room, rawIn, seatOf, until, userId } from './rooms-peer.ts'
+import { type Door, editorIn, eventually, kill, leafOf, newRoom, type Room, rawIn, sameAs, seatOf, until, userId } from './rooms-peer.ts'
 
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 
-/** Ends an object without warning, as a crash does: its sockets die with it. */
-const kill = (object: Room | ReturnType<typeof leafOf>) =>
-  runInDurableObject(object as Room, (_, state) => state.abort('killed by the test')).catch(() => undefined)
-
-/** A stub to the same object; one over which a call died stays dead. */
-const sameAs = (room: Room): Room => env.ROOMS.getByName(room.name ?? '')
-
 /** Resolves when nothing is on its way between a room and its leaves. */
-async function atRest(room: Room): Promise<void> {
-  const isBusy = () =>
-    runInDurableObject(room, (_, { storage }) => storage.sql.exec('SELECT 1 FROM leaves WHERE is_busy = 1').toArray().length > 0)
-  while (await isBusy()) await new Promise((resolve) => setTimeout(resolve, 50))
-}
+const atRest = (room: Room) =>
+  eventually(() =>
+    runInDurableObject(room, (_, { storage }) => storage.sql.exec('SELECT 1 FROM leaves WHERE is_busy = 1').toArray().length === 0),
+  )
 
 const texts = (peer: Awaited<ReturnType<typeof liveIn>>) =>
   peer.events().map((event) => `${event.seq} ${'text' in event ? event.text : ''}`)
@@ -235,6 +226,25 @@ describe('when memory goes', () => {
     expect(new Set(all.map(({ cid }) => cid)).size).toBe(26)
   })
 
+  test('of what a leaf was told, its sockets come again rather than miss something', async () => {
+    const room = newRoom()
+    const [ada, bob] = [await liveIn(leafOf(room, 0), 'ada'), await liveIn(room, 'bob')]
+    for (const peer of [ada, bob]) await peer.subscribe('messages')
+    const { epoch } = await ada.frame('subscribed')
+    await bob.post('one')
+    await numbered(ada, 1)
+    // As if another had spoken for the room meanwhile: the leaf refuses what comes next on the link it knew.
+    await leafOf(room, 0).begin(2)
+    await bob.post('two')
+    expect(await ada.closed).toEqual({ code: 4503, reason: 'unavailable' })
+    const back = await liveIn(leafOf(room, 0), 'ada')
+    await back.subscribe('messages', { since: { epoch: epoch!, seq: 1 } })
+    await bob.post('three')
+    await numbered(back, 3)
+    expect(back.events().map(({ seq }) => seq)).toEqual([2, 3])
+    expect((await room.seated()).sort()).toEqual([userId('ada'), userId('bob')])
+  })
+
   test('of a leaf that is killed, the room forgets its sockets when the first of them comes back', async () => {
     const room = newRoom()
     const [ada, bob] = [await liveIn(leafOf(room, 0), 'ada'), await liveIn(leafOf(room, 0), 'bob')]
@@ -252,15 +262,15 @@ describe('when memory goes', () => {
 test('a room sends newcomers to leaves from its threshold on, until half as many are left', async () => {
   const room = newRoom()
   const placement = async () => leavesOf(await room.fetch(upgradeFor(seatOf('late', 'viewer'), TRACEPARENT)))
-  const crowd = await Promise.all(Array.from({ length: 220 }, (_, i) => rawIn(room, seatOf(`user${i}`, 'viewer'))))
+  const crowd = await Promise.all(Array.from({ length: 220 }, (_, i) => rawIn(room, seatOf(`user${i % 5}`, 'viewer'))))
   expect(await placement()).toBe(3)
   const far = await liveIn(leafOf(room, 2), 'far')
   for (const peer of crowd.slice(0, 100)) peer.close()
-  const open = () => room.stats().then(({ sockets }) => sockets)
-  while ((await open()) > 121) await new Promise((resolve) => setTimeout(resolve, 20))
+  const sockets = () => room.stats().then((stats) => stats.sockets)
+  await eventually(async () => (await sockets()) === 121)
   expect(await placement()).toBe(2)
   for (const peer of crowd.slice(100, 111)) peer.close()
-  while ((await open()) > 110) await new Promise((resolve) => setTimeout(resolve, 20))
+  await eventually(async () => (await sockets()) === 110)
   const newcomer = await liveIn(room, 'newcomer')
   await newcomer.subscribe('messages')
   await far.post('from where I stay')

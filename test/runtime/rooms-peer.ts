@@ -1,3 +1,4 @@
+import { runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { WebsocketProvider } from 'y-websocket'
 import * as Y from 'yjs'
@@ -18,6 +19,18 @@ export type Room = ReturnType<typeof newRoom>
 
 /** Where sockets are taken: a room, or one of its leaves. */
 export type Door = Pick<Room, 'fetch'>
+
+/** A stub to the same object; one over which a call died stays dead. */
+export const sameAs = (room: Room): Room => env.ROOMS.getByName(room.name ?? '')
+
+/** Ends an object without warning, as a crash does: its sockets die with it. */
+export const kill = (object: Room | ReturnType<typeof leafOf>) =>
+  runInDurableObject(object as Room, (_, state) => state.abort('killed by the test')).catch(() => undefined)
+
+/** Looks until it holds; for states that announce themselves to nobody. The test's own time limit bounds it. */
+export async function eventually(holds: () => Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20))
+}
 
 /** A leaf of a room. */
 export const leafOf = (room: Room, leaf: number) => env.LEAVES.getByName(leafName(room.name ?? '', leaf))

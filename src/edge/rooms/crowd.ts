@@ -53,11 +53,12 @@ const memberOf = (userId: UserId, state: Uint8Array | null): LiveMember => ({
 const isCrowd = ({ room: { hub } }: Talk, people: number): boolean => hub.isBroadcast() || people > PRESENCE_MEMBERS_MAX
 
 /** Everybody who is here, or a sample of a crowd. */
-export function wholePresence(talk: Talk): LiveServerFrame & { readonly type: 'presence' } {
+export function wholePresence({ talk, shown }: Crowd): LiveServerFrame & { readonly type: 'presence' } {
+  // Going through ten thousand for each who comes would cost more than seating them.
+  if (talk.room.hub.isBroadcast()) return { type: 'presence', isWhole: true, on: [], off: [], count: shown.size, isSample: true }
   const people = [...peopleIn(talk)]
-  const isSample = isCrowd(talk, people.length)
-  const sample = talk.room.hub.isBroadcast() ? 0 : PRESENCE_SAMPLE
-  const on = people.slice(0, isSample ? sample : undefined).map(([userId, { state }]) => memberOf(userId, state))
+  const isSample = people.length > PRESENCE_MEMBERS_MAX
+  const on = people.slice(0, isSample ? PRESENCE_SAMPLE : undefined).map(([userId, { state }]) => memberOf(userId, state))
   return { type: 'presence', isWhole: true, on, off: [], count: people.length, isSample }
 }
 
@@ -125,7 +126,7 @@ function tellChanges(crowd: Crowd): void {
   if (on.length + off.length === 0) return
   broadcast(talk, 'presence', {
     frame: isCrowd(talk, people.size)
-      ? wholePresence(talk)
+      ? wholePresence(crowd)
       : { type: 'presence', isWhole: false, on, off, count: people.size, isSample: false },
   })
 }

@@ -37,6 +37,7 @@ export function openHub(ctx: DurableObjectState): Hub {
   const places = new WeakMap<Peer, Place>()
   // Kept beside the runtime's list, whose reading costs more than a send does to each who is on it.
   const here = new Set<Peer>()
+  const ofUser = new Map<UserId, Set<Peer>>()
   const near = new Set<WebSocket>()
   const gone: ((place: Place) => void)[] = []
   const holders = new Map<number, Peer>()
@@ -57,16 +58,19 @@ export function openHub(ctx: DurableObjectState): Hub {
     }
   }
 
-  function list(socket: Peer, { isGone, presence, ...place }: Place): void {
+  function list(socket: Peer, { isGone, presence, userId, ...place }: Place): void {
     if (isGone) return
     here.add(socket)
+    ofUser.set(userId, (ofUser.get(userId) ?? new Set()).add(socket))
     if (socket instanceof WebSocket) near.add(socket)
     isBroadcast ||= place.isBroadcast === true
     hold(socket, null, presence)
   }
 
-  function unlist(socket: Peer): void {
+  function unlist(socket: Peer, { userId }: Pick<Place, 'userId'>): void {
     here.delete(socket)
+    const theirs = ofUser.get(userId)
+    if (theirs?.delete(socket) && theirs.size === 0) ofUser.delete(userId)
     if (socket instanceof WebSocket) near.delete(socket)
   }
 
@@ -82,8 +86,9 @@ export function openHub(ctx: DurableObjectState): Hub {
   }
 
   function adopt(socket: Peer, place: Place): void {
+    const before = placeOf(socket) as Place | null
     keep(socket, place)
-    unlist(socket)
+    if (before) unlist(socket, before)
     list(socket, place)
   }
 
@@ -96,13 +101,13 @@ export function openHub(ctx: DurableObjectState): Hub {
       const after = { ...before, ...change }
       if (change.presence !== undefined) hold(socket, before.presence, after.presence)
       keep(socket, after)
-      isBroadcast ||= after.isBroadcast === true
-      if (after.isGone) unlist(socket)
+      if (after.isGone || after.userId !== before.userId) unlist(socket, before)
+      if (after.userId !== before.userId) list(socket, after)
       if (after.isGone && !before.isGone) for (const listener of gone) listener(after)
     },
     near,
     onGone: (listener) => void gone.push(listener),
-    open: (userId) => (userId === undefined ? [...here] : [...here].filter((socket) => placeOf(socket).userId === userId)),
+    open: (userId) => [...(userId === undefined ? here : (ofUser.get(userId) ?? []))],
     count: () => here.size,
     isBroadcast: () => isBroadcast,
     holderOf: (clientId) => holders.get(clientId),

@@ -9,7 +9,7 @@ import { closeWith } from '../platform/socket.ts'
 import { concat } from './document.ts'
 import { type Hub, openHub } from './hub.ts'
 import { type Lane, openLane } from './lane.ts'
-import type { Delivery, Held, Order, Word } from './leaf-words.ts'
+import type { Delivery, Held, Order, Receipt, Word } from './leaf-words.ts'
 import { send } from './live.ts'
 import { noteAnswer, noteRead, tell, tellMessages, unreadOf } from './outlet.ts'
 import type { Place } from './place.ts'
@@ -70,17 +70,17 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
   }
 
   async begin(link: number): Promise<readonly Held[]> {
-    this.#follow({ link, call: 0 })
+    this.#follows({ link, call: 0 })
     this.#isNew = false
     return [...this.#sockets]
       .filter(([id, { readyState }]) => readyState === WebSocket.OPEN && !this.#arriving.has(id))
       .map(([id, socket]) => ({ id, place: this.#hub.placeOf(socket) }))
   }
 
-  async deliver({ link, call, orders }: Delivery): Promise<readonly string[] | null> {
-    this.#follow({ link, call })
-    for (const order of orders) this.#obey(order)
-    return this.#takeRoll()
+  async deliver({ link, call, orders }: Delivery): Promise<Receipt> {
+    const isObeyed = this.#follows({ link, call })
+    if (isObeyed) for (const order of orders) this.#obey(order)
+    return { isObeyed, roll: this.#takeRoll() }
   }
 
   override webSocketMessage(socket: WebSocket, data: ArrayBuffer | string): void {
@@ -107,11 +107,11 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
   }
 
   /** Orders of an earlier link, or twice, are those of a room that has given up on what they say. */
-  #follow(at: Pick<Delivery, 'link' | 'call'>): void {
+  #follows(at: Pick<Delivery, 'link' | 'call'>): boolean {
     const before = this.#at
     const isNext = !before || at.link > before.link || (at.link === before.link && at.call === before.call + 1)
-    if (!isNext) throw new Error(`orders of link ${at.link} after those of ${before.link}`)
-    this.#at = at
+    if (isNext) this.#at = at
+    return isNext
   }
 
   #obey(order: Order): void {

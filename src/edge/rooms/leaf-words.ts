@@ -29,6 +29,13 @@ export interface Delivery {
   readonly orders: readonly Order[]
 }
 
+/** What became of a delivery. */
+export interface Receipt {
+  readonly isObeyed: boolean
+  /** Every socket the leaf holds, if its memory went since the last call. */
+  readonly roll: readonly string[] | null
+}
+
 /** What a leaf tells its room. */
 export type Word =
   /** Somebody knocks; the room answers whether they may come in. */

@@ -55,7 +55,8 @@ export function openLink({ leaf, stub, nextLink, onBusy, onFailed, onLost }: Lin
   async function carry(orders: readonly Order[]): Promise<void> {
     const before = [...peers.keys()]
     call += 1
-    const roll = await stub().deliver({ link, call, orders } satisfies Delivery)
+    const { isObeyed, roll } = await stub().deliver({ link, call, orders } satisfies Delivery)
+    if (!isObeyed) throw new Error('the leaf follows another link')
     if (!roll) return
     const there = new Set(roll)
     lose(before.filter((id) => !there.has(id)))

@@ -210,7 +210,7 @@ function subscribe(p: Parlour, said: Said<'subscribe'>): void {
   if (stream === 'messages') return subscribeMessages(p, said)
   changeStreams(p, said, (streams) => [...streams.filter((s) => s !== stream), stream])
   tell(socket, { type: 'subscribed', stream })
-  if (stream === 'presence') tell(socket, wholePresence(p.talk))
+  if (stream === 'presence') tell(socket, wholePresence(p.crowd))
   if (stream !== 'document') return
   for (const greeting of greetingOf(p.talk.room, 'live')) send(socket, greeting)
   warnNewcomer(p.talk.room, socket)

@@ -5,7 +5,7 @@ import type { MessageAction, MessageEvent, MessagePage, MessageReceipt, MessageR
 import type { RoomRole, RoomStats } from '../../contract/rooms.ts'
 import type { SocketHolder } from '../platform/live-sockets.ts'
 import type { Sealed } from '../platform/rpc.ts'
-import type { Delivery, Held, Report } from './leaf-words.ts'
+import type { Delivery, Held, Receipt, Report } from './leaf-words.ts'
 
 /** How a user's seat stands at a version of the room's seats; no role means no seat. */
 export interface SeatState {
@@ -68,6 +68,6 @@ export interface RoomRpc extends Rpc.DurableObjectBranded, SocketHolder {
 export interface LeafRpc extends Rpc.DurableObjectBranded {
   /** Begins a link with what the leaf holds. */
   begin(link: number): Promise<readonly Held[]>
-  /** Does as it is told; answers every socket it holds if its memory went since the last call. @throws Error when the call is of an older link or out of order */
-  deliver(delivery: Delivery): Promise<readonly string[] | null>
+  /** Does as it is told, unless the call is of an older link or out of order. */
+  deliver(delivery: Delivery): Promise<Receipt>
 }
