@@ -1,8 +1,8 @@
 import { createGate, type Gate } from './gate.ts'
 import { Refusal } from './refusal.ts'
 
-/** sshd refuses strangers above MaxStartups (10 by default), which would hit every tenant of the relay. */
-const HANDSHAKES_PER_TARGET_MAX = 8
+/** sshd refuses strangers from MaxStartups on (10 by default), and notices a moment late that one has logged in: as many again still count. */
+const HANDSHAKES_PER_TARGET_MAX = 5
 /** So that a tenant whose logins take long, or whose people think, leaves places to others. */
 const HANDSHAKES_PER_TENANT_MAX = 4
 const FAILURE_WINDOW_MS = 60_000

@@ -27,6 +27,17 @@ describeWith('sshd', 'OpenSSH as people set it up', () => {
     expect(stream.outOffset()).toBe(3_000_000)
   })
 
+  test('a group that the host chooses is taken by no profile: proving it prime would stop the relay for seconds', async () => {
+    const { sshd, link, exec } = await reach(['KexAlgorithms diffie-hellman-group-exchange-sha256'])
+    const legacy = await link.open(execRequest(sshd, 'true', { algorithms: 'legacy' }), keyOf(sshd))
+    expect(await legacy.failed()).toBe('no-common-algorithm')
+    expect(await (await exec('true')).failed()).toBe('no-common-algorithm')
+    const old = await reach(['KexAlgorithms diffie-hellman-group14-sha256'])
+    const stream = await old.link.open(execRequest(old.sshd, 'exit 3', { algorithms: 'legacy' }), keyOf(old.sshd))
+    await stream.opened()
+    expect(await stream.exit()).toMatchObject({ code: 3 })
+  })
+
   test('a banner and a message of the day are no output of a command', async () => {
     const { exec, sshd, link } = await reach(['Banner /etc/passwd', 'PrintMotd yes'])
     const stream = await exec('echo fine')
@@ -53,7 +64,7 @@ describeWith('sshd', 'OpenSSH as people set it up', () => {
   })
 
   test('few sessions and few starters still serve all who come: every command has a connection, and they wait their turn', async () => {
-    const { sshd, link } = await reach(['MaxSessions 1', 'MaxStartups 5'], ['ed25519'])
+    const { sshd, link } = await reach(['MaxSessions 1', 'MaxStartups 8'], ['ed25519'])
     const streams = await Promise.all(Array.from({ length: 16 }, (_, n) => link.open(execRequest(sshd, `echo ${n}`), keyOf(sshd))))
     const said = await Promise.all(
       streams.map(async (stream) => {
