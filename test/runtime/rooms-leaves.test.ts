@@ -226,6 +226,19 @@ describe('when memory goes', () => {
     expect(new Set(all.map(({ cid }) => cid)).size).toBe(26)
   })
 
+  test('of a room that is killed at rest, only those who had not shown who they are come again', async () => {
+    const room = newRoom()
+    const knock = { userId: '' as UserId, sessionId: '' as SessionId, version: Number.MAX_SAFE_INTEGER }
+    const [ada, nobody] = [await liveIn(leafOf(room, 0), 'ada'), await liveIn(leafOf(room, 0), 'nobody', 'viewer', knock)]
+    await ada.subscribe('messages')
+    await atRest(room)
+    await kill(room)
+    await sameAs(room).ping()
+    expect(await nobody.closed).toEqual({ code: 4503, reason: 'unavailable' })
+    await ada.post('still here')
+    await numbered(ada, 1)
+  })
+
   test('of what a leaf was told, its sockets come again rather than miss something', async () => {
     const room = newRoom()
     const [ada, bob] = [await liveIn(leafOf(room, 0), 'ada'), await liveIn(room, 'bob')]
