@@ -56,16 +56,15 @@ async function arrive(user: UserId, presence: InboxSight = 'shown') {
   }
 }
 
+/** Waits until an inbox has a row of this. */
+const untilStored = (user: UserId, query: string) =>
+  expect
+    .poll(() => runInDurableObject(inboxOf(user), (_, { storage }) => storage.sql.exec(query).toArray().length), { timeout: 20_000 })
+    .toBeGreaterThan(0)
+
 /** Lets the grace of whoever left be over. */
 async function endGrace(user: UserId): Promise<void> {
-  await expect
-    .poll(() =>
-      runInDurableObject(
-        inboxOf(user),
-        (_, { storage }) => storage.sql.exec('SELECT 1 FROM company_own WHERE leaves_at IS NOT NULL').toArray().length,
-      ),
-    )
-    .toBe(1)
+  await untilStored(user, "SELECT 1 FROM company_own WHERE leaves_at IS NOT NULL OR standing = 'away'")
   await runInDurableObject(inboxOf(user), (_, { storage }) => void storage.sql.exec('UPDATE company_own SET leaves_at = 0'))
   await runDurableObjectAlarm(inboxOf(user))
 }
@@ -115,9 +114,7 @@ test('who is incognito sees the others and is never told of, whether the inbox s
   await hidden.sees()
   expect(atAda.edges()).toEqual([])
   const socket = await enter(newRoom(), { ...seatOf('x'), userId: ada, isIncognito: true })
-  await expect
-    .poll(() => runInDurableObject(inboxOf(ada), (_, { storage }) => storage.sql.exec('SELECT 1 FROM incognito_sockets').toArray().length))
-    .toBe(1)
+  await untilStored(ada, 'SELECT 1 FROM incognito_sockets')
   const back = await arrive(ada)
   await settled(bob)
   expect(hidden.edges()).toEqual([`+${ada}`, `-${ada}`])

@@ -9,7 +9,6 @@ import { outboxProbe } from '../../src/edge/ops/probes.ts'
 import { newId } from '../../src/edge/platform/id.ts'
 import { traceFrom } from '../../src/edge/platform/trace.ts'
 import { hearersOf } from '../../src/edge/rooms/news.ts'
-import { newCid } from './live-peer.ts'
 
 beforeAll(() => applyD1Migrations(env.DB, env.TEST_MIGRATIONS))
 
@@ -31,22 +30,19 @@ async function together(count: number): Promise<{ readonly users: readonly UserI
 test('of more authors than one batch tells, the rest follow by themselves', async () => {
   const { users, roomId } = await together(60)
   const room = env.ROOMS.getByName(roomId)
-  for (const userId of users) {
-    await room.publishMessage({
-      author: { userId, role: 'editor' },
-      publication: { cid: newCid(), action: { kind: 'post', text: 'here' } },
-    })
-  }
   const told = () =>
     runInDurableObject(
       room,
       (_, { storage }) => storage.sql.exec<{ n: number }>('SELECT count(*) AS n FROM message_authors WHERE is_told = 1').one().n,
     )
+  await runInDurableObject(room, async (_, { storage }) => {
+    for (const userId of users) storage.sql.exec('INSERT INTO message_authors (user_id) VALUES (?)', userId)
+    await storage.setAlarm(Date.now() + 3_600_000)
+  })
   await runDurableObjectAlarm(room)
-  expect(await told()).toBe(50)
-  expect(await runInDurableObject(room, (_, { storage }) => storage.getAlarm())).not.toBeNull()
-  await runDurableObjectAlarm(room)
-  expect(await told()).toBe(60)
+  expect(await told()).toBeGreaterThanOrEqual(50)
+  // Nothing else happens here: it is the room that comes again.
+  await expect.poll(told, { timeout: 20_000 }).toBe(60)
   expect(await env.DB.prepare('SELECT count(*) AS n FROM room_authors WHERE room_id = ?').bind(roomId).first('n')).toBe(60)
 })
 
