@@ -112,13 +112,25 @@ function receive(state: State, chunk: Uint8Array): Uint8Array {
   // A command that turns out to be none shows a byte of the chunk before.
   const shown = new Uint8Array(chunk.length + 1)
   let length = 0
-  for (const byte of chunk) {
-    for (const one of take(state, byte)) {
+  for (let at = 0; at < chunk.length; at += 1) {
+    const plainTo = state.place === 'data' ? plainUntil(state, chunk, at) : at
+    shown.set(chunk.subarray(at, plainTo), length)
+    length += plainTo - at
+    at = plainTo
+    if (at === chunk.length) break
+    for (const one of take(state, chunk[at] ?? 0)) {
       shown[length] = one
       length += 1
     }
   }
   return shown.subarray(0, length)
+}
+
+/** Where the bytes from here on stop to mean themselves. */
+function plainUntil({ isTelnet }: State, chunk: Uint8Array, from: number): number {
+  let at = from
+  while (at < chunk.length && chunk[at] !== IAC && !(isTelnet && chunk[at] === CR)) at += 1
+  return at
 }
 
 const NOTHING: readonly number[] = []
