@@ -1,7 +1,9 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import ssh2 from 'ssh2'
 import { type Client, createClient } from '../../src/client/client.ts'
 import { startMailbox } from '../mailbox.ts'
@@ -11,8 +13,8 @@ import { startBare } from './runtime.ts'
 import { migrate, PASSWORD, parvis, signUp } from './stack.ts'
 
 const EMAIL = 'operator@example.org'
-/** As many doors of one sshd: a relay is at one with few handshakes at a time, as it is with a host. */
-const DOORS = 20
+/** Doors of one sshd, which has 16 at most: a relay is at one with few handshakes at a time, as it is with a host. */
+const DOORS = 14
 
 /** An sshd with several doors, and a relay and the Worker in front of it, each as it is deployed. */
 export interface ShellStack {
@@ -37,12 +39,24 @@ export async function startBenchRelay(keys: Keys, ports: readonly number[]) {
   return { port, ...(await startRelay(keys, { port, env })) }
 }
 
+/** Resolves when somebody listens there. */
+async function listening(port: number): Promise<void> {
+  for (;;) {
+    const socket = connect(port, '127.0.0.1')
+    const isOpen = await new Promise<boolean>((resolve) => socket.once('connect', () => resolve(true)).once('error', () => resolve(false)))
+    socket.destroy()
+    if (isOpen) return
+    await wait(20)
+  }
+}
+
 /** Starts all of it. */
 export async function startShellStack(): Promise<ShellStack> {
   const dir = mkdtempSync(join(tmpdir(), 'parvis-shells-'))
   const more = await Promise.all(Array.from({ length: DOORS - 1 }, () => freePort()))
   const sshd = await startSshd({ lines: [...ROOMY, ...more.map((port) => `ListenAddress 127.0.0.1:${port}`)] })
   const ports = [sshd.port, ...more]
+  await Promise.all(ports.map(listening))
   const keys = makeKeys()
   const relay = await startBenchRelay(keys, ports)
   const mailbox = await startMailbox()
@@ -86,12 +100,15 @@ export interface Terminal {
 
 /** Ours, as a browser has it. */
 export async function openOurs({ client, hostId }: ShellStack): Promise<Terminal> {
-  let listener: (bytes: Uint8Array) => void = () => undefined
+  // What comes before anybody listens is the prompt that is waited for.
+  const early: Uint8Array[] = []
+  let listener = (bytes: Uint8Array): void => void early.push(bytes.slice())
   const view = await client.shells.open({ body: { hostId: hostId as never } }, { output: (bytes) => listener(bytes) })
   return {
     type: (text) => view.write(text),
     onOutput(given) {
       listener = given
+      for (const bytes of early.splice(0)) given(bytes)
     },
     close: () => void view.end().catch(() => undefined),
   }
