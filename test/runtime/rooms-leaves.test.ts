@@ -157,6 +157,27 @@ describe('a seat on a leaf', () => {
     expect(await dan!.closed).toEqual({ code: 4410, reason: 'gone' })
   })
 
+  test('is lost with the room even while a call to the leaf is under way, and all is forgotten', async () => {
+    const room = newRoom()
+    const ada = await liveIn(leafOf(room, 0), 'ada')
+    await ada.post('soon gone')
+    await Promise.all([room.applySeats([{ userId: userId('ada'), role: 'viewer', version: 2 }]), room.destroy()])
+    expect(await ada.closed).toEqual({ code: 4410, reason: 'gone' })
+    expect(await room.messagesBy(userId('ada'))).toEqual([])
+    await expect(liveIn(leafOf(room, 0), 'ada')).rejects.toThrow('conflict')
+  })
+
+  test('follows a newer link even after the room has forgotten all', async () => {
+    const room = newRoom()
+    await liveIn(leafOf(room, 0), 'ada')
+    await atRest(room)
+    const links = () =>
+      runInDurableObject(room, (_, { storage }) => storage.sql.exec<{ link: number }>('SELECT link FROM leaf_links').one().link)
+    const before = await links()
+    await room.destroy()
+    expect(await links()).toBeGreaterThan(before)
+  })
+
   test('is refused by the room’s own door: a ticket opens once, wherever it is shown', async () => {
     const room = newRoom()
     const ticket = { jti: 'once', expiresAt: Date.now() + 30_000 }
@@ -247,7 +268,7 @@ describe('when memory goes', () => {
     await bob.post('one')
     await numbered(ada, 1)
     // As if another had spoken for the room meanwhile: the leaf refuses what comes next on the link it knew.
-    await leafOf(room, 0).begin(2)
+    await leafOf(room, 0).begin(Date.now())
     await bob.post('two')
     expect(await ada.closed).toEqual({ code: 4503, reason: 'unavailable' })
     const back = await liveIn(leafOf(room, 0), 'ada')

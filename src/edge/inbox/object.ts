@@ -15,6 +15,7 @@ import { admissionOf, declined } from '../platform/admission.ts'
 import type { HolderKind, SessionIds, SocketHolder, SocketTie } from '../platform/live-sockets.ts'
 import { objectScope } from '../platform/object-scope.ts'
 import { type Sealed, seal } from '../platform/rpc.ts'
+import { closeBack } from '../platform/socket.ts'
 import { openCompany, type Word } from './company.ts'
 import { type Inbox, ready, receive } from './exchange.ts'
 import { LISTENERS_MAX, openListeners } from './listeners.ts'
@@ -74,12 +75,7 @@ export class InboxObject extends DurableObject<Env> implements InboxRpc {
   }
 
   override async webSocketClose(socket: WebSocket, code: number): Promise<void> {
-    try {
-      // Codes that say how a socket ended cannot be sent (RFC 6455 §7.4.1).
-      socket.close(code === 1000 || code >= 3000 ? code : 1000)
-    } catch {
-      // The runtime has closed it already.
-    }
+    closeBack(socket, code)
     await this.#planAlarm()
   }
 

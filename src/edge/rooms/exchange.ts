@@ -19,6 +19,8 @@ import { endWindow, gatherChange, gatherEcho } from './window.ts'
 
 /** Users whose allowance is remembered after they left, so that coming back does not refill it. */
 const ALLOWANCES_MAX = 2_000
+/** To look at so many sockets is as much work as a message. */
+const SOCKETS_PER_MESSAGE = 10
 
 /** The first frames of a socket: what the document knows, so that the peer sends what it lacks, and who is here. */
 export function greetingOf(room: LiveRoom, framing: Place['framing']): readonly Uint8Array[] {
@@ -147,6 +149,8 @@ function obey(room: LiveRoom, socket: Peer, message: Message): void {
       for (const entry of message.entries) hearEntry(room, socket, entry)
       return
     case 'query-awareness':
+      // Everybody is looked at for it.
+      charge(room, room.hub.placeOf(socket), { messages: Math.ceil(room.hub.count() / SOCKETS_PER_MESSAGE), bytes: 0 })
       return reply(room, socket, presenceFrames(room, room.hub.placeOf(socket).framing))
     case 'echo':
       return gatherEcho(room, socket, message.frame)

@@ -32,7 +32,7 @@ export const LATE = 'late'
 
 const Y: Line = { framing: 'y', key: null, live: null, isIncognito: false }
 
-/** Opens the hub over the sockets that outlived the object's memory. */
+/** Opens the hub over the sockets that outlived the object's memory. To keep a place comes last: it may end the way to a leaf, and so the place. */
 export function openHub(ctx: DurableObjectState): Hub {
   const places = new WeakMap<Peer, Place>()
   // Kept beside the runtime's list, whose reading costs more than a send does to each who is on it.
@@ -80,16 +80,16 @@ export function openHub(ctx: DurableObjectState): Hub {
   }
 
   for (const socket of ctx.getWebSockets()) {
-    // A socket on its way out may be listed without its attachment.
+    // One on its way out may have lost its attachment.
     const place = placeOf(socket) as Place | null
     if (socket.readyState === WebSocket.OPEN && place) list(socket, place)
   }
 
   function adopt(socket: Peer, place: Place): void {
     const before = placeOf(socket) as Place | null
-    keep(socket, place)
     if (before) unlist(socket, before)
     list(socket, place)
+    keep(socket, place)
   }
 
   return {
@@ -100,9 +100,9 @@ export function openHub(ctx: DurableObjectState): Hub {
       const before = placeOf(socket)
       const after = { ...before, ...change }
       if (change.presence !== undefined) hold(socket, before.presence, after.presence)
-      keep(socket, after)
       if (after.isGone || after.userId !== before.userId) unlist(socket, before)
       if (after.userId !== before.userId) list(socket, after)
+      keep(socket, after)
       if (after.isGone && !before.isGone) for (const listener of gone) listener(after)
     },
     near,

@@ -57,7 +57,7 @@ export async function joinLive(upgrade: Knocking, roomId: RoomId): Promise<Respo
   if (request.headers.has('origin') && !isTrustedOrigin(request.headers, scope.config)) throw new Problem('origin-untrusted')
   const [room] = await roomExists(scope.db, roomId)
   if (!room) throw new Problem('not-found')
-  const seat = nobodysSeat(scope.now() + LIVE_AUTHENTICATE_SECONDS * 1000)
+  const seat = nobodysSeat({ expiresAt: scope.now() + LIVE_AUTHENTICATE_SECONDS * 1000, isBroadcast: room.isBroadcast === 1 })
   const subprotocol = subprotocolOf(request)
   const admission: Admission = { ...seat, framing: 'live', isIncognito: isIncognito(request), ticket: null, subprotocol }
   const response = await upgradeIn(scope, roomId, () => upgradeFor(admission, traceparentOf(scope.trace)))

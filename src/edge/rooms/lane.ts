@@ -1,7 +1,7 @@
 /** What goes in one call: an RPC of the runtime carries 32 MiB at most. */
 const CALL_BYTES_MAX = 8_388_608
 /** What may wait; beyond it the other side does not keep up. */
-const WAITING_BYTES_MAX = 67_108_864
+const WAITING_BYTES_MAX = 33_554_432
 /** A call that is not answered by then has failed. */
 const CALL_MS_MAX = 15_000
 const RETRY_MS = 100
@@ -9,8 +9,8 @@ const RETRY_MS_MAX = 5_000
 
 /** Carries items to another object in the order they came. */
 export interface Lane<T> {
-  /** Sends with the next call; answers false, and does not, when too much waits already. */
-  readonly push: (item: T, bytes?: number) => boolean
+  /** Sends with the next call; answers false, and does not, when too much waits already. What is exempt always goes, and others do not wait for it. */
+  readonly push: (item: T, bytes?: number, isExempt?: boolean) => boolean
   /** Whether all was carried. */
   readonly isIdle: () => boolean
   /** Resolves when it was. */
@@ -23,11 +23,14 @@ export interface Lane<T> {
 export function openLane<T>({
   carry,
   onLost,
+  onDone = () => undefined,
 }: {
   readonly carry: (items: readonly T[]) => Promise<void>
   readonly onLost: (items: readonly T[], error: unknown) => void
+  /** These wait no more, whatever became of them. */
+  readonly onDone?: (items: readonly T[]) => void
 }): Lane<T> {
-  let waiting: { readonly item: T; readonly bytes: number }[] = []
+  let waiting: { readonly item: T; readonly bytes: number; readonly isExempt: boolean }[] = []
   let waitingBytes = 0
   let failures = 0
   let moving: Promise<void> | undefined
@@ -39,30 +42,35 @@ export function openLane<T>({
       return i > 0 && bytes > CALL_BYTES_MAX
     })
     const call = waiting.splice(0, end < 0 ? waiting.length : end)
-    waitingBytes -= call.reduce((sum, next) => sum + next.bytes, 0)
+    waitingBytes -= call.reduce((sum, next) => sum + (next.isExempt ? 0 : next.bytes), 0)
     return call.map(({ item }) => item)
   }
 
-  async function move(): Promise<void> {
-    while (waiting.length > 0) {
-      const items = takeCall()
-      try {
-        await withinTime(carry(items))
-        failures = 0
-      } catch (error) {
-        failures += 1
-        onLost(items, error)
-        await pause(Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** failures))
-      }
+  async function carryNext(): Promise<void> {
+    const items = takeCall()
+    try {
+      await withinTime(carry(items)).finally(() => onDone(items))
+      failures = 0
+    } catch (error) {
+      failures += 1
+      onLost(items, error)
+      await pause(Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** failures))
     }
-    moving = undefined
+  }
+
+  async function move(): Promise<void> {
+    try {
+      while (waiting.length > 0) await carryNext()
+    } finally {
+      moving = undefined
+    }
   }
 
   return {
-    push(item, bytes = 64) {
-      if (waitingBytes + bytes > WAITING_BYTES_MAX) return false
-      waiting.push({ item, bytes })
-      waitingBytes += bytes
+    push(item, bytes = 64, isExempt = false) {
+      if (!isExempt && waitingBytes + bytes > WAITING_BYTES_MAX) return false
+      waiting.push({ item, bytes, isExempt })
+      waitingBytes += isExempt ? 0 : bytes
       // What else is said in this turn goes along.
       moving ??= Promise.resolve().then(move)
       return true
@@ -70,8 +78,10 @@ export function openLane<T>({
     isIdle: () => moving === undefined,
     carried: () => withinTime(moving ?? Promise.resolve()),
     clear() {
+      const dropped = waiting.map(({ item }) => item)
       waiting = []
       waitingBytes = 0
+      onDone(dropped)
     },
   }
 }

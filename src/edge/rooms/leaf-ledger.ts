@@ -5,6 +5,7 @@ INSERT OR IGNORE INTO leaf_links VALUES (1, 0, 0);`
 
 /** What a room must know of its leaves when its memory has gone. */
 export interface LeafLedger {
+  /** Numbers go on with the clock, so that a leaf knows the newer link even after all here was forgotten. */
   readonly nextLink: () => number
   readonly isSpread: () => boolean
   readonly noteSpread: (isSpread: boolean) => void
@@ -21,10 +22,16 @@ export interface LeafLedger {
 export function openLeafLedger({ sql }: DurableObjectStorage): LeafLedger {
   sql.exec(SCHEMA)
   return {
-    nextLink: () => sql.exec<{ link: number }>('UPDATE leaf_links SET link = link + 1 RETURNING link').one().link,
+    nextLink() {
+      sql.exec(SCHEMA)
+      return sql.exec<{ link: number }>('UPDATE leaf_links SET link = max(link + 1, ?) RETURNING link', Date.now()).one().link
+    },
     isSpread: () => sql.exec<{ isSpread: number }>('SELECT is_spread AS isSpread FROM leaf_links').one().isSpread === 1,
     noteSpread: (isSpread) => void sql.exec('UPDATE leaf_links SET is_spread = ?', isSpread ? 1 : 0),
-    noteBusy: (leaf) => void sql.exec('INSERT OR REPLACE INTO leaves (leaf, is_busy) VALUES (?, 1)', leaf),
+    noteBusy(leaf) {
+      sql.exec(SCHEMA)
+      sql.exec('INSERT OR REPLACE INTO leaves (leaf, is_busy) VALUES (?, 1)', leaf)
+    },
     noteRest: (leaf) => void sql.exec('UPDATE leaves SET is_busy = 0 WHERE leaf = ?', leaf),
     forget: (leaf) => void sql.exec('DELETE FROM leaves WHERE leaf = ?', leaf),
     list: () =>

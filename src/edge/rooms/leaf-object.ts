@@ -5,10 +5,10 @@ import { ROOM_FRAME_BYTES_MAX } from '../../contract/rooms.ts'
 import type { Env } from '../env.ts'
 import { declined } from '../platform/admission.ts'
 import { describeError, logFor } from '../platform/log.ts'
-import { closeWith } from '../platform/socket.ts'
+import { closeBack, closeWith } from '../platform/socket.ts'
 import { concat } from './document.ts'
 import { type Hub, openHub } from './hub.ts'
-import { type Lane, openLane } from './lane.ts'
+import { type Lane, openLane, withinTime } from './lane.ts'
 import type { Delivery, Held, Order, Receipt, Word } from './leaf-words.ts'
 import { send } from './live.ts'
 import { noteAnswer, noteRead, tell, tellMessages, unreadOf } from './outlet.ts'
@@ -23,6 +23,12 @@ const REPORT_CHARS_MAX = 128
 /** A client that has this much unread of what went to it alone is not worth its memory. */
 const UNREAD_CHARS_MAX = 4 * LIVE_BEHIND_CHARS
 
+/** Somebody whom the room has not let in yet, and whether it has heard of them. */
+interface Arriving {
+  readonly resolve: (slug: ProblemSlug | null) => void
+  isHeard: boolean
+}
+
 /** Holds sockets for a room that has outgrown its own object: passes on what they say, and sends what the room says once to each it is for. */
 export class LeafObject extends DurableObject<Env> implements LeafRpc {
   readonly #hub: Hub
@@ -30,7 +36,7 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
   readonly #leaf: number
   readonly #sockets = new Map<string, WebSocket>()
   /** Sockets that the room has not let in yet. */
-  readonly #arriving = new Map<string, (slug: ProblemSlug | null) => void>()
+  readonly #arriving = new Map<string, Arriving>()
   readonly #parts = new Map<string, Uint8Array[]>()
   /** Sockets that get no messages until the room knows that they are behind. */
   readonly #behind = new Set<string>()
@@ -58,9 +64,13 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
     server.serializeAttachment({ isGone: true })
     this.#sockets.set(id, server)
     const arrival = arrivalOf(request)
-    const slug = await new Promise<ProblemSlug | null>((resolve) => {
-      this.#arriving.set(id, resolve)
+    const answer = new Promise<ProblemSlug | null>((resolve) => {
+      this.#arriving.set(id, { resolve, isHeard: false })
       this.#say({ kind: 'arrival', id, arrival })
+    })
+    const slug = await withinTime(answer).catch(() => {
+      this.#left(server, 1006)
+      return 'unavailable' as const
     })
     this.#arriving.delete(id)
     if (slug === null) return upgraded(client, arrival.admission?.subprotocol ?? null)
@@ -72,6 +82,7 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
   async begin(link: number): Promise<readonly Held[]> {
     this.#follows({ link, call: 0 })
     this.#isNew = false
+    this.#turnAway()
     return [...this.#sockets]
       .filter(([id, { readyState }]) => readyState === WebSocket.OPEN && !this.#arriving.has(id))
       .map(([id, socket]) => ({ id, place: this.#hub.placeOf(socket) }))
@@ -94,12 +105,7 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
 
   override webSocketClose(socket: WebSocket, code: number): void {
     this.#left(socket, code)
-    try {
-      // Codes that say how a socket ended cannot be sent (RFC 6455 §7.4.1).
-      socket.close(code === 1000 || code >= 3000 ? code : 1000)
-    } catch {
-      // The runtime has closed it already.
-    }
+    closeBack(socket, code)
   }
 
   override webSocketError(socket: WebSocket): void {
@@ -117,7 +123,7 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
   #obey(order: Order): void {
     switch (order.kind) {
       case 'document':
-        return fanOut(this.#hub, order.frames)
+        return fanOut(this.#hub, order.frames, (socket) => this.#close(socket, 'rate-limited'))
       case 'messages':
         for (const socket of listeners(this.#hub, 'messages')) if (!tellMessages(this.#hub, socket, order)) this.#fallBehind(socket)
         return
@@ -126,15 +132,28 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
           if (order.except === null || socket !== this.#sockets.get(order.except)) tell(socket, order.text, 'ephemeral')
         return
       case 'cut':
+        this.#turnAway()
         for (const [id, socket] of this.#sockets) if (!this.#arriving.has(id)) this.#close(socket, 'unavailable')
         return
       case 'answer':
-        return this.#arriving.get(order.id)?.(order.slug)
+        return this.#answer(order)
       default: {
         const socket = this.#sockets.get(order.id)
         if (socket) this.#obeyFor(socket, order)
       }
     }
+  }
+
+  /** Whoever was let in too late has gone already. */
+  #answer({ id, slug }: Extract<Order, { readonly kind: 'answer' }>): void {
+    const arriving = this.#arriving.get(id)
+    if (arriving) arriving.resolve(slug)
+    else if (slug === null && !this.#sockets.has(id)) this.#say({ kind: 'left', id, code: 1006 })
+  }
+
+  /** The room has heard of these and lost it: no answer will come. */
+  #turnAway(): void {
+    for (const { isHeard, resolve } of this.#arriving.values()) if (isHeard) resolve('unavailable')
   }
 
   #obeyFor(socket: WebSocket, order: Extract<Order, { readonly kind: 'place' | 'frame' | 'close' }>): void {
@@ -194,12 +213,17 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
   #say(word: Word, bytes = 1_024, socket = this.#sockets.get(word.id)): void {
     if (this.#lane.push(word, bytes)) return
     this.#isNew = true
+    this.#arriving.get(word.id)?.resolve('unavailable')
     if (socket) this.#close(socket, 'unavailable')
   }
 
   async #report(words: readonly Word[]): Promise<void> {
     const roll = this.#takeRoll()
     await this.env.ROOMS.getByName(this.#roomId).relay({ leaf: this.#leaf, roll, words })
+    for (const { kind, id } of words) {
+      const arriving = kind === 'arrival' ? this.#arriving.get(id) : undefined
+      if (arriving) arriving.isHeard = true
+    }
   }
 
   /** Nobody knows whether the room has heard it: whoever spoke comes again and says what was not acknowledged. */
@@ -209,7 +233,7 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
     for (const { id } of words) {
       const arriving = this.#arriving.get(id)
       const socket = this.#sockets.get(id)
-      if (arriving) arriving('unavailable')
+      if (arriving) arriving.resolve('unavailable')
       else if (socket) this.#close(socket, 'unavailable')
     }
   }

@@ -66,6 +66,7 @@ export function openLeaves({ ctx, env, isSettled, onLost }: LeavesParts): Leaves
   const { above, socketsMax } = readConfig(env).roomLeaves
   const ledger = openLeafLedger(ctx.storage)
   const links = new Map<number, Kept>()
+  const answers = { bytes: 0 }
   const log = logFor(undefined, { roomId })
   const noteBusy = watchRest({ ledger, links, isSettled })
   const seated = () => [...links.values()].filter(({ link: { peers } }) => peers.size > 0)
@@ -77,6 +78,7 @@ export function openLeaves({ ctx, env, isSettled, onLost }: LeavesParts): Leaves
       leaf,
       stub: () => env.LEAVES.getByName(leafName(roomId, leaf)),
       nextLink: ledger.nextLink,
+      answers,
       onBusy: () => noteBusy(leaf),
       onFailed: (error) => log('room.leaf-lost', { leaf, ...describeError(error) }),
       onLost,

@@ -7,6 +7,10 @@ import type { LeafRpc } from './rpc.ts'
 
 /** Larger frames go in parts, so that no single one fills a call. */
 const PART_BYTES = 4_194_304
+/** What may wait for single sockets of all leaves, such as the document for each who comes back; one larger answer may wait alone. */
+const ANSWERS_BYTES_MAX = 16_777_216
+/** Smaller ones, such as acknowledgements, may go beyond that by as much. */
+const SMALL_BYTES = 16_384
 
 /** A room's way to one of its leaves, and the sockets at its end. */
 export interface Link {
@@ -39,6 +43,8 @@ export interface LinkParts {
   readonly stub: () => Pick<LeafRpc, 'begin' | 'deliver'>
   /** Links of a room are counted, so that orders of an earlier one are known as such. */
   readonly nextLink: () => number
+  /** What waits for single sockets, on this link and the room's others. */
+  readonly answers: { bytes: number }
   /** Called in the same turn as whatever causes an order, before it goes out. */
   readonly onBusy: () => void
   readonly onFailed: (error: unknown) => void
@@ -47,7 +53,7 @@ export interface LinkParts {
 }
 
 /** Opens a link. */
-export function openLink({ leaf, stub, nextLink, onBusy, onFailed, onLost }: LinkParts): Link {
+export function openLink({ leaf, stub, nextLink, answers, onBusy, onFailed, onLost }: LinkParts): Link {
   const peers = new Map<string, FarPeer>()
   let link = nextLink()
   let call = 0
@@ -68,6 +74,9 @@ export function openLink({ leaf, stub, nextLink, onBusy, onFailed, onLost }: Lin
       onFailed(error)
       cut()
     },
+    onDone(orders) {
+      for (const order of orders) if (order.kind === 'frame') answers.bytes -= bytesOf(order.data)
+    },
   })
 
   function lose(ids: readonly string[]): void {
@@ -86,11 +95,15 @@ export function openLink({ leaf, stub, nextLink, onBusy, onFailed, onLost }: Lin
 
   function tell(order: Order, bytes?: number): boolean {
     onBusy()
-    return lane.push(order, bytes)
+    if (order.kind === 'frame') answers.bytes += bytesOf(order.data)
+    return lane.push(order, bytes, EXEMPT.has(order.kind))
   }
 
+  const mayAnswer = (bytes: number): boolean =>
+    answers.bytes === 0 || answers.bytes + bytes <= (bytes > SMALL_BYTES ? ANSWERS_BYTES_MAX : 2 * ANSWERS_BYTES_MAX)
+
   function seat(id: string, place?: Place): FarPeer {
-    const peer: FarPeer = farPeer(id, { tell, isHere: () => peers.get(id) === peer, cut, place })
+    const peer: FarPeer = farPeer(id, { tell, mayAnswer, isHere: () => peers.get(id) === peer, cut, place })
     peers.set(id, peer)
     return peer
   }
@@ -112,15 +125,20 @@ export function openLink({ leaf, stub, nextLink, onBusy, onFailed, onLost }: Lin
   }
 }
 
+/** Orders that are small, or have a budget of their own, and so never cut a leaf. */
+const EXEMPT: ReadonlySet<Order['kind']> = new Set(['answer', 'close', 'cut', 'frame'] as const)
+
 function farPeer(
   id: string,
   {
     tell,
+    mayAnswer,
     isHere,
     cut,
     place,
   }: {
     readonly tell: (order: Order, bytes?: number) => boolean
+    readonly mayAnswer: (bytes: number) => boolean
     readonly isHere: () => boolean
     readonly cut: () => void
     readonly place: Place | undefined
@@ -134,15 +152,13 @@ function farPeer(
   function close(code = 1000, reason = ''): void {
     if (!isOpen()) return
     isClosing = true
-    if (!tell({ kind: 'close', id, code, reason })) cut()
+    tell({ kind: 'close', id, code, reason })
   }
 
   function send(data: string | ArrayBuffer | ArrayBufferView): void {
     if (!isOpen()) return
-    const sent = partsOf(data).every(({ part, isLast }) =>
-      tell({ kind: 'frame', id, data: part, isLast }, typeof part === 'string' ? 2 * part.length : part.byteLength),
-    )
-    if (!sent) close(closeCodeOf('unavailable'), 'unavailable')
+    if (!mayAnswer(bytesOf(data))) return close(closeCodeOf('unavailable'), 'unavailable')
+    for (const { part, isLast } of partsOf(data)) tell({ kind: 'frame', id, data: part, isLast }, bytesOf(part))
   }
 
   return {
@@ -160,6 +176,8 @@ function farPeer(
     deserializeAttachment: () => known,
   }
 }
+
+const bytesOf = (data: string | ArrayBuffer | ArrayBufferView): number => (typeof data === 'string' ? 2 * data.length : data.byteLength)
 
 /** What is not as it was. */
 function changeOf(before: Partial<Place>, after: Place): Partial<Place> | undefined {

@@ -57,6 +57,8 @@ export interface LiveRoom {
   telling: Promise<void>
   /** How often something stored is still to be told. */
   untold: number
+  /** Ends a socket that is sent more than it reads. */
+  readonly endOverfed: (socket: Peer) => void
   readonly departures: Departures
   /** Sockets without a seat yet. */
   readonly waiting: Map<Peer, Waiting>
@@ -74,7 +76,7 @@ export interface LiveRoom {
 export const newGathering = (): Gathering => ({ presences: new Map(), echoes: [], trace: undefined })
 
 /** Opens what outlived the memory: the stored document and the sockets. */
-export const openLive = (ctx: DurableObjectState, leaves: Leaves): LiveRoom => ({
+export const openLive = (ctx: DurableObjectState, leaves: Leaves, endOverfed: LiveRoom['endOverfed']): LiveRoom => ({
   roomId: ctx.id.name ?? ctx.id.toString(),
   document: openDocument(ctx.storage),
   hub: openHub(ctx),
@@ -89,6 +91,7 @@ export const openLive = (ctx: DurableObjectState, leaves: Leaves): LiveRoom => (
   windowEndedAt: 0,
   telling: Promise.resolve(),
   untold: 0,
+  endOverfed,
   departures: openDepartures(ctx.storage.sql),
   waiting: new Map(),
   allowances: new Map(),

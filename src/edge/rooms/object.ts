@@ -8,7 +8,7 @@ import { declined } from '../platform/admission.ts'
 import type { SessionIds } from '../platform/live-sockets.ts'
 import { describeError, logFor } from '../platform/log.ts'
 import { seal } from '../platform/rpc.ts'
-import { closeWith } from '../platform/socket.ts'
+import { closeBack, closeWith } from '../platform/socket.ts'
 import { newSocketTag, type Ties, tiesOf } from '../platform/ties.ts'
 import { traceFrom } from '../platform/trace.ts'
 import { recount } from './crowd.ts'
@@ -47,7 +47,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     const roomId = ctx.id.name ?? ctx.id.toString()
     this.#door = openDoor(ctx.storage.sql)
     this.#leaves = this.#openLeaves()
-    this.#room = openLive(ctx, this.#leaves)
+    this.#room = this.#openLive()
     this.#ties = tiesOf(ctx, env, { kind: 'room', log: logFor(undefined, { roomId }) })
     closeUnseated(this.#room, ctx.getWebSockets(LATE))
     this.#parlour = this.#openParlour()
@@ -101,20 +101,31 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
   }
 
   /** Forgets everything. A join may be in flight still, so the door stays shut for a while; then all is forgotten once more. */
-  destroy(): Promise<void> {
+  async destroy(): Promise<void> {
+    this.#door.shut(Date.now())
+    for (const socket of this.#room.hub.open()) expel(this.#room, socket, 'gone')
+    endTalkWindow(this.#parlour.talk)
+    endWindow(this.#room)
+    // Outside the section: it would hold back the answers that this waits for.
+    await this.#carried()
     return this.ctx.blockConcurrencyWhile(async () => {
-      for (const socket of this.#room.hub.open()) expel(this.#room, socket, 'gone')
-      endTalkWindow(this.#parlour.talk)
-      endWindow(this.#room)
-      await this.#leaves.carried()
       await this.ctx.storage.deleteAll()
       this.#door = openDoor(this.ctx.storage.sql)
       this.#leaves = this.#openLeaves()
-      this.#room = openLive(this.ctx, this.#leaves)
+      this.#room = this.#openLive()
       this.#parlour = this.#openParlour()
       this.#door.shut(Date.now())
       await this.ctx.storage.setAlarm(Date.now() + JOIN_FLIGHT_MS)
     })
+  }
+
+  async #carried(): Promise<void> {
+    try {
+      await this.#room.telling
+      await this.#leaves.carried()
+    } catch (error) {
+      logFor(undefined, { roomId: this.#room.roomId })('room.leaf-lost', describeError(error))
+    }
   }
 
   async endSessions(userId: UserId, ids: SessionIds): Promise<void> {
@@ -188,12 +199,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
 
   override webSocketClose(socket: WebSocket, code: number): void {
     this.#left(socket, code)
-    try {
-      // Codes that say how a socket ended cannot be sent (RFC 6455 §7.4.1).
-      socket.close(code === 1000 || code >= 3000 ? code : 1000)
-    } catch {
-      // The runtime has closed it already.
-    }
+    closeBack(socket, code)
   }
 
   override webSocketError(socket: WebSocket): void {
@@ -229,6 +235,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     const peer = accept()
     const greeting = framing === 'y' ? greetingOf(this.#room, 'y') : []
     hub.sit(peer, seat, { trace, framing, isIncognito, live: framing === 'live' ? NEW_LIVE_PLACE : null })
+    if (hub.placeOf(peer).isGone) return 'unavailable'
     if (!isNobody(seat)) this.ctx.waitUntil(this.#tie(peer, hub.placeOf(peer)))
     for (const frame of greeting) send(peer, frame)
     greet(this.#parlour, peer)
@@ -298,6 +305,10 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
       if (place.userId === undefined) closeWith(peer, 'unavailable')
       else if (isDoubtful || isNobody(place)) expel(this.#room, peer, 'unavailable')
     }
+  }
+
+  #openLive(): LiveRoom {
+    return openLive(this.ctx, this.#leaves, (socket) => expel(this.#room, socket, 'rate-limited'))
   }
 
   #openLeaves(): Leaves {

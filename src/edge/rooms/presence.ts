@@ -63,10 +63,13 @@ function tellRenewals(room: LiveRoom, now: number): void {
 export const shownIn = ({ hub }: LiveRoom) =>
   hub.presences().map(({ socket, presence }) => ({ socket, presence: { ...presence, isBound: hub.placeOf(socket).live !== null } }))
 
+/** A clock this new cannot have been dropped: that takes 30 seconds. */
+const RENEWED_MS = 5_000
+
 /** Renews what is bound, for a client that may have dropped it and takes nothing that is not newer. */
 export function renewBound(room: LiveRoom, now: number): void {
   for (const { socket, presence } of shownIn(room)) {
     const { isBound, ...bound } = presence
-    if (isBound) room.hub.change(socket, { presence: renewed(bound, now) })
+    if (isBound && now - bound.heardAt >= RENEWED_MS) room.hub.change(socket, { presence: renewed(bound, now) })
   }
 }

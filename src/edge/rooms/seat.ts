@@ -7,13 +7,13 @@ import { mayWrite } from './policy.ts'
 export const NEW_LIVE_PLACE: LivePlace = { streams: [], state: null, stateAt: 0 }
 
 /** Nobody yet: the seat of a socket that is to authenticate by its first frame. */
-export const nobodysSeat = (expiresAt: number): Seat => ({
+export const nobodysSeat = ({ expiresAt, isBroadcast }: Pick<Seat, 'expiresAt' | 'isBroadcast'>): Seat => ({
   userId: '' as UserId,
   sessionId: '' as SessionId,
   role: 'viewer',
   version: Number.MAX_SAFE_INTEGER,
   expiresAt,
-  isBroadcast: false,
+  isBroadcast,
 })
 
 /** Whether a seat is nobody's yet. */

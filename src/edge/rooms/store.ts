@@ -131,7 +131,8 @@ export const deleteMarked = (db: Db, id: RoomId) => [
 export const isDeleted = (id: RoomId) => sql`NOT EXISTS (SELECT 1 FROM rooms AS left_over WHERE left_over.id = ${id})`
 
 /** Whether a room exists, for whoever asks. */
-export const roomExists = (db: Db, id: RoomId) => db.select({ id: rooms.id }).from(rooms).where(eq(rooms.id, id)).limit(1)
+export const roomExists = (db: Db, id: RoomId) =>
+  db.select({ id: rooms.id, isBroadcast: rooms.isBroadcast }).from(rooms).where(eq(rooms.id, id)).limit(1)
 
 /** Rooms in which a user has a seat of their own. */
 export const seatsOwnedBy = (db: Db, userId: UserId, limit: number) =>

@@ -1,5 +1,5 @@
 import type * as Y from 'yjs'
-import { describeError, logFor } from '../platform/log.ts'
+import { describeError, type Log, logFor } from '../platform/log.ts'
 import { closeWith } from '../platform/socket.ts'
 import type { Trace } from '../platform/trace.ts'
 import { entryOf, inFrames, type Presence } from './awareness.ts'
@@ -76,6 +76,7 @@ function tellWhenKept(room: LiveRoom, telling: () => void): void {
   room.telling = room.telling
     .then(() => room.document.storage.sync())
     .then(telling)
+    .catch((error: unknown) => giveUp(room, logFor(undefined, { roomId: room.roomId }), error))
     .finally(() => {
       room.untold -= 1
     })
@@ -104,33 +105,37 @@ function store(room: LiveRoom, trace: Trace | undefined): Settlement | undefined
     if (settlement.failure) log('room.compaction-failed', describeError(settlement.failure))
     return settlement
   } catch (error) {
-    log('room.failed', describeError(error))
     forget(room.document)
-    for (const socket of room.hub.open()) {
-      closeWith(socket, 'unavailable')
-      room.hub.change(socket, { isGone: true, presence: null })
-    }
+    giveUp(room, log, error)
     return undefined
   }
 }
 
+function giveUp(room: LiveRoom, log: Log, error: unknown): void {
+  log('room.failed', describeError(error))
+  for (const socket of room.hub.open()) {
+    closeWith(socket, 'unavailable')
+    room.hub.change(socket, { isGone: true, presence: null })
+  }
+}
+
 /** To everybody, the sender too: providers take silence for a dead socket, and see in the echo that a change arrived. */
-function broadcast({ hub, leaves }: LiveRoom, frames: readonly Uint8Array[]): void {
+function broadcast({ hub, leaves, endOverfed }: LiveRoom, frames: readonly Uint8Array[]): void {
   if (frames.length === 0) return
   leaves.cast({ kind: 'document', frames }, bytesOf(frames))
-  fanOut(hub, frames)
+  fanOut(hub, frames, endOverfed)
 }
 
 const bytesOf = (frames: readonly Uint8Array[]): number => frames.reduce((sum, frame) => sum + frame.byteLength, 0)
 
-/** Sends to all sockets held here that follow the document. */
-export function fanOut(hub: Hub, frames: readonly Uint8Array[]): void {
+/** Sends to all sockets held here that follow the document, but to those that read too little of it: no close event comes of one that reads nothing. */
+export function fanOut(hub: Hub, frames: readonly Uint8Array[], endOverfed: (socket: WebSocket) => void): void {
   const now = Date.now()
   const bytes = bytesOf(frames)
   for (const socket of hub.near) {
     const { expiresAt, live } = hub.placeOf(socket)
     if (expiresAt <= now || (live && !live.streams.includes('document'))) continue
-    if (isOverfed(socket, bytes)) closeWith(socket, 'rate-limited')
+    if (isOverfed(socket, bytes)) endOverfed(socket)
     else for (const frame of frames) tell({ hub }, socket, frame)
   }
 }
