@@ -73,19 +73,13 @@ function track<T extends { readonly close: () => void }>(
 }
 
 /** What a room reads by HTTP. */
-function readsOf({ call }: LiveParts, params: { readonly roomId: string }): Pick<RoomParts, 'readBefore' | 'listMembers'> {
-  const listRoomMembers = (cursor: string | undefined) =>
-    call(endpoints.listRoomMembers, { params, query: { limit: PAGE_ITEMS_MAX, cursor } }) as ReturnType<Api['listRoomMembers']>
+function readsOf({ call }: LiveParts, params: { readonly roomId: string }): Pick<RoomParts, 'readBefore' | 'membersAmong'> {
   return {
     readBefore: ({ epoch, seq }, limit) =>
       call(endpoints.listRoomMessages, { params, query: { before: `${epoch}.${seq}`, limit } }) as ReturnType<Api['listRoomMessages']>,
-    async *listMembers() {
-      let cursor: string | undefined
-      do {
-        const page = await listRoomMembers(cursor)
-        yield* page.items
-        cursor = page.nextCursor
-      } while (cursor !== undefined)
+    async membersAmong(userIds) {
+      const query = { userIds: userIds.join(','), limit: PAGE_ITEMS_MAX }
+      return (await (call(endpoints.listRoomMembers, { params, query }) as ReturnType<Api['listRoomMembers']>)).items
     },
   }
 }

@@ -130,12 +130,12 @@ interface State {
 const HISTORY = 50
 
 /** What a room needs of its client. */
-export interface RoomParts extends Pick<NamesParts, 'listMembers'>, Pick<MessagesParts, 'readBefore'> {
+export interface RoomParts extends Pick<NamesParts, 'membersAmong'>, Pick<MessagesParts, 'readBefore'> {
   readonly door: Door
 }
 
 /** Joins a room; the connection is made and kept in the background. */
-export function joinRoom(id: string, { door, readBefore, listMembers }: RoomParts, options: JoinOptions = {}): Room {
+export function joinRoom(id: string, { door, readBefore, membersAmong }: RoomParts, options: JoinOptions = {}): Room {
   const { doc = new Y.Doc(), awareness, history = HISTORY, since, streams = LiveStream.options } = options
   const events = createEmitter<RoomEvents>()
   let live: RoomSocket | undefined
@@ -163,7 +163,7 @@ export function joinRoom(id: string, { door, readBefore, listMembers }: RoomPart
       onGap: () => events.emit('gap', undefined),
     }),
     people: createPeople({ send, changed: () => events.emit('presence', s.people.state()) }),
-    names: createNames({ listMembers, changed: () => events.emit('names', undefined) }),
+    names: createNames({ membersAmong, changed: () => events.emit('names', undefined) }),
     status: 'connecting',
     userId: undefined,
     role: undefined,

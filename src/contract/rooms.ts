@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { DOOR_PROBLEMS, endpoint, socketEndpoint } from './endpoint.ts'
-import { lineOf, Moment, PageQuery, pageOf, prefixedId } from './id.ts'
+import { lineOf, Moment, PAGE_ITEMS_MAX, PageQuery, pageOf, prefixedId } from './id.ts'
 import { Ticket, UserId } from './identity.ts'
 import { OrgId } from './orgs.ts'
 
@@ -209,9 +209,18 @@ export const roomEndpoints = {
     tag: 'rooms',
     access: 'user',
     scope: 'rooms:read',
-    summary: 'Who has a seat of their own; members of its organisation need none.',
+    summary: 'Who has a seat of their own; members of its organisation need none. An audience is told who speaks to it, and nobody else.',
     params: RoomPath,
-    query: PageQuery,
+    query: PageQuery.extend({
+      userIds: z
+        .string()
+        .transform((text) => text.split(','))
+        .pipe(z.array(UserId).min(1).max(PAGE_ITEMS_MAX))
+        .optional()
+        .meta({
+          description: `Only those of these users who may enter the room, in one page: at most ${PAGE_ITEMS_MAX} ids with commas between.`,
+        }),
+    }),
     success: 200,
     response: pageOf(RoomMember, 'RoomMemberPage'),
     problems: ['not-found'],

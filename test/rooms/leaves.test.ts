@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import * as Y from 'yjs'
 import type { RoomId, RoomRole } from '../../src/contract/rooms.ts'
+import { newId } from '../../src/edge/platform/id.ts'
 import { soon } from '../client/service.ts'
 import { type Edge, startEdge, type TestUser } from '../harness.ts'
 import { bearer, closeOf, editorOf, knock, meet, type Person } from './person.ts'
@@ -86,6 +87,12 @@ test('a room for an audience lets owners and editors speak, over sockets and RES
   await seat(roomId, ada, 'viewer')
   await seat(roomId, bob, 'commenter')
   expect(await ada.client.getRoom({ params: { roomId } })).toMatchObject({ isBroadcast: true, role: 'viewer' })
+  const idsOf = (items: readonly { readonly userId: string }[]) => items.map(({ userId }) => userId).sort()
+  const membersFor = async ({ client }: TestUser, query = {}) => idsOf((await client.listRoomMembers({ params: { roomId }, query })).items)
+  const all = await host.send('GET', `/v1/rooms/${roomId}/members`)
+  expect(idsOf(all.body['items'] as [])).toEqual([host.userId, ada.id, bob.id].sort())
+  expect(await membersFor(ada)).toEqual([host.userId, ada.id].sort())
+  expect(await membersFor(ada, { userIds: `${host.userId},${bob.id},${newId('usr', Date.now())}` })).toEqual([host.userId])
   const [a, b] = [await ada.client.rooms.join(roomId), await bob.client.rooms.join(roomId)]
   await host.send('POST', `/v1/rooms/${roomId}/messages`, { cid: 'welcome-01', action: { kind: 'post', text: 'welcome' } })
   for (const room of [a, b]) await soon(() => room.messages.state.items.at(-1)?.text).toBe('welcome')

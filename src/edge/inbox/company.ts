@@ -39,17 +39,18 @@ interface Own extends Record<string, SqlStorageValue> {
   readonly standing: Standing
   readonly turn: number
   readonly until: number
-  readonly leavesAt: number | null
+  readonly tellAt: number | null
 }
 
-const RANK: Readonly<Record<Standing, number>> = { away: 0, incognito: 1, shown: 2 }
+/** Who leaves may be back soon; who is seen again may hide again as soon as their room is back. Who comes or hides is told at once. */
+const mayWait = (from: Standing, to: Standing): boolean => to === 'away' || (from === 'incognito' && to === 'shown')
 
 /** What to do about a standing: nothing, tell it, or wait until the grace is over. */
 export type Settlement = { readonly kind: 'same' } | { readonly kind: 'tell' } | { readonly kind: 'wait'; readonly until: number }
 
 /** Who is here of those whom a user shares a room with, and what they were told of the user. */
 export interface Company {
-  /** Weighs where the user stands now against what the others were told: who comes is told at once, who leaves after a grace. */
+  /** Weighs where the user stands now against what the others were told: who comes or hides is told at once, who leaves or shows themselves again after a grace. */
   readonly weigh: (now: { readonly standing: Standing; readonly until: number }, at: number) => Settlement
   /** Takes a standing as told from here on; answers the word to tell. */
   readonly take: (standing: Standing, until: number) => Omit<Word, 'userId'>
@@ -73,10 +74,10 @@ export function openCompany(sql: SqlStorage): Company {
   sql.exec(SCHEMA)
 
   function own(): Own {
-    const rows = sql.exec<Own>('SELECT standing, turn, until, leaves_at AS leavesAt FROM company_own').toArray()
-    return rows[0] ?? { standing: 'away', turn: 0, until: 0, leavesAt: null }
+    const rows = sql.exec<Own>('SELECT standing, turn, until, leaves_at AS tellAt FROM company_own').toArray()
+    return rows[0] ?? { standing: 'away', turn: 0, until: 0, tellAt: null }
   }
-  const leaveAt = (at: number | null) => void sql.exec('UPDATE company_own SET leaves_at = ?', at)
+  const waitUntil = (at: number | null) => void sql.exec('UPDATE company_own SET leaves_at = ?', at)
   const usersWhere = (condition: string) =>
     sql
       .exec<{ id: string }>(`SELECT user_id AS id FROM company_peers WHERE ${condition}`)
@@ -87,13 +88,13 @@ export function openCompany(sql: SqlStorage): Company {
   return {
     weigh({ standing, until }, at) {
       const said = own()
-      if (RANK[standing] < RANK[said.standing]) {
-        const leavesAt = said.leavesAt ?? at + GRACE_MS
-        if (at >= leavesAt) return { kind: 'tell' }
-        if (said.leavesAt === null) leaveAt(leavesAt)
-        return { kind: 'wait', until: leavesAt }
+      if (standing !== said.standing && mayWait(said.standing, standing)) {
+        const tellAt = said.tellAt ?? at + GRACE_MS
+        if (at >= tellAt) return { kind: 'tell' }
+        if (said.tellAt === null) waitUntil(tellAt)
+        return { kind: 'wait', until: tellAt }
       }
-      if (said.leavesAt !== null) leaveAt(null)
+      if (said.tellAt !== null) waitUntil(null)
       const isRenewed = standing !== 'away' && until > said.until + RENEWAL_MS
       return { kind: standing !== said.standing || isRenewed ? 'tell' : 'same' }
     },

@@ -12,7 +12,17 @@ import { afterKey, toPage } from '../platform/page.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { announceRoom } from './news.ts'
 import { refusalOfPut, refusalOfRemoval } from './policy.ts'
-import { bumpSeats, deleteSeat, membersIn, putSeat, type SeatChange, type SeatFacts, seatFacts, seatNow } from './seat-store.ts'
+import {
+  bumpSeats,
+  deleteSeat,
+  membersAmong,
+  membersIn,
+  putSeat,
+  type SeatChange,
+  type SeatFacts,
+  seatFacts,
+  seatNow,
+} from './seat-store.ts'
 import { seatIn } from './service.ts'
 
 /** Topic of the events that bring open sockets in line with changed seats. */
@@ -20,14 +30,21 @@ export const MEMBERS_CHANGED = 'rooms.members-changed'
 
 const MembersChanged = z.strictObject({ roomId: RoomId, userId: UserId })
 
-/** Who has a seat, for those who have one. @throws Problem `not-found` */
-export async function listMembers(scope: Scope, actor: Actor, at: { readonly roomId: RoomId; readonly query: PageQuery }) {
+/** Who has a seat, or who of those that are named, for those who have one themselves. @throws Problem `not-found` */
+export async function listMembers(
+  scope: Scope,
+  actor: Actor,
+  at: { readonly roomId: RoomId; readonly query: PageQuery & { readonly userIds?: readonly UserId[] | undefined } },
+) {
   const key = afterKey(at.query)
   const after = key === undefined ? undefined : UserId.safeParse(key)
   if (after?.success === false)
     throw new Problem('invalid-request', { errors: [{ detail: 'is not a cursor of this list', pointer: '#/query/cursor' }] })
   await seatIn(scope, actor, at.roomId)
-  const rows = await membersIn(scope.db, at.roomId, { after: after?.data, limit: at.query.limit + 1 })
+  const look = { roomId: at.roomId, callerId: actor.userId }
+  const { userIds } = at.query
+  if (userIds) return { items: (await membersAmong(scope.db, look, userIds)).map(toMember) }
+  const rows = await membersIn(scope.db, look, { after: after?.data, limit: at.query.limit + 1 })
   return toPage(rows, at.query, { key: (row) => row.userId, item: toMember })
 }
 

@@ -5,6 +5,7 @@ import { RoomId } from '../../contract/rooms.ts'
 import { openDb } from '../platform/db.ts'
 import { type Consumer, commit, outboxEvent } from '../platform/outbox/outbox.ts'
 import { ROOM_DELETED } from './keeping.ts'
+import { tellSeats } from './members.ts'
 import { bumpOrgRooms, eraseOrgSeats, orgRoomsAfter, seatNow } from './seat-store.ts'
 import { deleteMarked, markOrphan } from './store.ts'
 
@@ -36,6 +37,7 @@ export const applyOrgMember: Consumer = async (scope, { payload }) => {
 export const applyOrgSeats: Consumer = async (scope, { payload }) => {
   const { orgId, userId, after } = OrgSeats.parse(payload)
   const { db } = openDb(scope.env.DB, undefined)
+  if (after === null) await tellSeats(scope, userId)
   const rooms = await orgRoomsAfter(db, { orgId, after, limit: ROOMS_PER_EVENT })
   for (const { id } of rooms) {
     const [seat] = await seatNow(db, id, userId)

@@ -77,13 +77,41 @@ const liveRoleOf = (userId: UserId) => roleToday(roleOf(sql`${rooms.id}`, userId
 const displayNameOf = (userId: UserId | typeof m.userId) =>
   sql<string | null>`(SELECT users.display_name FROM users WHERE users.id = ${userId})`
 
-export const membersIn = (db: Db, roomId: RoomId, page: { readonly after?: UserId | undefined; readonly limit: number }) =>
+/** Where a list of members is read from, and by whom. */
+export interface Look {
+  readonly roomId: RoomId
+  readonly callerId: UserId
+}
+
+/** Whether a caller may know a member: those in an audience know who speaks to them, not each other. */
+const isKnownTo = ({ roomId, callerId }: Look, member: { readonly id: SQL; readonly role: SQL }) =>
+  sql`(${member.id} = ${callerId} OR ${member.role} IN ('owner', 'editor') OR ${roleOf(roomId, callerId)} IN ('owner', 'editor')
+    OR (SELECT seen.is_broadcast FROM rooms AS seen WHERE seen.id = ${roomId}) = 0)`
+
+export const membersIn = (db: Db, look: Look, page: { readonly after?: UserId | undefined; readonly limit: number }) =>
   db
     .select({ userId: m.userId, displayName: displayNameOf(m.userId), role: storedRole, addedAt: m.addedAt })
     .from(m)
-    .where(and(eq(m.roomId, roomId), page.after === undefined ? undefined : gt(m.userId, page.after)))
+    .where(
+      and(
+        eq(m.roomId, look.roomId),
+        page.after === undefined ? undefined : gt(m.userId, page.after),
+        isKnownTo(look, { id: sql`${m.userId}`, role: sql`${m.role}` }),
+      ),
+    )
     .orderBy(asc(m.userId))
     .limit(page.limit)
+
+/** Those of these users who may enter the room, by a seat of their own or by their role in its organisation. */
+export const membersAmong = (db: Db, look: Look, userIds: readonly UserId[]) => {
+  const role = roleOf(look.roomId, sql`users.id`)
+  return db.all<{ readonly userId: UserId; readonly displayName: string | null; readonly role: RoomRole; readonly addedAt: number }>(
+    sql`SELECT users.id AS userId, users.display_name AS displayName, ${role} AS role, coalesce((SELECT held.added_at FROM room_members AS held
+        WHERE held.room_id = ${look.roomId} AND held.user_id = users.id), housed.created_at) AS addedAt
+      FROM json_each(${JSON.stringify(userIds)}) AS asked JOIN users ON users.id = asked.value JOIN rooms AS housed ON housed.id = ${look.roomId}
+      WHERE ${role} IS NOT NULL AND ${isKnownTo(look, { id: sql`users.id`, role })} ORDER BY users.id`,
+  )
+}
 
 /** The room's version of seats and what a user may do in it now, if anything. */
 export const seatNow = (db: Db, roomId: RoomId, userId: UserId) =>
@@ -191,10 +219,10 @@ export const orgRoomsAfter = (db: Db, page: { readonly orgId: OrgId; readonly af
 /** Rooms of a user that are looked through for others; their newest. */
 const PEER_ROOMS_MAX = 200
 
-/** Who has a seat of their own in a room of few where this user has one too, those of the newest rooms first. */
+/** Who has a seat of their own in a room of few, but not in an audience, where this user has one too, those of the newest rooms first. */
 export const peersIn = (db: Db, userId: UserId) =>
   db.all<{ readonly id: UserId }>(sql`SELECT other.user_id AS id FROM (
-      SELECT held.room_id AS id FROM room_members AS held JOIN rooms ON rooms.id = held.room_id AND rooms.archived_at IS NULL
+      SELECT held.room_id AS id FROM room_members AS held JOIN rooms ON rooms.id = held.room_id AND rooms.archived_at IS NULL AND rooms.is_broadcast = 0
       WHERE held.user_id = ${userId} ORDER BY held.room_id DESC LIMIT ${PEER_ROOMS_MAX}) AS shared
     JOIN room_members AS other ON other.room_id = shared.id AND other.user_id <> ${userId}
     JOIN users ON users.id = other.user_id AND users.disabled_at IS NULL
