@@ -1,15 +1,10 @@
-import { readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
-import { GUEST, HOME, PASSWORD, type Stack, type Tokens } from './stack.ts'
+import { GUEST, HOME, PASSWORD, type Stack } from './stack.ts'
 import { said } from './table.ts'
 
 const LOGINS_QUEUED = 50
 const CROWD_SECONDS = 6
 const P99_MS_MAX = 250
-const GROWTH_MB_MAX = 10
-/** Ten thousand sign-ins take ten minutes: `BENCH_CALLS=10000` for the whole, a tenth by default. */
-const CALLS = Number(process.env['BENCH_CALLS'] ?? 1_000)
-
 const loginOnce = (parvis: string) =>
   fetch(`${parvis}/v1/auth/login`, {
     method: 'POST',
@@ -43,26 +38,5 @@ export async function crowd({ url }: Stack): Promise<void> {
   const answers = [...tally].map(([status, n]) => `${n} × ${status}`).join(', ')
   console.log(
     `\n${LOGINS_QUEUED} sign-ins queued (${answers}): \`/health/live\` p99 ${p99.toFixed(0)} ms, ${said(`< ${P99_MS_MAX} ms`, p99 < P99_MS_MAX)}`,
-  )
-}
-
-const residentMb = (pid: number): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
-
-/** Signs in and refreshes many times over and weighs the runtime before and after, each once it has settled. */
-export async function memory(stack: Stack): Promise<void> {
-  const parvis = stack.url('parvis')
-  const turn = async (calls: number) => {
-    for (let i = 0; i < calls; i++) {
-      const { refreshToken } = (await (await loginOnce(parvis)).json()) as Tokens
-      const headers = { 'content-type': 'application/json' }
-      await (await fetch(`${parvis}/v1/auth/refresh`, { method: 'POST', headers, body: JSON.stringify({ refreshToken }) })).arrayBuffer()
-    }
-  }
-  await turn(CALLS / 2)
-  const before = residentMb(stack.pid)
-  await turn(CALLS)
-  const grown = residentMb(stack.pid) - before
-  console.log(
-    `\n${CALLS} sign-ins and refreshes: the runtime's memory grew by ${grown.toFixed(1)} MB, ${said(`≤ ${GROWTH_MB_MAX} MB`, grown <= GROWTH_MB_MAX)}`,
   )
 }

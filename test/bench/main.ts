@@ -1,4 +1,5 @@
-import { crowd, memory } from './crowd.ts'
+import { crowd } from './crowd.ts'
+import { memory } from './heap.ts'
 import { floorRows, peerRows } from './identity.ts'
 import { measureRooms } from './rooms.ts'
 import { measureShells } from './shells.ts'
@@ -9,10 +10,11 @@ const IDENTITY: Readonly<Record<string, (stack: Stack) => Promise<void>>> = {
   floor: async (stack) => printTable(floorRows(stack)),
   peers: async (stack) => printTable(await peerRows(stack)),
   crowd,
-  memory,
 }
 
 async function measureIdentity(wanted: readonly string[]): Promise<void> {
+  if (wanted.length === 0 || wanted.includes('memory')) await memory()
+  if (wanted.length > 0 && !Object.keys(IDENTITY).some((name) => wanted.includes(name))) return
   const stack = await startStack()
   try {
     for (const [name, measure] of Object.entries(IDENTITY)) if (wanted.length === 0 || wanted.includes(name)) await measure(stack)

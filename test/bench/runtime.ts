@@ -63,9 +63,9 @@ function build(
     }))
 }
 
-/** Starts Workers on the bare runtime, each behind its own direct socket: no dev proxy, no inspector. */
-export async function startBare(workers: readonly BareWorker[], dir: string) {
-  silenceRuntime(dir)
+/** Starts Workers on the bare runtime, each behind its own direct socket: no dev proxy, and an inspector only where it is asked for. */
+export async function startBare(workers: readonly BareWorker[], dir: string, { inspectorPort }: { readonly inspectorPort?: number } = {}) {
+  silenceRuntime(dir, inspectorPort === undefined ? '' : `--inspector-addr=127.0.0.1:${inspectorPort}`)
   const ports = await Promise.all(workers.map(freePort))
   const options = workers.map((worker, i) => ({
     name: worker.name,
@@ -92,11 +92,15 @@ export async function startBare(workers: readonly BareWorker[], dir: string) {
  * The log line per request is part of what is measured, Miniflare reading it back is not: on two cores its parsing
  * takes from the runtime. So the runtime writes to where nobody reads, as it does behind a log collector.
  */
-function silenceRuntime(dir: string): void {
+function silenceRuntime(dir: string, more: string): void {
   const workerd = (requireBesideWrangler('workerd') as { readonly default: string }).default
   const script = join(dir, 'workerd')
-  writeFileSync(script, `#!/bin/sh\necho $$ >'${join(dir, 'pid')}'\nexec '${workerd}' "$@" >${process.env['BENCH_LOG'] ?? '/dev/null'}\n`, {
-    mode: 0o755,
-  })
+  writeFileSync(
+    script,
+    `#!/bin/sh\necho $$ >'${join(dir, 'pid')}'\nexec '${workerd}' "$@" ${more} >${process.env['BENCH_LOG'] ?? '/dev/null'}\n`,
+    {
+      mode: 0o755,
+    },
+  )
   process.env['MINIFLARE_WORKERD_PATH'] = script
 }
