@@ -1,4 +1,4 @@
-/** What the SSH library takes at once costs the whole process its time, so a connection takes turns when it costs much. */
+/** What is taken from a host at once costs the whole process its time, so a connection takes turns when it costs much. */
 export interface Pacer {
   /** A connection's place. `take` may cost time; `drained` says that all that waited was taken. */
   join(take: (bytes: Buffer) => void, drained: () => void): Lane
@@ -57,8 +57,7 @@ export function createPacer({ now, soon }: PacerTime = REAL): Pacer {
   const light: Cost = { ms: 0, at: 0 }
   let isTurnDue = false
 
-  function costOf(of: Cost): number {
-    const at = now()
+  function costOf(of: Cost, at = now()): number {
     of.ms *= 0.5 ** ((at - of.at) / HALF_LIFE_MS)
     of.at = at
     return of.ms
@@ -78,16 +77,26 @@ export function createPacer({ now, soon }: PacerTime = REAL): Pacer {
     return ms
   }
 
+  function cheapest(): State | undefined {
+    const at = now()
+    let found: State | undefined
+    for (const lane of queue) if (costOf(lane, at) < (found?.ms ?? Number.POSITIVE_INFINITY)) found = lane
+    return found
+  }
+
   function turn(): void {
     isTurnDue = false
-    const [lane] = [...queue].sort((a, b) => costOf(a) - costOf(b))
+    const lane = cheapest()
     if (!lane) return
-    takeSlice(lane)
-    if (lane.waiting.length === 0) {
-      queue.delete(lane)
-      if (!lane.hasLeft) lane.drained()
+    try {
+      takeSlice(lane)
+    } finally {
+      // Whatever one connection does to its turn, the others get theirs.
+      const isEmpty = lane.waiting.length === 0
+      if (isEmpty) queue.delete(lane)
+      schedule()
+      if (isEmpty && !lane.hasLeft) lane.drained()
     }
-    schedule()
   }
 
   function schedule(): void {

@@ -1,6 +1,7 @@
 import { type Duplex, PassThrough, Readable, Writable } from 'node:stream'
 import { KEEPALIVE_SECONDS_DEFAULT } from '../contract/krp.ts'
 import type { ChannelRequest, Driver, Exit, HostChannel } from './driver.ts'
+import { type Pacer, pacer } from './pacer.ts'
 import { connectPlain } from './route.ts'
 import { within } from './stop.ts'
 import { createTelnet, type Telnet } from './telnet.ts'
@@ -22,9 +23,39 @@ export const driveTelnet: Driver<ConsoleRequest> = async ({ claims, request, sec
   return shell
 }
 
-function createTelnetChannel(socket: Duplex, { pty, keepaliveSeconds = KEEPALIVE_SECONDS_DEFAULT }: ConsoleRequest): HostChannel {
+type LineRequest = Pick<ConsoleRequest, 'pty' | 'keepaliveSeconds'>
+
+/** The terminal of a line that stands; what the host says is taken in turns. */
+export function createTelnetChannel(socket: Duplex, request: LineRequest, turns: Pacer = pacer): HostChannel {
+  const { pty, keepaliveSeconds = KEEPALIVE_SECONDS_DEFAULT } = request
   const telnet = createTelnet({ pty, send: (bytes) => void (socket.writable && socket.write(bytes)) })
-  const stdout = new Readable({ read: () => void socket.resume() })
+  let isFull = false
+  let hasEnded = false
+  const lane = turns.join(
+    (bytes) => {
+      try {
+        const shown = telnet.receive(bytes)
+        if (shown.length > 0) isFull = !stdout.push(shown)
+        if (socket.writableLength > OUTGOING_BYTES_MAX) cut()
+      } catch {
+        cut()
+      }
+    },
+    () => {
+      if (hasEnded) stdout.push(null)
+      else if (!isFull) socket.resume()
+    },
+  )
+  const cut = (): void => {
+    lane.leave()
+    socket.destroy()
+  }
+  const stdout = new Readable({
+    read: () => {
+      isFull = false
+      if (!lane.isWaiting()) socket.resume()
+    },
+  })
   const stderr = new PassThrough()
   stderr.end()
   let exit: Exit | undefined
@@ -34,16 +65,24 @@ function createTelnetChannel(socket: Duplex, { pty, keepaliveSeconds = KEEPALIVE
     socket.once('end', () => resolve(true))
     socket.once('close', () => resolve(false))
   })
-  socket.on('data', (chunk: Buffer) => show(chunk, { socket, stdout, telnet }))
+  // What has come is still taken, in its turns.
+  const end = (): void => {
+    hasEnded = true
+    if (!lane.isWaiting()) stdout.push(null)
+  }
+  socket.on('data', (chunk: Buffer) => {
+    lane.push(chunk)
+    if (isFull || lane.isWaiting()) socket.pause()
+  })
   socket.on('error', () => undefined)
   socket.once('end', () => {
     exit = { code: null, signal: null }
-    stdout.push(null)
+    end()
   })
   socket.once('close', () => {
     isAlive = false
     clearInterval(nudges)
-    if (exit === undefined) stdout.push(null)
+    end()
   })
   const leave = (): void => {
     socket.end()
@@ -68,23 +107,7 @@ function createTelnetChannel(socket: Duplex, { pty, keepaliveSeconds = KEEPALIVE
       return (await within(exited, STOP_MS)) === true ? 'confirmed' : 'unconfirmed'
     },
     leave,
-    cut: () => void socket.destroy(),
-  }
-}
-
-interface Showing {
-  readonly socket: Duplex
-  readonly stdout: Readable
-  readonly telnet: Telnet
-}
-
-function show(chunk: Buffer, { socket, stdout, telnet }: Showing): void {
-  try {
-    const shown = telnet.receive(chunk)
-    if (shown.length > 0 && !stdout.push(shown)) socket.pause()
-    if (socket.writableLength > OUTGOING_BYTES_MAX) socket.destroy()
-  } catch {
-    socket.destroy()
+    cut,
   }
 }
 

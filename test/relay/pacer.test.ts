@@ -3,6 +3,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createGuard } from '../../src/relay/guard.ts'
 import { createPacer } from '../../src/relay/pacer.ts'
+import { createTelnetChannel } from '../../src/relay/telnet-driver.ts'
 
 /** A loop whose turns are taken by hand, on a clock that moves with the work alone. */
 function startLoop() {
@@ -89,6 +90,30 @@ describe('turns', () => {
     expect(Math.abs(one.taken().length - other.taken().length)).toBeLessThan(2_000)
   })
 
+  test('go on for the others when one throws', () => {
+    const loop = startLoop()
+    const drained: string[] = []
+    const broken = loop.pacer.join(
+      (bytes) => {
+        loop.work(bytes.length)
+        if (loop.isIdle()) throw new Error('broken')
+      },
+      () => void drained.push('broken'),
+    )
+    const other = join(loop, 0.01)
+    other.push(Buffer.alloc(5_000))
+    broken.push(Buffer.alloc(1_000))
+    let thrown = 0
+    while (!loop.isIdle()) {
+      try {
+        loop.turn()
+      } catch {
+        thrown++
+      }
+    }
+    expect([thrown > 0, other.taken().length, broken.isWaiting(), drained]).toEqual([true, 5_000, false, ['broken']])
+  })
+
   test('of who has left are nobody’s, and what waited for them is gone', () => {
     const loop = startLoop()
     const lane = join(loop, 1)
@@ -98,6 +123,59 @@ describe('turns', () => {
     while (!loop.isIdle()) loop.turn()
     lane.push(Buffer.alloc(10))
     expect([lane.slices(), lane.told.drained]).toEqual([before, 0])
+  })
+})
+
+describe('a Telnet host', () => {
+  const start = () => {
+    const loop = startLoop()
+    const socket = new PassThrough({ highWaterMark: 1024 * 1024 })
+    const channel = createTelnetChannel(
+      socket,
+      { pty: { term: 'xterm', cols: 80, rows: 24 }, keepaliveSeconds: 0 },
+      {
+        join: (take, drained) =>
+          loop.pacer.join((bytes) => {
+            loop.work(bytes.length * 0.01)
+            take(bytes)
+          }, drained),
+      },
+    )
+    const got: Buffer[] = []
+    let hasEnded = false
+    channel.stdout.on('data', (bytes: Buffer) => void got.push(bytes))
+    channel.stdout.on('end', () => {
+      hasEnded = true
+    })
+    return { loop, socket, got: () => Buffer.concat(got), hasEnded: () => hasEnded }
+  }
+  const nextTick = () => new Promise((resolve) => setImmediate(resolve))
+
+  test('is read no further than waits for its turns, and ends after all of it', async () => {
+    const { loop, socket, got, hasEnded } = start()
+    // Nothing here is a command, or the host would hear its answers come back.
+    for (let i = 0; i < 10; i++) socket.write(Buffer.alloc(10_000, i + 1))
+    socket.end()
+    await nextTick()
+    expect(socket.isPaused()).toBe(true)
+    expect(got().length).toBeLessThan(20_000)
+    for (let i = 0; !hasEnded() && i < 10_000; i++) {
+      loop.turn()
+      await nextTick()
+    }
+    expect(got().equals(Buffer.concat(Array.from({ length: 10 }, (_, i) => Buffer.alloc(10_000, i + 1))))).toBe(true)
+  })
+
+  test('that floods with commands is cut, and what waits of it is read no more', async () => {
+    const { loop, socket, hasEnded } = start()
+    socket.write(Buffer.alloc(60_000, Buffer.of(255, 251, 1, 255, 241)))
+    for (let i = 0; !hasEnded() && i < 1_000; i++) {
+      loop.turn()
+      await nextTick()
+    }
+    expect([hasEnded(), socket.destroyed]).toEqual([true, true])
+    loop.turn()
+    expect(loop.isIdle()).toBe(true)
   })
 })
 
