@@ -17,6 +17,7 @@ const runtimeBindings = async () => ({
   // More than any test's crowd, and few enough to open one by one.
   ROOM_LEAVES_ABOVE: '220',
   ROOM_LEAF_SOCKETS: '100',
+  ROOMS_FUZZ: process.env['ROOMS_FUZZ'] ?? '',
   TEST_MIGRATIONS: await readD1Migrations('migrations'),
 })
 

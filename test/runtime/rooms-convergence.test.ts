@@ -1,4 +1,5 @@
 import { evictDurableObject } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import * as Y from 'yjs'
@@ -26,10 +27,18 @@ async function hibernate(room: Room): Promise<void> {
   await evictDurableObject(room, { webSockets: 'hibernate' })
 }
 
+/** `ROOMS_FUZZ=whole` runs the length at which such errors are looked for. */
+const {
+  count: EDITORS,
+  steps: STEPS,
+  runs: RUNS,
+} = env.ROOMS_FUZZ === 'whole' ? { count: 8, steps: 1_500, runs: 3 } : { count: 4, steps: 60, runs: 8 }
+const WITHIN_MS = RUNS * STEPS * 125
+
 type Step = { readonly who: number; readonly what: 'insert' | 'delete' | 'format' | 'push' | 'set' | 'drop' | 'sleep'; readonly at: number }
 
 const step: fc.Arbitrary<Step> = fc.record({
-  who: fc.nat(3),
+  who: fc.nat(EDITORS - 1),
   what: fc.oneof(
     { weight: 12, arbitrary: fc.constantFrom('insert', 'insert', 'delete', 'format', 'push', 'set') },
     { weight: 1, arbitrary: fc.constantFrom('drop', 'sleep') },
@@ -48,10 +57,10 @@ function change({ doc, text }: Editor, { what, at, who }: Step): void {
 
 /** Where each editor sits: a door is looked for anew each time, since one over which a call died stays shut. */
 const SEATINGS: Readonly<Record<string, (room: Room) => readonly Door[]>> = {
-  'in the room': (room) => [room, room, room, room],
+  'in the room': (room) => Array.from({ length: EDITORS }, () => room),
   'on leaves': (room) => [
     { fetch: (request) => sameAs(room).fetch(request) },
-    ...[0, 0, 1].map((leaf): Door => ({ fetch: (request) => leafOf(room, leaf).fetch(request) })),
+    ...Array.from({ length: EDITORS - 1 }, (_, i): Door => ({ fetch: (request) => leafOf(room, i % 2).fetch(request) })),
   ],
 }
 
@@ -67,10 +76,10 @@ test.each(Object.keys(SEATINGS))(
   'editors %s converge through lost sockets, sleep and death, whatever they do',
   async (seating) => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 60, maxLength: 120 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { minLength: STEPS, maxLength: 2 * STEPS }), async (steps) => {
         const room = newRoom()
         const doors = SEATINGS[seating]?.(room) ?? []
-        const editors = ['ada', 'bob', 'cleo', 'dan'].map((name, i) => editorIn(doors[i] as Door, name)) as [Editor, ...Editor[]]
+        const editors = doors.map((door, i) => editorIn(door, `editor${i}`)) as [Editor, ...Editor[]]
         try {
           for (const [i, s] of steps.entries()) {
             const editor = editors[s.who] as Editor
@@ -87,10 +96,10 @@ test.each(Object.keys(SEATINGS))(
           for (const editor of editors) editor.stop()
         }
       }),
-      { numRuns: 8, endOnFailure: true },
+      { numRuns: RUNS, endOnFailure: true },
     )
   },
-  60_000,
+  WITHIN_MS,
 )
 
 test('whatever bytes are sent as changes, the room in memory is the room on disk, and it goes on', async () => {
