@@ -20,13 +20,14 @@ interface Context {
 
 type Target = readonly [label: string, on: StartRun['on']]
 
-/** What may be chosen to run on: everything, what carries a tag, or one host. */
-function targetsOf(hosts: readonly Host[]): readonly Target[] {
+/** What may be chosen to run on: everything, what carries a tag, or one host; only SSH runs commands. */
+function targetsOf(all: readonly Host[]): readonly Target[] {
+  const hosts = all.filter(({ kind }) => kind === 'ssh')
   const tags = [...new Set(hosts.flatMap((host) => host.tags))].sort()
   const count = (some: number) => (some === 1 ? '1 host' : `${some} hosts`)
-  const all: Target = [`every host (${hosts.length})`, { hostIds: hosts.map(({ id }) => id) }]
+  const every: Target = [`every host (${hosts.length})`, { hostIds: hosts.map(({ id }) => id) }]
   return [
-    ...(hosts.length > 1 && hosts.length <= RUN_HOSTS_MAX ? [all] : []),
+    ...(hosts.length > 1 && hosts.length <= RUN_HOSTS_MAX ? [every] : []),
     ...tags.map((tag): Target => [`tagged ${tag} (${count(hosts.filter((host) => host.tags.includes(tag)).length)})`, { tag }]),
     ...hosts.map(({ id, name }): Target => [name, { hostIds: [id] }]),
   ]
@@ -53,7 +54,7 @@ function hostRow(host: RunHost): HTMLElement {
   return piece.root
 }
 
-const standingOf = ({ state, succeeded, failed }: Run) => `${state} ${succeeded} ${failed}`
+const standingOf = ({ state, succeeded, failed, endedAt }: Run) => `${state} ${succeeded} ${failed} ${endedAt}`
 
 function drawRun({ slot }: Piece, run: Run): void {
   const { state, hosts, succeeded, failed } = run
@@ -81,8 +82,9 @@ function runRow(begun: Run, org: Org, me: Me): HTMLElement {
     show(cancel, isMine && run.state === 'running')
   }
 
+  /** A run that was stopped goes on where it had begun, and is over when it says so. */
   async function look(): Promise<void> {
-    while (run.state === 'running' && root.isConnected && root.querySelector('details')?.open) {
+    while (run.endedAt === undefined && root.isConnected && root.querySelector('details')?.open) {
       const before = standingOf(run)
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
       // What cannot be had now is asked for again.
@@ -93,8 +95,15 @@ function runRow(begun: Run, org: Org, me: Me): HTMLElement {
     }
   }
 
-  root.querySelector('details')?.addEventListener('toggle', ({ newState }) => {
-    if (newState === 'open') void reload().then(look)
+  let isLooking = false
+  root.querySelector('details')?.addEventListener('toggle', async ({ newState }) => {
+    if (newState !== 'open') return
+    await reload()
+    if (isLooking) return
+    isLooking = true
+    await look().finally(() => {
+      isLooking = false
+    })
   })
   bindButton(cancel, alert, async () => draw(await client.cancelRun({ params })))
   draw(run)
