@@ -13,6 +13,9 @@ export type Streamer = (endpoint: Endpoint, input: AnyInput, options?: CallOptio
 /** Tries to take a stream up again. */
 const FOLLOW_TRIES = 6
 
+/** The service beats every 3 and 15 seconds; after three missed beats nobody is there any more. */
+const SILENCE_MS = { lines: 10_000, events: 45_000 }
+
 /** One call whose answer goes on. */
 interface Call {
   readonly endpoint: Endpoint
@@ -63,20 +66,31 @@ function closable<T>(parts: AsyncGenerator<T, void>, closing: AbortController): 
   return { close, [Symbol.asyncIterator]: () => ({ next, return: end }) }
 }
 
-/** Text of an answer, line by line. What was not ended by its sender was cut. */
-async function* linesOf({ body }: Response): AsyncGenerator<string, void> {
+/** Text of an answer, line by line. What was not ended by its sender was cut, and so was what is silent for too long. */
+async function* linesOf({ body }: Response, silenceMs: number): AsyncGenerator<string, void> {
   const reader = (body ?? new Blob([]).stream()).getReader()
   const decoder = new TextDecoder()
   let rest = ''
-  for (;;) {
-    const { done, value } = await reader.read()
-    const lines = (rest + decoder.decode(value, { stream: !done })).split('\n')
-    rest = lines.pop() ?? ''
-    yield* lines
-    if (!done) continue
-    if (rest !== '') throw new TypeError('The answer was cut off.')
-    return
+  try {
+    for (;;) {
+      const { done, value } = await within(reader.read(), silenceMs)
+      const lines = (rest + decoder.decode(value, { stream: !done })).split('\n')
+      rest = lines.pop() ?? ''
+      yield* lines
+      if (!done) continue
+      if (rest !== '') throw new TypeError('The answer was cut off.')
+      return
+    }
+  } finally {
+    reader.cancel().catch(() => undefined)
   }
+}
+
+function within<T>(work: Promise<T>, ms: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new TypeError('Nothing was heard for too long.')), ms)
+    work.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
 }
 
 /** What broke on the way, in the words of every call. */
@@ -86,13 +100,22 @@ function brokenOff({ signal, traceId }: Call, cause: unknown): unknown {
   return new NetworkError('The answer broke off.', { traceId, cause })
 }
 
+/** Its last part says that it is the last: without that an answer was cut, between two lines too. */
 async function* readLines(call: Call, answer: Response): AsyncGenerator<unknown, void> {
+  let last: unknown
   try {
-    for await (const line of linesOf(answer)) if (line !== '') yield readLine(call.endpoint, line)
+    for await (const line of linesOf(answer, SILENCE_MS.lines)) {
+      if (line === '') continue
+      last = readLine(call.endpoint, line)
+      yield last
+    }
+    if (!isEnd(last)) throw new TypeError('The answer stopped before its end.')
   } catch (error) {
     throw brokenOff(call, error)
   }
 }
+
+const isEnd = (part: unknown): boolean => typeof part === 'object' && part !== null && 'type' in part && part.type === 'end'
 
 function readLine(endpoint: Endpoint, line: string): unknown {
   const value = parse(endpoint, line)
@@ -125,7 +148,7 @@ async function* readEvents(endpoint: Endpoint, answer: Response): AsyncGenerator
   let id: string | undefined
   let event = 'message'
   let data: string[] = []
-  for await (const line of linesOf(answer)) {
+  for await (const line of linesOf(answer, SILENCE_MS.events)) {
     const [, field = '', value = ''] = /^([^:]*):? ?(.*)$/s.exec(line) ?? []
     if (field === 'id') id = value
     else if (field === 'event') event = value

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createClient, NetworkError } from '../../src/client/client.ts'
 import type { CommandPart } from '../../src/contract/shell.ts'
 
@@ -7,6 +7,7 @@ const STARTED = { type: 'started', shellId: ID('shl') }
 const END = { type: 'end', shellId: ID('shl'), exitCode: 0, signal: null, truncated: false, timedOut: false, killed: null, durationMs: 1 }
 const PROBLEM = { type: '/problems/session-ended', title: 'Over.', status: 401, traceId: '0'.repeat(32) }
 const encoder = new TextEncoder()
+afterEach(() => void vi.useRealTimers())
 
 type Sent = { readonly headers: Headers; readonly signal: AbortSignal | null | undefined }
 
@@ -64,8 +65,36 @@ describe('an answer in lines', () => {
       inPieces(lines(STARTED).concat('{"type":"std'), 9),
       inPieces(lines(STARTED), 9, { isCut: true }),
       inPieces('', 1, { isCut: true }),
+      inPieces(lines(STARTED, { type: 'stdout', text: 'half' }), 9),
+      inPieces('\n', 9),
+      inPieces('', 1),
     ])
       await expect(all(await clientOf(answer).client.streamCommand(exec))).rejects.toThrow(NetworkError)
+  })
+
+  test('whose beats stay away ends as an outage, and is let go; with its beats it may be silent for ever', async () => {
+    vi.useFakeTimers()
+    let isLetGo = false
+    let beats = 0
+    const beating = new ReadableStream({
+      start: (c) => c.enqueue(encoder.encode(lines(STARTED))),
+      async pull(c) {
+        if (beats === 10) return
+        await new Promise((resolve) => setTimeout(resolve, 3_000))
+        beats++
+        c.enqueue(encoder.encode('\n'))
+      },
+      cancel: () => {
+        isLetGo = true
+      },
+    })
+    const parts = await clientOf(new Response(beating)).client.streamCommand(exec)
+    const outcome = all(parts).catch((error: unknown) => error)
+    await vi.advanceTimersByTimeAsync(30_000)
+    expect([beats, isLetGo]).toEqual([10, false])
+    await vi.advanceTimersByTimeAsync(10_000)
+    expect(await outcome).toBeInstanceOf(NetworkError)
+    expect(isLetGo).toBe(true)
   })
 
   test('ends as the problem that it tells, and as a broken contract when it tells nonsense', async () => {
@@ -149,6 +178,16 @@ describe('an answer in events', () => {
     const seen = await all(await client.followRun({ params: { runId } }))
     expect(seen.map(({ event: name, data }) => (name === 'host' ? data.seq : data.state))).toEqual([1, 2, 3, 4, 'done'])
     expect(sent.map(({ headers }) => headers.get('last-event-id'))).toEqual([null, '2', '3', '3', '4'])
+  })
+
+  test('is taken up again where it fell silent', async () => {
+    vi.useFakeTimers()
+    const silent = new Response(new ReadableStream({ start: (c) => c.enqueue(encoder.encode(event(1))) }))
+    const { client, sent } = clientOf(silent, sse(event(2)), new Response(null, { status: 204 }))
+    const seen = all(await client.followRun({ params: { runId } }))
+    await vi.advanceTimersByTimeAsync(46_000)
+    expect((await seen).map(({ data }) => 'seq' in data && data.seq)).toEqual([1, 2])
+    expect(sent.map(({ headers }) => headers.get('last-event-id'))).toEqual([null, '1', '2'])
   })
 
   test('of what is over already is empty, and of what is forgotten the problem', async () => {
