@@ -83,8 +83,10 @@ test('expiry is looked for at the whole minute after it', () => {
 })
 
 test('a window ends at once after a pause, and else after 10 ms or more, so that many sockets do not get more frames than an object can send', () => {
-  expect([0, 100, 1000].map((sockets) => windowLeftMs(5_000, sockets, 5_000))).toEqual([10, 14, 50])
-  expect([4_000, 5_004, 5_010, 9_000].map((now) => windowLeftMs(5_000, 1, now))).toEqual([11, 7, 1, 0])
+  const last = { endedAt: 5_000, wasShared: true }
+  expect([0, 100, 1000].map((sockets) => windowLeftMs(last, sockets, 5_000))).toEqual([10, 14, 50])
+  expect([4_000, 5_004, 5_010, 9_000].map((now) => windowLeftMs(last, 1, now))).toEqual([11, 7, 1, 0])
+  expect(windowLeftMs({ ...last, wasShared: false }, 100, 5_000)).toBe(7)
 })
 
 test('a document is compacted when its log has grown, a large one less often', () => {

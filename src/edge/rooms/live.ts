@@ -9,7 +9,7 @@ import type { Leaves } from './leaves.ts'
 import { type Meter, openMeter } from './meter.ts'
 import type { Peer } from './peer.ts'
 import type { Place } from './place.ts'
-import { type Allowance, windowLeftMs } from './policy.ts'
+import { type Allowance, type LastWindow, NO_WINDOW, windowLeftMs } from './policy.ts'
 import { openVersions, type Versions } from './versions.ts'
 
 /** What waits for the end of the window, besides what the document has not stored yet. */
@@ -51,8 +51,7 @@ export interface LiveRoom {
   gathering: Gathering
   /** Runs while a window is open; nothing else keeps the object from hibernating. */
   timer: ReturnType<typeof setTimeout> | undefined
-  /** When the last window ended, Unix milliseconds. */
-  windowEndedAt: number
+  lastWindow: LastWindow
   /** Settled when all that was stored is told. */
   telling: Promise<void>
   /** How often something stored is still to be told. */
@@ -88,7 +87,7 @@ export const openLive = (ctx: DurableObjectState, leaves: Leaves, endOverfed: Li
   keptAt: undefined,
   gathering: newGathering(),
   timer: undefined,
-  windowEndedAt: 0,
+  lastWindow: NO_WINDOW,
   telling: Promise.resolve(),
   untold: 0,
   endOverfed,
@@ -101,8 +100,8 @@ export const openLive = (ctx: DurableObjectState, leaves: Leaves, endOverfed: Li
 })
 
 /** How long a window that opens now stays open: what goes out in it is the cost, and leaves share it. */
-export const windowOf = ({ hub, leaves }: LiveRoom, lastEndedAt: number): number =>
-  windowLeftMs(lastEndedAt, leaves.burden(hub.near.size), Date.now())
+export const windowOf = ({ hub, leaves }: LiveRoom, last: LastWindow): number =>
+  windowLeftMs(last, leaves.burden(hub.near.size), Date.now())
 
 /** A logger for what happens to one socket. */
 export const logOf = (room: LiveRoom, place: Place): Log => logFor(place.trace, { roomId: room.roomId, userId: place.userId })

@@ -65,9 +65,20 @@ export const expiryCheckAt = (expiresAt: number): number => Math.ceil(expiresAt 
 /** How long to gather changes before they are stored and sent: frames out are the cost, and an object sends at most 25,000 a second. */
 const windowMs = (sockets: number): number => Math.ceil(10 + sockets / 25)
 
-/** How long a window that opens now stays open: what comes after a pause is told at once, what follows it closely shares a window. */
-export const windowLeftMs = (lastEndedAt: number, sockets: number, now: number): number =>
-  Math.min(windowMs(sockets), Math.max(0, lastEndedAt + windowMs(sockets) - now))
+/** How the last window ended: when, in Unix milliseconds, and whether it had gathered more than one thing. */
+export interface LastWindow {
+  readonly endedAt: number
+  readonly wasShared: boolean
+}
+
+/** Before the first one. */
+export const NO_WINDOW: LastWindow = { endedAt: 0, wasShared: false }
+
+/** How long a window that opens now stays open: what comes after a pause is told at once, what follows it closely shares a window, a longer one while that is of use. */
+export function windowLeftMs({ endedAt, wasShared }: LastWindow, sockets: number, now: number): number {
+  const ms = wasShared ? windowMs(sockets) : windowMs(sockets) / 2
+  return Math.min(ms, Math.max(0, endedAt + ms - now))
+}
 
 /** What a stored document consists of. */
 export interface DocumentSize {

@@ -12,7 +12,7 @@ import { type LiveRoom, logOf, windowOf } from './live.ts'
 import { append, findPost, knownEvent, type MessageLog, nextExpiryAt, openMessages, remember, rewriteMessage } from './messages.ts'
 import { messagesFrame, tell, tellMessages } from './outlet.ts'
 import type { Peer } from './peer.ts'
-import { maySpeak } from './policy.ts'
+import { type LastWindow, maySpeak, NO_WINDOW } from './policy.ts'
 
 /** A window that has gathered this much ends early: it must fit one row. */
 const WINDOW_CHARS_MAX = 250_000
@@ -28,8 +28,7 @@ export interface Talk {
   chars: number
   acks: { readonly socket: Peer; readonly cid: string; readonly seq: number; readonly at: number }[]
   timer: ReturnType<typeof setTimeout> | undefined
-  /** When the last window ended, Unix milliseconds. */
-  windowEndedAt: number
+  lastWindow: LastWindow
   readonly errands: Errands
   /** Sees to it that somebody looks when this moment has passed. */
   readonly watchExpiry: (at: number) => Promise<void>
@@ -46,7 +45,7 @@ export const openTalk = (parts: Pick<Talk, 'ctx' | 'env' | 'room' | 'watchExpiry
   chars: 0,
   acks: [],
   timer: undefined,
-  windowEndedAt: 0,
+  lastWindow: NO_WINDOW,
   watchedUntil: undefined,
 })
 
@@ -75,7 +74,7 @@ export function gather(talk: Talk, author: Author, { cid, action }: Publication)
   talk.chars += 'text' in event ? event.text.length : 0
   remember(talk.log, event)
   if (talk.chars > WINDOW_CHARS_MAX) endTalkWindow(talk)
-  else talk.timer ??= setTimeout(() => endTalkWindow(talk), windowOf(talk.room, talk.windowEndedAt))
+  else talk.timer ??= setTimeout(() => endTalkWindow(talk), windowOf(talk.room, talk.lastWindow))
   return event
 }
 
@@ -105,7 +104,13 @@ function admit(talk: Talk, author: Author, action: MessageAction): void {
 export function endTalkWindow(talk: Talk): void {
   if (talk.timer !== undefined) clearTimeout(talk.timer)
   const { events, acks } = talk
-  Object.assign(talk, { timer: undefined, windowEndedAt: Date.now(), events: [], chars: 0, acks: [] })
+  Object.assign(talk, {
+    timer: undefined,
+    lastWindow: { endedAt: Date.now(), wasShared: events.length > 1 },
+    events: [],
+    chars: 0,
+    acks: [],
+  })
   try {
     append(talk.log, events)
     if (events.length > 0) noteEvents(talk, events)

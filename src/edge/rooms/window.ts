@@ -49,14 +49,14 @@ export function gatherEcho(room: LiveRoom, socket: Peer, frame: Uint8Array): voi
 }
 
 function openWindow(room: LiveRoom): void {
-  room.timer ??= setTimeout(() => endWindow(room), windowOf(room, room.windowEndedAt))
+  room.timer ??= setTimeout(() => endWindow(room), windowOf(room, room.lastWindow))
 }
 
 /** Stores what was gathered as one row, then sends it as few frames: whoever sees a change may rely on it. */
 export function endWindow(room: LiveRoom): void {
   if (room.timer !== undefined) clearTimeout(room.timer)
   room.timer = undefined
-  room.windowEndedAt = Date.now()
+  room.lastWindow = { endedAt: Date.now(), wasShared: room.document.unsettled.length > 1 }
   const { presences, echoes, trace } = room.gathering
   room.gathering = newGathering()
   room.leaves.brace()
