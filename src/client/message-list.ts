@@ -40,11 +40,14 @@ export interface MessageList {
   readonly expire: (now: number) => number | undefined
 }
 
+/** Changes of unknown messages that are remembered, the newest. */
+const ORPHANS_MAX = 10_000
+
 /** Makes an empty list. */
 export function createMessageList(): MessageList {
   const messages = new Map<number, Message>()
-  /** Changes of messages that are not known, by the message: they count once it is. */
-  const orphans = new Map<number, Change[]>()
+  /** Changes of messages that are not known: they count once those are. */
+  let orphans: Change[] = []
   let ttlMs = Number.POSITIVE_INFINITY
   let shown: readonly Message[] | undefined
   let appliedSeq = 0
@@ -52,7 +55,8 @@ export function createMessageList(): MessageList {
   function change(event: Change): void {
     const message = messages.get(event.message)
     if (message) messages.set(event.message, { ...message, ...changeOf(message, event) })
-    else orphans.set(event.message, [...(orphans.get(event.message) ?? []), event])
+    else orphans.push(event)
+    if (orphans.length > ORPHANS_MAX) orphans.shift()
   }
 
   function take(event: MessageEvent): void {
@@ -74,9 +78,9 @@ export function createMessageList(): MessageList {
     },
     prepend(events) {
       const known = [...messages]
-      const waiting = [...orphans.values()].flat().sort((a, b) => a.seq - b.seq)
+      const waiting = orphans.toSorted((a, b) => a.seq - b.seq)
       messages.clear()
-      orphans.clear()
+      orphans = []
       shown = undefined
       for (const event of events) take(event)
       for (const event of waiting) change(event)
@@ -84,7 +88,7 @@ export function createMessageList(): MessageList {
     },
     clear() {
       messages.clear()
-      orphans.clear()
+      orphans = []
       shown = undefined
       appliedSeq = 0
     },

@@ -2,12 +2,26 @@ import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { describe, expect, test } from 'vitest'
 import * as Y from 'yjs'
 import type { SessionId, UserId } from '../../src/contract/identity.ts'
-import { LIVE_BEHIND_CHARS } from '../../src/contract/room-live.ts'
+import { LIVE_BEHIND_CHARS, LIVE_KNOCK_CHARS_MAX } from '../../src/contract/room-live.ts'
 import { upgradeFor } from '../../src/edge/platform/admission.ts'
 import { toBase64Url } from '../../src/edge/platform/base64.ts'
 import { leavesOf } from '../../src/edge/rooms/seat.ts'
 import { liveIn, newCid } from './live-peer.ts'
-import { type Door, editorIn, eventually, kill, leafOf, newRoom, type Room, rawIn, sameAs, seatOf, until, userId } from './rooms-peer.ts'
+import {
+  type Door,
+  editorIn,
+  enter,
+  eventually,
+  kill,
+  leafOf,
+  newRoom,
+  type Room,
+  rawIn,
+  sameAs,
+  seatOf,
+  until,
+  userId,
+} from './rooms-peer.ts'
 
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 
@@ -136,6 +150,15 @@ describe('a seat on a leaf', () => {
     raw.send(0, 2, update.byteLength, update)
     await raw.frame(([type, kind]) => type === 2 && kind === 0)
     expect(await room.readDocument('text')).toMatchObject({ value: { text: '' } })
+  })
+
+  test('of somebody who has not shown who they are carries no more than a credential', async () => {
+    const leaf = leafOf(newRoom(), 0)
+    const knock = { userId: '' as UserId, sessionId: '' as SessionId, version: Number.MAX_SAFE_INTEGER, framing: 'live' } as const
+    const socket = await enter(leaf, seatOf('nobody', 'viewer', knock))
+    const closed = new Promise<{ code: number; reason: string }>((resolve) => socket.addEventListener('close', resolve))
+    socket.send('x'.repeat(LIVE_KNOCK_CHARS_MAX + 1))
+    expect(await closed).toMatchObject({ reason: 'payload-too-large' })
   })
 
   test('loses its rights and its sockets with the seat, the session and the room', async () => {

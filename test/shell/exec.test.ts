@@ -220,6 +220,25 @@ describeWith('sshd', 'a command', () => {
     expect(results).toEqual([{ actor_id: rig.owner.id }])
   })
 
+  test('that is stopped while the host has not let it in never begins', async () => {
+    const mark = work('begun-late')
+    const sshd = Number(readFileSync(join(rig.sshd.directory, 'pid'), 'utf8'))
+    process.kill(sshd, 'SIGSTOP')
+    try {
+      const asked = problemOf(stream(`touch ${mark}`))
+      const row = await until(async () => {
+        const { results } = await rig.edge.db.prepare('SELECT id FROM shell_commands WHERE command = ?').bind(`touch ${mark}`).all()
+        return results[0]
+      })
+      await rig.owner.client.stopCommand({ params: { shellId: row['id'] as never } })
+      expect((await asked).detail).toMatch(/stopped before it began|connection broke/)
+    } finally {
+      process.kill(sshd, 'SIGCONT')
+    }
+    await exec('true')
+    expect(existsSync(mark)).toBe(false)
+  })
+
   test('streamed, is over with the role or the session of whoever takes it, and at its timeout', async () => {
     const fallen = await rig.member('operator')
     const leaver = await rig.member('operator')

@@ -1,7 +1,6 @@
 import { DurableObject } from 'cloudflare:workers'
 import { closeCodeOf, type ProblemSlug } from '../../contract/problem.ts'
 import { LIVE_BEHIND_CHARS, LIVE_PING, LIVE_PONG, type LiveClientFrame, LiveClientFrame as LiveFrame } from '../../contract/room-live.ts'
-import { ROOM_FRAME_BYTES_MAX } from '../../contract/rooms.ts'
 import type { Env } from '../env.ts'
 import { declined } from '../platform/admission.ts'
 import { describeError, logFor } from '../platform/log.ts'
@@ -9,6 +8,7 @@ import { closeBack, closeWith } from '../platform/socket.ts'
 import { concat } from './document.ts'
 import { type Hub, openHub } from './hub.ts'
 import { type Lane, openLane, withinTime } from './lane.ts'
+import { openQueue } from './leaf-door.ts'
 import type { Delivery, Held, Order, Receipt, Word } from './leaf-words.ts'
 import { send } from './live.ts'
 import { noteAnswer, noteRead, tell, tellMessages, unreadOf } from './outlet.ts'
@@ -40,6 +40,7 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
   readonly #parts = new Map<string, Uint8Array[]>()
   /** Sockets that get no messages until the room knows that they are behind. */
   readonly #behind = new Set<string>()
+  readonly #queue = openQueue()
   readonly #lane: Lane<Word>
   #at: Pick<Delivery, 'link' | 'call'> | undefined
   /** Whether the room may believe in sockets that went with this object's memory. */
@@ -52,7 +53,13 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
     this.#leaf = Number(leaf)
     this.#hub = openHub(ctx)
     for (const socket of ctx.getWebSockets()) this.#sockets.set(this.#idOf(socket), socket)
-    this.#lane = openLane<Word>({ carry: (words) => this.#report(words), onLost: (words, error) => this.#lose(words, error) })
+    this.#lane = openLane<Word>({
+      carry: (words) => this.#report(words),
+      onLost: (words, error) => this.#lose(words, error),
+      onDone: (words) => {
+        for (const word of words) if (word.kind === 'frame') this.#queue.release(word.id, lengthOf(word.data))
+      },
+    })
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(LIVE_PING, LIVE_PONG))
   }
 
@@ -95,12 +102,13 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
   }
 
   override webSocketMessage(socket: WebSocket, data: ArrayBuffer | string): void {
-    const bytes = typeof data === 'string' ? data.length : data.byteLength
-    if (bytes > ROOM_FRAME_BYTES_MAX) return closeWith(socket, 'payload-too-large')
+    const id = this.#idOf(socket)
+    const problem = this.#queue.refusal(id, this.#hub.placeOf(socket), lengthOf(data))
+    if (problem) return this.#close(socket, problem)
     noteAnswer(socket)
     const read = typeof data === 'string' ? readReport(data) : undefined
     if (read !== undefined) noteRead(socket, read)
-    this.#say({ kind: 'frame', id: this.#idOf(socket), data }, 2 * bytes, socket)
+    this.#say({ kind: 'frame', id, data }, 2 * lengthOf(data), socket)
   }
 
   override webSocketClose(socket: WebSocket, code: number): void {
@@ -248,6 +256,8 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
     return this.ctx.getTags(socket)[0] ?? ''
   }
 }
+
+const lengthOf = (data: ArrayBuffer | string): number => (typeof data === 'string' ? data.length : data.byteLength)
 
 /** How much a client says it has read, if that is what a frame says. The room hears it too, and answers what is wrong with it. */
 function readReport(text: string): number | undefined {

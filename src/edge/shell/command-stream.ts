@@ -18,6 +18,8 @@ const WAITING_BYTES_MAX = 1024 * 1024
 const LINE_BYTES_MAX = 64 * 1024
 /** An empty line for whoever waits: nothing on the way takes a silent command for a dead one, and only a write tells who has gone. */
 const BEAT_MS = 3_000
+/** Whoever has taken nothing by then went away before there was anything to take. */
+const FIRST_TAKE_MS = 5 * BEAT_MS
 /** A command goes on no longer than this after the right to it has ended. */
 const ACCESS_MS = 4_000
 
@@ -44,6 +46,8 @@ interface State {
 }
 
 const encoder = new TextEncoder()
+/** A byte order mark is output like any other. */
+const newDecoder = () => new TextDecoder('utf-8', { fatal: false, ignoreBOM: true })
 const lineOf = (value: CommandPart | { readonly problem: object }): string => `${JSON.stringify(value)}\n`
 
 /** A stream of one command; nothing is made of output that nobody has asked for. `leave` is called when whoever takes it goes away. */
@@ -51,7 +55,7 @@ export function createCommandStream(order: StreamOrder, leave: () => void): Comm
   const state: State = {
     order,
     pieces: createPieceQueue(),
-    decoders: { stdout: new TextDecoder(), stderr: new TextDecoder() },
+    decoders: { stdout: newDecoder(), stderr: newDecoder() },
     begun: Promise.withResolvers(),
     first: [lineOf({ type: 'started', shellId: order.shellId })],
     last: undefined,
@@ -115,9 +119,11 @@ function bodyOf(
   state: State,
   { onTaken, leave }: { readonly onTaken: () => void; readonly leave: () => void },
 ): ReadableStream<Uint8Array> {
+  const untaken = setTimeout(leave, FIRST_TAKE_MS)
   return new ReadableStream({
     type: 'bytes',
     async pull(controller: ReadableByteStreamController) {
+      clearTimeout(untaken)
       const line = await nextLine(state)
       onTaken()
       if (line !== undefined) return controller.enqueue(encoder.encode(line))
@@ -125,7 +131,10 @@ function bodyOf(
       // A pending BYOB request must be answered for the close to show.
       controller.byobRequest?.respond(0)
     },
-    cancel: leave,
+    cancel() {
+      clearTimeout(untaken)
+      leave()
+    },
   })
 }
 

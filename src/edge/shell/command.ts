@@ -188,12 +188,18 @@ async function open(run: Run, secretsFor: SecretsFor): Promise<Begun> {
     outputBytesMax: run.sink.bytesMax,
     detachSeconds: DETACH_SECONDS,
   }
+  const { signal } = run
+  requireWanted(signal)
   const { relay, link, who } = await dial(run)
   const { events, over } = listen(run)
   try {
+    requireWanted(signal)
     const secrets = await secretsFor(relay)
-    run.stream = await openStream(link, { relay, who, request, secrets, creditBytes: CREDIT_EXEC_BYTES, traceparent }, events)
+    requireWanted(signal)
+    run.stream = await openStream(link, { relay, who, request, secrets, creditBytes: CREDIT_EXEC_BYTES, traceparent, signal }, events)
   } catch (error) {
+    link.close('not-opened')
+    if (error === signal.reason) requireWanted(signal)
     // The answer was lost, not the command: it may have begun.
     if (error instanceof LinkLost) throw new CommandLost('no answer', { cause: error })
     throw error
@@ -201,6 +207,11 @@ async function open(run: Run, secretsFor: SecretsFor): Promise<Begun> {
   sendStdin(run.stream, stdin)
   goOn(run)
   return { over }
+}
+
+/** @throws Problem `unavailable` when the command was stopped before it began */
+function requireWanted(signal: AbortSignal): void {
+  if (signal.aborted) throw new Problem('unavailable', { detail: 'It was stopped before it began.' })
 }
 
 /** The stream is up. Whoever wanted the end meanwhile gets it now. */
@@ -317,18 +328,24 @@ const roomOffset = ({ nextOffset, kept, sink }: Run): number =>
 /** Acknowledges what is durable and grants what there is room for: no output is forgotten by the relay that a crash could lose. */
 function settle(run: Run): void {
   const more = roomOffset(run) - run.grantedOffset
-  if (!run.stream || run.isSettling || more < CREDIT_STEP_BYTES) return
+  const { stream, nextOffset: keptOffset } = run
+  if (!stream || run.isSettling || more < CREDIT_STEP_BYTES) return
   run.isSettling = true
-  const keptOffset = run.nextOffset
   run.kept.sync().then(
     () => {
       run.isSettling = false
-      run.stream?.ack(keptOffset)
-      run.stream?.giveCredit(more)
-      run.grantedOffset += more
+      // A new stream has its own window.
+      if (run.stream === stream) {
+        stream.ack(keptOffset)
+        stream.giveCredit(more)
+        run.grantedOffset += more
+      }
       settle(run)
     },
-    () => run.stream?.leave('storage-failed'),
+    () => {
+      run.isSettling = false
+      stream.leave('storage-failed')
+    },
   )
 }
 

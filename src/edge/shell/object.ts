@@ -79,8 +79,9 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
   }
 
   async stopCommand(): Promise<StoppedCommand> {
-    if (!this.#command) return { killed: null }
+    // What has not begun never begins.
     this.#stop.abort()
+    if (!this.#command) return { killed: null }
     const end = await this.#command
     return { killed: 'value' in end ? end.value.killed : 'unconfirmed' }
   }

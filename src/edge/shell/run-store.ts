@@ -18,7 +18,7 @@ export type RunRow = typeof r.$inferSelect
 export const hostsFor = (db: Db, at: { readonly orgId: OrgId; readonly on: StartRun['on'] }) =>
   db.all<{ readonly id: HostId; readonly name: string }>(
     'tag' in at.on
-      ? sql`SELECT id, name FROM hosts WHERE org_id = ${at.orgId}
+      ? sql`SELECT id, name FROM hosts WHERE org_id = ${at.orgId} AND kind = 'ssh'
           AND EXISTS (SELECT 1 FROM json_each(hosts.tags) WHERE json_each.value = ${at.on.tag}) ORDER BY id LIMIT ${RUN_HOSTS_MAX + 1}`
       : sql`SELECT hosts.id, hosts.name FROM json_each(${JSON.stringify(at.on.hostIds)}) AS wanted JOIN hosts ON hosts.id = wanted.value
           WHERE hosts.org_id = ${at.orgId} ORDER BY wanted.key`,

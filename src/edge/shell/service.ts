@@ -53,12 +53,13 @@ export async function openShell(scope: Scope, actor: Actor, input: OpenShell): P
   if (!mayOperate(role)) throw new Problem('forbidden')
   const { alerts } = await requireUse(scope, { orgId: host.orgId, use: 'shell', actor })
   const until = await requireReach(scope, { hostId: host.id, userId: actor.userId })
-  const target = endingBy(await targetOf(scope, host), until, scope.now())
+  const way = await targetOf(scope, host)
   const id = ShellId.parse(scope.newId('shl'))
   const { userId } = actor
   const [oversight, hooks] = await Promise.all([oversightIn(scope, host.orgId), hooksNow(scope, host.orgId)])
   await askHooks(scope, hooks, { shellId: id, userId, use: 'shell', host })
   const now = scope.now()
+  const target = endingBy(way, until, now)
   const results = (await commit(scope, [
     insertShell(scope.db, { id, hostId: host.id, userId, now, quotas: scope.config.shellQuotas }),
     auditIfChanged(scope, { action: 'shell.open', subject: id, orgId: host.orgId, cause: host.id }),

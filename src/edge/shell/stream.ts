@@ -74,6 +74,8 @@ export interface Grant {
   readonly secrets: Partial<Secrets>
   readonly creditBytes: number
   readonly traceparent: string
+  /** Aborted while the relay opens it: then it is not to begin. */
+  readonly signal?: AbortSignal
 }
 
 /** An ssh handshake, a slow host and the relay's queue; then the relay itself has long given up. */
@@ -99,9 +101,9 @@ interface State {
 
 type SealAnswer = (id: number, answers: readonly string[]) => Promise<ControlBody<'ANSWER'>>
 
-/** Opens what the grant says. @throws OpenRefused or LinkLost */
+/** Opens what the grant says. @throws OpenRefused, LinkLost, or the reason of the signal when nothing was asked of the relay */
 export async function openStream(link: RelayLink, grant: Grant, events: StreamEvents): Promise<RelayStream> {
-  const { request, creditBytes, traceparent, secrets } = grant
+  const { request, creditBytes, traceparent, secrets, signal } = grant
   try {
     const { token, jti } = await signGrantToken(grant.relay, grant.who, { nonce: link.challenge.nonce, request })
     const sealed = await sealSecrets(link, grant, jti)
@@ -110,7 +112,15 @@ export async function openStream(link: RelayLink, grant: Grant, events: StreamEv
       const jump = { index: jumpsIn(request).length, jti: `${jti} prompt ${id}` }
       return { id, answers: await sealFor(link, grant, { ...jump, plain }) }
     }
-    return await ask({ link, events, sealAnswer }, () => link.send('OPEN', STREAM, { grant: token, creditBytes, traceparent, ...sealed }))
+    const giveUp = () => {
+      // What has just been opened ends by the CLOSE, what is being opened by the end of its link.
+      link.send('CLOSE', STREAM, { reason: 'dialer' })
+      link.close('stopped')
+    }
+    signal?.throwIfAborted()
+    const asked = ask({ link, events, sealAnswer }, () => link.send('OPEN', STREAM, { grant: token, creditBytes, traceparent, ...sealed }))
+    signal?.addEventListener('abort', giveUp)
+    return await asked.finally(() => signal?.removeEventListener('abort', giveUp))
   } finally {
     for (const secret of [secrets.credential, ...(secrets.jumpCredentials ?? [])]) secret?.fill(0)
   }
