@@ -153,7 +153,7 @@ describeWith('sshd', 'a command', () => {
   })
 
   test('streamed, loses and doubles nothing by a cut of the link, and stands still while nobody takes it', async () => {
-    const megabytes = 32
+    const megabytes = 64
     const command = `for n in $(seq 1 ${megabytes}); do head -c 1048576 /dev/zero | tr '\\0' "$(printf %x $((n % 16)))"; echo . >> ${work('told')}; done`
     const parts = await stream(command)
     const reading = parts[Symbol.asyncIterator]()

@@ -101,6 +101,17 @@ describeWith('sshd', 'hooks of an organisation', () => {
     expect(asked()).toHaveLength(1)
   })
 
+  test('are not asked about what could not begin anyway', async () => {
+    await point('before-connect')
+    await point('before-exec')
+    const params = { orgId: rig.org.id }
+    const { etag, ...policy } = await rig.owner.client.getShellPolicy({ params })
+    const bound = await rig.owner.client.putShellPolicy({ params, body: { ...policy, reach: [] }, ifMatch: etag })
+    for (const call of [open, exec, files]) expect((await problemOf(call())).slug).toBe('access-required')
+    expect(asked()).toEqual([])
+    await rig.owner.client.putShellPolicy({ params, body: policy, ifMatch: bound.etag })
+  })
+
   test('that do not answer in time let nothing begin, or let it go on where the organisation said so', async () => {
     receiver.answer('/gate', 'silence')
     await point('before-connect', { deadlineMs: 200 })

@@ -70,6 +70,8 @@ const RENEWED_MS = 5_000
 export function renewBound(room: LiveRoom, now: number): void {
   for (const { socket, presence } of shownIn(room)) {
     const { isBound, ...bound } = presence
-    if (isBound && now - bound.heardAt >= RENEWED_MS) room.hub.change(socket, { presence: renewed(bound, now) })
+    // Only who asks is told of it now; the others wait as long as before.
+    if (isBound && now - bound.heardAt >= RENEWED_MS)
+      room.hub.change(socket, { presence: { ...renewed(bound, now), toldAt: bound.toldAt } })
   }
 }

@@ -17,7 +17,7 @@ import { commandLost, mayOperate } from './policy.ts'
 import { judgeCommand, requireUse } from './reach-policy.ts'
 import { insertRecording } from './recording-store.ts'
 import type { ExecOrder } from './rpc.ts'
-import { startRefused } from './service.ts'
+import { startRefused } from './starting.ts'
 import { commandFor, insertCommand } from './store.ts'
 
 /** A command has no terminal; its recording is played in one of this size. */
@@ -60,7 +60,7 @@ export async function beginCommand(scope: Scope, beginning: Beginning): Promise<
     auditIfChanged(scope, { action: 'shell.exec', subject: shellId, orgId: host.orgId, cause: host.id, actorId: userId }),
     insertRecording(scope.db, { id: shellId, kind: 'exec', ...EXEC_SIZE, now }),
   ])) as readonly D1Result[]
-  if (results[0]?.meta.changes !== 1) throw await startRefused(scope, beginning, host.id)
+  if (results[0]?.meta.changes !== 1) throw await startRefused(scope, { userId, hostId: host.id })
   return {
     shellId,
     orgId: host.orgId,

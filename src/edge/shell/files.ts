@@ -14,7 +14,7 @@ import { oversightIn } from './oversight.ts'
 import { mayOperate } from './policy.ts'
 import { requireUse } from './reach-policy.ts'
 import type { FileOrder } from './rpc.ts'
-import { startRefused } from './service.ts'
+import { startRefused } from './starting.ts'
 import { insertCommand } from './store.ts'
 
 const NOBODY_WATCHES = 'The organisation asks for a watcher, and nobody can watch a transfer.'
@@ -45,7 +45,7 @@ async function beginTransfer(scope: Scope, actor: Actor, { hostId, op, path, ove
     insertCommand(scope.db, { id: shellId, hostId, userId, command, timeoutSeconds: FILE_SECONDS_MAX, now: scope.now(), quotas }),
     auditIfChanged(scope, { action: `file.${op}`, subject: shellId, orgId: host.orgId, cause: `${hostId} ${path}` }),
   ])) as readonly D1Result[]
-  if (results[0]?.meta.changes !== 1) throw await startRefused(scope, actor, hostId)
+  if (results[0]?.meta.changes !== 1) throw await startRefused(scope, { userId, hostId })
   const traceparent = traceparentOf(scope.trace)
   return {
     shellId,

@@ -9,6 +9,7 @@ import { askWebhook } from '../webhooks/service.ts'
 import { moduleNamed } from './hook-modules.ts'
 import { type HookRow, hooksIn } from './hook-store.ts'
 import type { HostRow } from './host-store.ts'
+import { requireStart } from './starting.ts'
 import { countAnswer, dayOf } from './usage-store.ts'
 
 /** What is about to begin. */
@@ -30,18 +31,17 @@ export const hooksNow = (scope: Scope, orgId: OrgId): Promise<readonly HookRow[]
   hooksIn(openDb(scope.env.DB, undefined).db, orgId).execute()
 
 /**
- * Asks who has a say before anything begins: whoever comes, after role and policy have let it pass. What is not decided begins only where the
+ * Asks who has a say before anything begins: whoever comes, once it could begin otherwise. What is not decided begins only where the
  * organisation has said so.
  *
- * @throws Problem `hook-refused` or `hook-failed`
+ * @throws Problem `hook-refused` or `hook-failed`, or as `requireStart`
  */
 export async function askHooks(scope: Scope, hooks: readonly HookRow[], beginner: Beginner): Promise<Hooked> {
-  const { use } = beginner
+  const { use, userId, host } = beginner
   const points: readonly BeforePoint[] = use === 'shell' ? ['before-connect'] : ['before-connect', 'before-exec']
-  for (const point of points) {
-    const hook = hooks.find((one) => one.point === point)
-    if (hook) await decide(scope, { hook, point, question: questionOf(beginner, point) })
-  }
+  const asked = points.flatMap((point) => hooks.filter((hook) => hook.point === point).map((hook) => ({ hook, point })))
+  if (asked.length > 0) await requireStart(scope, { userId, hostId: host.id })
+  for (const { hook, point } of asked) await decide(scope, { hook, point, question: questionOf(beginner, point) })
   return { isConnectTold: hooks.some(({ point }) => point === 'after-connect') }
 }
 

@@ -4,7 +4,6 @@ import type { OrgRole } from '../../contract/orgs.ts'
 import { Problem } from '../../contract/problem.ts'
 import { type OpenShell, type Shell, ShellId } from '../../contract/shell.ts'
 import { auditIfChanged } from '../audit/service.ts'
-import { openDb } from '../platform/db.ts'
 import { commit } from '../platform/outbox/outbox.ts'
 import { afterKey, toPage } from '../platform/page.ts'
 import { open } from '../platform/rpc.ts'
@@ -13,19 +12,18 @@ import { mintTicket } from '../platform/ticket.ts'
 import { traceparentOf } from '../platform/trace.ts'
 import { exportRequests } from './access.ts'
 import { askHooks, hooksNow } from './hook-ask.ts'
-import { hostOf } from './host-store.ts'
 import { hostFor, targetOf } from './hosts.ts'
 import { oversightIn } from './oversight.ts'
-import { mayOperate, refusalOfStart } from './policy.ts'
+import { mayOperate } from './policy.ts'
 import { erasePolicyTraces } from './policy-store.ts'
 import { requireReach, requireUse } from './reach-policy.ts'
 import { eraseRecorded, insertRecording, recordingsBy } from './recording-store.ts'
 import { toRecording } from './recordings.ts'
 import type { HostTarget } from './rpc.ts'
 import { eraseRunsOf, exportRuns } from './runs.ts'
+import { startRefused } from './starting.ts'
 import { allShellsOf, commandsOf, eraseCommander, eraseShells, insertShell, shellOf, shellsOf } from './store.ts'
 import type { shells } from './tables.ts'
-import { isMonthUsedUp } from './usage.ts'
 
 type ShellRow = typeof shells.$inferSelect
 
@@ -65,7 +63,7 @@ export async function openShell(scope: Scope, actor: Actor, input: OpenShell): P
     auditIfChanged(scope, { action: 'shell.open', subject: id, orgId: host.orgId, cause: host.id }),
     insertRecording(scope.db, { id, kind: 'pty', columns: input.columns, rows: input.rows, now }),
   ])) as readonly D1Result[]
-  if (results[0]?.meta.changes !== 1) throw await startRefused(scope, actor, host.id)
+  if (results[0]?.meta.changes !== 1) throw await startRefused(scope, { userId, hostId: host.id })
   const pty = { term: input.terminal, cols: input.columns, rows: input.rows }
   const order = { shellId: id, orgId: host.orgId, userId, traceparent: traceparentOf(scope.trace), target, pty, oversight, alerts }
   const state = await open(scope.env.SHELLS.getByName(id).openShell(order))
@@ -77,15 +75,6 @@ function endingBy(target: HostTarget, until: number | null, now: number): HostTa
   if (until === null) return target
   const leftSeconds = Math.max(1, Math.floor((until - now) / 1000))
   return { ...target, lifeSeconds: Math.min(target.lifeSeconds ?? leftSeconds, leftSeconds) }
-}
-
-/** Why nothing was started: the role or the policy has changed, the host is gone, or there is no room. */
-export async function startRefused(scope: Scope, { userId }: Pick<Actor, 'userId'>, hostId: ShellRow['hostId']): Promise<Problem> {
-  const [row] = await hostOf(openDb(scope.env.DB, undefined).db, { id: hostId, callerId: userId })
-  const slug = refusalOfStart(row?.role ?? undefined)
-  if (slug !== 'limit-reached' || !row) return new Problem(slug)
-  await requireReach(scope, { hostId, userId })
-  return new Problem((await isMonthUsedUp(scope, row.host.orgId)) ? 'quota-reached' : slug)
 }
 
 /** The caller's shells, newest first. */

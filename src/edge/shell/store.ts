@@ -31,6 +31,10 @@ const mayStart = ({ userId, now, quotas }: { readonly userId: UserId; readonly n
   sql`${hostRole(userId)} IN ('owner', 'operator') AND ${liveOf(userId)} < ${SHELLS_PER_USER_MAX}
     AND ${hasRoomSql(sql`hosts.org_id`, quotas, now)} AND ${reachSql({ userId, role: hostRole(userId), now })}`
 
+/** One row when a user may start something on a host now. */
+export const startable = (db: Db, of: { readonly hostId: HostId } & Parameters<typeof mayStart>[0]) =>
+  db.all<{ readonly id: HostId }>(sql`SELECT hosts.id AS id FROM hosts WHERE hosts.id = ${of.hostId} AND ${mayStart(of)}`)
+
 /** An interactive shell about to be opened. */
 export interface NewShell {
   readonly id: ShellId
