@@ -2,8 +2,9 @@ import type { FC } from 'hono/jsx'
 import { SECRET_CHARS_MAX } from '../../contract/hosts.ts'
 import { EMAIL_CHARS_MAX } from '../../contract/identity.ts'
 import { ORG_NAME_CHARS_MAX, OrgRole } from '../../contract/orgs.ts'
-import { COMMAND_CHARS_MAX, EXEC_TIMEOUT_SECONDS_MAX } from '../../contract/shell.ts'
+import { COMMAND_CHARS_MAX } from '../../contract/shell.ts'
 import { Area, Choice, Dialog, Field, Form } from '../fields.tsx'
+import { TimeLimitField } from './inputs.tsx'
 
 /** Who has a seat in a room, or a place in an organisation. The island fills in the roles. */
 export const MembersDialog: FC = () => (
@@ -197,15 +198,7 @@ export const CommandDialog: FC = () => (
     <Form id="run" label="Command">
       <Area id="run-command" label="Command" rows={2} maxlength={COMMAND_CHARS_MAX} hint="Ctrl or ⌘ with Enter runs it." required />
       <div class="pair">
-        <Field
-          id="run-timeoutSeconds"
-          label="Time limit, in seconds"
-          type="number"
-          min={1}
-          max={EXEC_TIMEOUT_SECONDS_MAX}
-          value="30"
-          required
-        />
+        <TimeLimitField id="run-timeoutSeconds" />
       </div>
       <button type="submit" class="button">
         Run

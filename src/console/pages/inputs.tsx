@@ -1,5 +1,6 @@
 import type { Child, FC } from 'hono/jsx'
 import { CODE_DIGITS, EMAIL_CHARS_MAX, PASSWORD_CHARS_MAX, PASSWORD_CHARS_MIN } from '../../contract/identity.ts'
+import { EXEC_TIMEOUT_SECONDS_MAX } from '../../contract/shell.ts'
 import { Choice, Field } from '../fields.tsx'
 
 interface InputProps {
@@ -61,6 +62,11 @@ export const LocaleChoice: FC<InputProps> = ({ id, label }) => (
       ['fr', 'Français'],
     ]}
   />
+)
+
+/** How long a command may take. */
+export const TimeLimitField: FC<Pick<InputProps, 'id'>> = ({ id }) => (
+  <Field id={id} label="Time limit, in seconds" type="number" min={1} max={EXEC_TIMEOUT_SECONDS_MAX} value="30" required />
 )
 
 /** The button that sends a form. */

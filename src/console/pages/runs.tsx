@@ -1,9 +1,10 @@
 import type { FC } from 'hono/jsx'
 import { RUN_PARALLEL_MAX } from '../../contract/runs.ts'
-import { COMMAND_CHARS_MAX, EXEC_TIMEOUT_SECONDS_MAX } from '../../contract/shell.ts'
+import { COMMAND_CHARS_MAX } from '../../contract/shell.ts'
 import { Area, Choice, Field, Form } from '../fields.tsx'
 import { AppPage, Lost } from '../layout.tsx'
 import { ACCOUNT_WORDS } from '../words/account.ts'
+import { TimeLimitField } from './inputs.tsx'
 import { List } from './list.tsx'
 import { StepUpDialog } from './step-up.tsx'
 
@@ -91,15 +92,7 @@ const StartForm: FC = () => (
     />
     <div class="pair">
       <Field id="start-run-parallel" label="Hosts at a time" type="number" min={1} max={RUN_PARALLEL_MAX} value="5" required />
-      <Field
-        id="start-run-timeoutSeconds"
-        label="Seconds at most"
-        type="number"
-        min={1}
-        max={EXEC_TIMEOUT_SECONDS_MAX}
-        value="30"
-        required
-      />
+      <TimeLimitField id="start-run-timeoutSeconds" />
     </div>
     <label class="check">
       <input type="checkbox" id="start-run-stop" /> Begin nothing more after the first failure

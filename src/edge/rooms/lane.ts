@@ -1,3 +1,5 @@
+import { within } from '../platform/within.ts'
+
 /** What goes in one call: an RPC of the runtime carries 32 MiB at most. */
 const CALL_BYTES_MAX = 8_388_608
 /** What may wait; beyond it the other side does not keep up. */
@@ -88,15 +90,5 @@ export function openLane<T>({
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => void setTimeout(resolve, ms))
 
-/** @throws Error when the work has not ended in time */
-export async function withinTime<T>(work: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const end = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('no answer in time')), CALL_MS_MAX)
-  })
-  try {
-    return await Promise.race([work, end])
-  } finally {
-    clearTimeout(timer ?? null)
-  }
-}
+/** Waits for a call between a room and a leaf. @throws Error when it has not ended in time */
+export const withinTime = <T>(work: Promise<T>): Promise<T> => within(work, CALL_MS_MAX)

@@ -5,6 +5,7 @@ import { auditEntry } from '../audit/service.ts'
 import { openDb } from '../platform/db.ts'
 import { describeError } from '../platform/log.ts'
 import type { Scope } from '../platform/scope.ts'
+import { unlessAborted } from '../platform/within.ts'
 import { askWebhook } from '../webhooks/service.ts'
 import { moduleNamed } from './hook-modules.ts'
 import { type HookRow, hooksIn } from './hook-store.ts'
@@ -102,14 +103,12 @@ async function askModule(scope: Scope, { hook, point, question }: Asking): Promi
   const decides = hook.module === null ? undefined : moduleNamed(hook.module)?.[point]
   if (!decides) return { failure: 'module' }
   const signal = AbortSignal.timeout(hook.deadlineMs ?? 0)
-  const late = new Promise<NoDecision>((resolve) => {
-    signal.addEventListener('abort', () => resolve({ failure: 'timeout' }), { once: true })
-  })
   try {
     const { env, log } = scope
-    const answer = await Promise.race([decides(question, { env, log, now: scope.now(), signal }), late])
-    return 'failure' in answer ? answer : (HookAnswer.safeParse(answer).data ?? { failure: 'module' })
+    const answer = await unlessAborted(decides(question, { env, log, now: scope.now(), signal }), signal)
+    return HookAnswer.safeParse(answer).data ?? { failure: 'module' }
   } catch (error) {
+    if (signal.aborted) return { failure: 'timeout' }
     scope.log('hook.module-failed', { module: hook.module ?? '', point, ...describeError(error) })
     return { failure: 'module' }
   }

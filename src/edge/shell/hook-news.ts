@@ -10,6 +10,7 @@ import { describeError } from '../platform/log.ts'
 import { ofChange } from '../platform/notify.ts'
 import { type Consumer, commit, DeadEventError, outboxEventIf } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
+import { unlessAborted } from '../platform/within.ts'
 import { wake, written } from '../webhooks/service.ts'
 import { moduleNamed } from './hook-modules.ts'
 import { commandById, hookAt, isPointed, shellById } from './hook-store.ts'
@@ -94,8 +95,5 @@ async function tellModule({ env, log, now }: Scope, { module, point, news }: Tel
   const hear = moduleNamed(module)?.[point]
   if (!hear) throw new DeadEventError(`no module ${module} hears ${point}`)
   const signal = AbortSignal.timeout(MODULE_MS)
-  const late = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
-  await Promise.race([hear(news, { env, log, now: now(), signal }), late])
+  await unlessAborted(hear(news, { env, log, now: now(), signal }), signal)
 }

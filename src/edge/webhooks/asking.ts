@@ -1,6 +1,7 @@
 import type { OrgId } from '../../contract/orgs.ts'
 import type { WebhookBody, WebhookId } from '../../contract/webhooks.ts'
 import type { Scope } from '../platform/scope.ts'
+import { unlessAborted } from '../platform/within.ts'
 import { bodyOf, type EventData, type Failure, failureOf, failureOfStatus, post } from './post.ts'
 import { webhookById } from './store.ts'
 
@@ -21,11 +22,8 @@ export type Answered = { readonly answer: unknown } | { readonly failure: Failur
 /** Asks now, once, and keeps nothing of it: whoever asks decides what no answer means. */
 export async function ask(scope: Scope, question: Question): Promise<Answered> {
   const signal = AbortSignal.timeout(question.deadlineMs)
-  const late = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
   try {
-    return await Promise.race([askWithin(scope, question, signal), late])
+    return await unlessAborted(askWithin(scope, question, signal), signal)
   } catch (error) {
     return { failure: failureOf(error) }
   }

@@ -2,6 +2,7 @@ import { Problem } from '../../../contract/problem.ts'
 import { toBase64Url } from '../base64.ts'
 import { describeError } from '../log.ts'
 import type { Scope } from '../scope.ts'
+import { within } from '../within.ts'
 import { bindingsOf, CHARGE, type Charge, GIVE_BACK, type LimitRow, PEEK, type Standing, standingOf, stateOf } from './charge.ts'
 import { type BudgetName, NETWORK_FACTOR, type Rule } from './limits.ts'
 import type { Place } from './place.ts'
@@ -66,18 +67,6 @@ const receiptOf = (
   giveBack: () =>
     scope.waitUntil(giveBack(taken.charges.map((c) => c.key)).catch((error: unknown) => scope.log('limit.kept', describeError(error)))),
 })
-
-async function within<T>(work: Promise<T>, ms: number): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | null = null
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${ms} ms`)), ms)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
-}
 
 /** Takes units in D1, in one transaction: what object-less budgets use always, and every other one while its object is out of reach. */
 export async function spendInD1(scope: Scope, charges: readonly Charge[]): Promise<Receipt> {
