@@ -1,12 +1,14 @@
 import type { Shot } from './load.ts'
-import { GUEST, HOME, PASSWORD, type Stack, type Tokens } from './stack.ts'
+import { GUEST, HOME, neighbour, PASSWORD, type Stack, type Tokens } from './stack.ts'
 import type { Row } from './table.ts'
 
+const loginBody = (email: string) => JSON.stringify({ email, password: PASSWORD })
 const refreshBody = (token: string) => JSON.stringify({ refreshToken: token })
 
 function shotsOf({ url, tokens: { accessToken, refreshToken } }: Stack) {
   const parvis = url('parvis')
   const headers = { authorization: `Bearer ${accessToken}` }
+  let who = 0
   const session: Shot = { name: 'session', url: `${parvis}/v1/auth/session`, headers }
   const me: Shot = { name: 'me', url: `${parvis}/v1/me`, headers }
   const login: Shot = {
@@ -14,7 +16,8 @@ function shotsOf({ url, tokens: { accessToken, refreshToken } }: Stack) {
     url: `${parvis}/v1/auth/login`,
     method: 'POST',
     headers: HOME,
-    body: JSON.stringify({ email: GUEST, password: PASSWORD }),
+    body: loginBody(neighbour(0)),
+    next: () => loginBody(neighbour(++who)),
   }
   const refresh: Shot = {
     name: 'refresh',

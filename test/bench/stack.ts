@@ -10,8 +10,11 @@ import { type BareRuntime, startBare } from './runtime.ts'
 export const PASSWORD = 'correct horse battery staple'
 /** Whose session is used throughout. */
 const EMAIL = 'bench@example.org'
-/** Who signs in over and over: each time is one more session, and the oldest of too many ends. */
+/** Who signs in over and over. */
 export const GUEST = 'guest@example.org'
+/** Others like the guest, who sign in one after the other as people do: nobody has more sessions than they may. */
+const NEIGHBOURS = 60
+export const neighbour = (n: number): string => `neighbour-${n % NEIGHBOURS}@example.org`
 /** The edge says where a call comes from; people mostly sign in from where they did before. */
 export const HOME = { 'cf-connecting-ip': '203.0.113.7' }
 
@@ -25,6 +28,19 @@ export async function migrate(runtime: BareRuntime): Promise<void> {
   for (const file of readdirSync('migrations').sort()) {
     const sql = readFileSync(join('migrations', file), 'utf8').replace(/--.*$/gm, '').trim()
     for (const [statement] of sql.matchAll(STATEMENT)) await db.prepare(statement.trim()).run()
+  }
+}
+
+/** Gives the guest neighbours with the same password: a mailed code for each would take minutes. */
+async function settle(runtime: BareRuntime): Promise<void> {
+  const db = await runtime.getD1Database('DB', 'parvis')
+  const guest = await db.prepare('SELECT * FROM users WHERE email = ?').bind(GUEST).first()
+  if (!guest) throw new Error('there is no guest yet')
+  const names = Object.keys(guest)
+  const insert = db.prepare(`INSERT INTO users (${names.join(', ')}) VALUES (${names.map(() => '?').join(', ')})`)
+  for (let n = 0; n < NEIGHBOURS; n++) {
+    const id = `${String(guest['id']).slice(0, -2)}${String(n).padStart(2, '0')}`
+    await insert.bind(...Object.values({ ...guest, id, email: neighbour(n) })).run()
   }
 }
 
@@ -118,6 +134,7 @@ export async function startStack() {
   await migrate(runtime)
   for (const name of ['bare', 'better-auth', 'better-auth-writing']) await call(`${url(name)}/prepare`, {})
   await signUp(url('parvis'), mailbox, GUEST)
+  await settle(runtime)
   return {
     url,
     pid,

@@ -8,6 +8,8 @@ import type { Scope } from '../platform/scope.ts'
 export interface Knock {
   readonly email: string
   readonly place: Place
+  /** The account's budget over all places. */
+  readonly account: Charge
   /** When this account last signed in from this place, Unix milliseconds; `null` when it never did. */
   readonly lastSignInAt: number | null
 }
@@ -18,8 +20,6 @@ export interface Attempt {
   readonly isClosed: boolean
   /** This attempt is the one that closes it. */
   readonly isClosing: boolean
-  /** The account's budget over all places, for the batch of a success to reset. */
-  readonly accountKey: string
   /** What the caller may know: how often they may still try from here. */
   readonly limits: readonly LimitState[]
   /** Uncounts it, when it failed for a reason of ours. */
@@ -46,12 +46,11 @@ export const accountCharge = (scope: Scope, email: string) => chargeFor(scope, '
  *
  * @throws Problem `rate-limited`
  */
-export async function admitAttempt(scope: Scope, { email, place, lastSignInAt }: Knock): Promise<Attempt> {
+export async function admitAttempt(scope: Scope, { email, place, account, lastSignInAt }: Knock): Promise<Attempt> {
   const isKnown = lastSignInAt !== null
   const own = await chargeFor(scope, 'login', { subject: [email, place.prefix], clearedAt: lastSignInAt ?? 0 })
   const here = await spend(scope, { place }, [own, ...(isKnown ? [] : await chargesForPlace(scope, 'login-place', place))])
   if (!here.isAdmitted) throw tooMany(scope, here)
-  const account = await accountCharge(scope, email)
   const everywhere = isKnown ? undefined : await spendEverywhere(scope, account, here)
   const [standingHere] = here.standings
   const [standing] = everywhere?.standings ?? []
@@ -63,7 +62,6 @@ export async function admitAttempt(scope: Scope, { email, place, lastSignInAt }:
   return {
     isClosed,
     isClosing: standing?.isAdmitted === true && isEndless(standing),
-    accountKey: account.key,
     limits: standingHere ? [stateOf(own, standingHere)] : [],
     giveBack() {
       here.giveBack()

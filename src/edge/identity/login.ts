@@ -4,7 +4,7 @@ import { auditEntry } from '../audit/service.ts'
 import type { Place } from '../platform/limiter/place.ts'
 import { commit } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
-import { type Attempt, admitAttempt, placeHash } from './attempt.ts'
+import { type Attempt, accountCharge, admitAttempt, placeHash } from './attempt.ts'
 import type { Device } from './device.ts'
 import { hashPassword, verifyPassword } from './password.ts'
 import { setPasswordHash } from './password-store.ts'
@@ -32,8 +32,9 @@ export async function login(
   { place, device }: { readonly place: Place; readonly device: Device },
 ): Promise<LoginAnswer> {
   const here = await placeHash(scope, place)
-  const [known] = await userAtDoor(scope.db, input.email, { place: here, device })
-  const attempt = await admitAttempt(scope, { email: input.email, place, lastSignInAt: known?.lastSignInAt ?? null })
+  const account = await accountCharge(scope, input.email)
+  const [known] = await userAtDoor(scope.db, input.email, { place: here, device, accountKey: account.key })
+  const attempt = await admitAttempt(scope, { email: input.email, place, account, lastSignInAt: known?.lastSignInAt ?? null })
   try {
     const answer = await enter(scope, input, { known, attempt, place, device })
     if ('factorRequired' in answer) attempt.giveBack()
@@ -48,13 +49,13 @@ async function enter(scope: Scope, input: Login, { known, attempt, place, device
   const { keyring } = scope.config
   const verdict = await verifyPassword(keyring, input.password, known?.user.passwordHash)
   if (!known || verdict === 'wrong' || known.user.disabledAt !== null || attempt.isClosed) throw await refuse(scope, known?.user, attempt)
-  const { user, isFamiliar } = known
+  const { user } = known
   const along =
     verdict === 'stale'
       ? [setPasswordHash(scope.db, user.id, { from: user.passwordHash, to: await hashPassword(keyring, input.password) })]
       : []
   const { mode, deviceName, trustToken } = input
-  const answer = await signIn(scope, user, { methods: ['pwd'], mode, place, device, deviceName, trustToken, along, isFamiliar })
+  const answer = await signIn(scope, user, { methods: ['pwd'], mode, place, device, deviceName, trustToken, along, seen: known })
   if (!answer) throw await refuse(scope, user, attempt)
   return answer
 }

@@ -5,17 +5,25 @@ import { limits } from '../platform/limiter/tables.ts'
 import type { Device } from './device.ts'
 import { signInPlaces, users } from './tables.ts'
 
+/** Who stands at the door: from where, on what, and under which key their account's failures are counted. */
+interface AtDoor {
+  readonly place: string | null
+  readonly device: Device
+  readonly accountKey: string
+}
+
 /**
- * A user, when they last signed in from a place (`null` when they never did, or when nobody knows the place), and
- * whether one of their sessions is on such a device.
+ * A user, when they last signed in from a place (`null` when they never did, or when nobody knows the place), whether one of their
+ * sessions is on such a device, and whether failures of their account are counted.
  */
-export const userAtDoor = (db: Db, email: string, { place, device }: { readonly place: string | null; readonly device: Device }) =>
+export const userAtDoor = (db: Db, email: string, { place, device, accountKey }: AtDoor) =>
   db
     .select({
       user: users,
       lastSignInAt: signInPlaces.signedInAt,
       isFamiliar: sql`EXISTS (SELECT 1 FROM sessions WHERE user_id = users.id
         AND browser IS ${device.browser} AND system IS ${device.system} AND country IS ${device.country})`.mapWith(Boolean),
+      hasFailures: sql`EXISTS (SELECT 1 FROM limits WHERE key = ${accountKey})`.mapWith(Boolean),
     })
     .from(users)
     .leftJoin(signInPlaces, and(eq(signInPlaces.userId, users.id), eq(signInPlaces.place, place ?? '')))

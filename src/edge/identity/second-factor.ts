@@ -74,7 +74,7 @@ async function start(scope: Scope, { pending, user, session, trust }: Finish): P
           }),
           auditIfChanged(scope, { action: 'trust.start', subject: session.id, actorId: session.userId }),
         ]
-  const { isStarted } = await startSession(
+  const isStarted = await startSession(
     scope,
     // A password that was replaced since the first factor was proven ends the sign-in.
     { ...user, passwordVersion: pending.passwordVersion },

@@ -11,7 +11,7 @@ export type NewSession = Omit<typeof sessions.$inferSelect, 'endedAt' | 'endCaus
 
 /**
  * Starts a session where the condition holds, unless the password has been replaced since it was checked: a reset must outlive a slow
- * sign-in.
+ * sign-in. Its row comes back with how many others of the user are open.
  */
 export const insertSession = (db: Db, s: NewSession, given: { readonly passwordVersion: number; readonly condition: SQL }) =>
   db
@@ -23,7 +23,10 @@ export const insertSession = (db: Db, s: NewSession, given: { readonly passwordV
         ${s.amr} AS amr, ${s.authenticatedAt} AS authenticated_at
         FROM users WHERE id = ${s.userId} AND password_version = ${given.passwordVersion} AND disabled_at IS NULL AND ${given.condition}`,
     )
-    .returning({ id: sessions.id })
+    .returning({
+      others: sql<number>`(SELECT count(*) FROM sessions AS other WHERE other.user_id = ${s.userId} AND other.id <> ${s.id}
+        AND other.ended_at IS NULL AND min(other.expires_at, other.idle_expires_at) > ${s.createdAt})`,
+    })
 
 /** Whether the new session is on a device, or in a country, that none of the user's earlier ones was; the very first tells nothing. */
 export const isUnfamiliar = (s: Pick<NewSession, 'id' | 'userId' | 'browser' | 'system' | 'country'>): SQL =>

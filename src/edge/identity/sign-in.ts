@@ -11,7 +11,7 @@ import { commit } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
 import { accountCharge, placeHash } from './attempt.ts'
 import type { Device } from './device.ts'
-import { type Enrolment, factorMethodsOf } from './factor-policy.ts'
+import { factorMethodsOf } from './factor-policy.ts'
 import { enrolmentOf, hasSecondFactor } from './factor-store.ts'
 import { insertPending } from './pending-store.ts'
 import { noteSignIn, resetFailures } from './place-store.ts'
@@ -23,6 +23,14 @@ import { trustHash } from './trust.ts'
 import { isTrusted, useTrust } from './trust-store.ts'
 
 type User = typeof users.$inferSelect
+
+/** What the caller has just read, so that a batch is spared what it would find nothing to do for. */
+export interface Seen {
+  /** The user has had a session on such a device: they need not hear of one more. */
+  readonly isFamiliar: boolean
+  /** Failures to sign in are counted against the account. */
+  readonly hasFailures: boolean
+}
 
 /** How a user whose first factor is proven comes in. */
 export interface SignIn {
@@ -36,8 +44,7 @@ export interface SignIn {
   readonly trustToken?: string | undefined
   /** What is committed with the session, or with the wait for a second factor. */
   readonly along?: readonly BatchItem<'sqlite'>[]
-  /** The caller has just seen a session of this user on such a device: their owner need not hear of one more. */
-  readonly isFamiliar?: boolean | undefined
+  readonly seen?: Seen | undefined
 }
 
 /**
@@ -47,21 +54,22 @@ export interface SignIn {
  */
 export async function signIn(scope: Scope, user: User, how: SignIn): Promise<LoginAnswer | undefined> {
   const { db } = scope
-  const { methods, along = [], trustToken, isFamiliar, ...as } = how
+  const { methods, along = [], trustToken, seen, ...as } = how
   const session = newSession(scope, user, { ...as, amr: methods.join(' ') })
   const place = await placeHash(scope, how.place)
   const trust = trustToken === undefined ? undefined : await trustHash(trustToken)
   const isExempt = trust === undefined ? sql`false` : isTrusted(user.id, trust, session.createdAt)
   const isWhole = methods.includes('mfa')
-  const { isStarted, enrolment } = await startSession(scope, user, {
+  const isStarted = await startSession(scope, user, {
     session,
     place,
     condition: isWhole ? sql`true` : sql`(NOT ${hasSecondFactor(user.id)} OR ${isExempt})`,
     along: [...along, ...(trust === undefined ? [] : [useTrust(db, session, trust)])],
-    isFamiliar,
+    seen,
   })
   if (isStarted) return tokensFor(scope, session)
-  const asked = isWhole || !enrolment ? [] : factorMethodsOf(enrolment)
+  const [enrolment] = isWhole ? [] : await enrolmentOf(db, user.id)
+  const asked = enrolment ? factorMethodsOf(enrolment) : []
   return asked.length === 0 ? undefined : awaitFactor(scope, user, { session, place, methods: asked })
 }
 
@@ -94,7 +102,7 @@ interface Start {
   readonly place: string | null
   readonly condition: SQL
   readonly along: readonly BatchItem<'sqlite'>[]
-  readonly isFamiliar?: boolean | undefined
+  readonly seen?: Seen | undefined
 }
 
 /** Statements of a batch, and what is to be done with their results. */
@@ -103,45 +111,39 @@ interface Step {
   readonly done: (results: readonly unknown[]) => void
 }
 
-/** Puts the session in where the condition holds, makes room for it, learns its place and tells its owner when it looks foreign. */
+/** Puts the session in where the condition holds, learns its place, tells its owner when it looks foreign, and ends what is one too many. */
 export async function startSession(
   scope: Scope,
   user: Pick<User, 'id' | 'email' | 'locale' | 'passwordVersion'>,
-  { session, place, condition, along, isFamiliar }: Start,
-): Promise<{ readonly isStarted: boolean; readonly enrolment: Enrolment | undefined }> {
-  const { db } = scope
+  { session, place, condition, along, seen }: Start,
+): Promise<boolean> {
+  const { db, config } = scope
   const { id } = session
-  const account = await accountCharge(scope, user.email)
-  const room = await makeRoom(scope, session)
-  const notice = isFamiliar ? undefined : await tellOwner(scope, user, session)
-  const [started, , [enrolment], ...results] = await db.batch([
+  const notice = seen?.isFamiliar ? undefined : await tellOwner(scope, user, session)
+  const [[started], , ...results] = await db.batch([
     insertSession(db, session, { passwordVersion: user.passwordVersion, condition }),
     auditIfChanged(scope, { action: 'session.start', subject: id, actorId: user.id }),
-    enrolmentOf(db, user.id),
-    ...room.statements,
     ...(notice?.statements ?? []),
-    resetFailures(db, account.key, id),
+    ...(seen?.hasFailures === false ? [] : [resetFailures(db, (await accountCharge(scope, user.email)).key, id)]),
     ...(place === null ? [] : [noteSignIn(db, id, place)]),
     ...along,
   ])
-  room.done(results)
-  notice?.done(results.slice(room.statements.length))
-  return { isStarted: started.length > 0, enrolment }
+  notice?.done(results)
+  if (started && started.others >= config.sessionsPerUserMax) await makeRoom(scope, session)
+  return started !== undefined
 }
 
 /** Ends the sessions over the limit. */
-async function makeRoom(scope: Scope, session: NewSession): Promise<Step> {
+async function makeRoom(scope: Scope, session: NewSession): Promise<void> {
   const { db, config } = scope
   const { userId, createdAt: now } = session
   const end = await sessionEnd(scope, { userId, now })
-  return {
-    statements: [
-      endExcessSessions(db, session, { now, max: config.sessionsPerUserMax }),
-      auditIfChanged(scope, { action: 'session.end-others', subject: userId, cause: 'limit', actorId: userId }),
-      end.statement,
-    ],
-    done: ([ended]) => end.tell(ended as { readonly id: SessionId }[]),
-  }
+  const [ended] = await db.batch([
+    endExcessSessions(db, session, { now, max: config.sessionsPerUserMax }),
+    auditIfChanged(scope, { action: 'session.end-others', subject: userId, cause: 'limit', actorId: userId }),
+    end.statement,
+  ])
+  end.tell(ended)
 }
 
 /** A mail and a notification, should the session look foreign among the user's. */
