@@ -51,6 +51,25 @@ describeWith('sshd', 'hooks of an organisation', () => {
     return results
   }
 
+  test('that still think when a run is cancelled let nothing begin by what they say then', async () => {
+    await point('before-exec')
+    const cancelled = Promise.withResolvers<void>()
+    receiver.answer('/gate', { json: { decision: 'allow' }, after: cancelled.promise })
+    const run = await operator.client.startRun({
+      params: { orgId: rig.org.id },
+      body: { on: { hostIds: [rig.host.id] }, command: 'touch /tmp/never-begun' } as never,
+    })
+    await until(() => asked().length === 1)
+    await operator.client.cancelRun({ params: { runId: run.id } })
+    cancelled.resolve()
+    await until(async () => (await operator.client.getRun({ params: { runId: run.id } })).endedAt)
+    const { items } = await operator.client.listRunHosts({ params: { runId: run.id } })
+    expect(items).toMatchObject([{ state: 'skipped' }])
+    const { items: log } = await rig.owner.client.listCommands({ params: { orgId: rig.org.id } })
+    expect(log.filter(({ command }) => command === 'touch /tmp/never-begun')).toMatchObject([{ state: 'failed' }])
+    expect((await exec('ls /tmp/never-begun')).exitCode).not.toBe(0)
+  })
+
   test('are asked before anything begins: signed, who, what and where; what they allow runs', async () => {
     await point('before-connect')
     await point('before-exec')

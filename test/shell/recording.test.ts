@@ -94,6 +94,16 @@ describeWith('sshd', 'a recording', () => {
     expect(await verify(shellId)).toMatchObject({ status: 'intact', isSigned: true })
   })
 
+  test('holds what is no text as well: a byte order mark, and a character that never ends', async () => {
+    const { shellId } = await exec(`printf '\\357\\273\\277x\\303'`)
+    await ended(shellId)
+    expect(
+      shown(await file(shellId, 'asciicast'))
+        .map(([, , text]) => text)
+        .join(''),
+    ).toBe('\ufeffx\ufffd')
+  })
+
   test('of a command without output is there too, and of one that never began is not', async () => {
     const { shellId } = await exec('true')
     expect(await ended(shellId)).toMatchObject({ bytes: 0, chunks: 1 })
@@ -159,6 +169,14 @@ describeWith('sshd', 'a recording', () => {
     await db.prepare('DELETE FROM recording_chunks WHERE recording_id = ? AND seq >= 1').bind(view.id).run()
     expect(await verify(view.id)).toMatchObject({ broken: { seq: 1, reason: 'truncated' } })
     await db.prepare("UPDATE recordings SET signed = 'a.b.c' WHERE id = ?").bind(view.id).run()
+    expect(await verify(view.id)).toMatchObject({ isSigned: false, broken: { seq: 1, reason: 'statement-forged' } })
+    // Cut short, and made to look as if it went on.
+    const short = 'SELECT hash FROM recording_chunks WHERE recording_id = ?1 AND seq = 0'
+    await db
+      .prepare(`UPDATE recordings SET signed = NULL, ended_at = NULL, chunks = 1, hash = (${short}) WHERE id = ?1`)
+      .bind(view.id)
+      .run()
+    await db.prepare('UPDATE shells SET closed_at = closed_at - 3600000 WHERE id = ?').bind(view.id).run()
     expect(await verify(view.id)).toMatchObject({ isSigned: false, broken: { seq: 1, reason: 'statement-forged' } })
   }, 60_000)
 

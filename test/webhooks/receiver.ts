@@ -21,8 +21,13 @@ export interface Received {
   readonly body: { readonly type: string; readonly timestamp: string; readonly data: Record<string, unknown> }
 }
 
-/** How to answer: a status, a place to go on to, a decision or any other text, or not at all. */
-export type Reply = number | { readonly location: string } | { readonly json: unknown } | { readonly text: string } | 'silence'
+/** How to answer: a status, a place to go on to, a decision (perhaps after something) or any other text, or not at all. */
+export type Reply =
+  | number
+  | { readonly location: string }
+  | { readonly json: unknown; readonly after?: Promise<unknown> }
+  | { readonly text: string }
+  | 'silence'
 
 /** An HTTP receiver on loopback that answers what it is told to, then 204. */
 export async function startReceiver() {
@@ -39,6 +44,7 @@ export async function startReceiver() {
     if (reply === 'silence') return
     if (typeof reply === 'number') response.writeHead(reply).end('a body that nobody reads')
     else if ('location' in reply) response.writeHead(302, reply).end()
+    else if ('json' in reply && reply.after) void reply.after.then(() => response.writeHead(200).end(JSON.stringify(reply.json)))
     else response.writeHead(200).end('text' in reply ? reply.text : JSON.stringify(reply.json))
   })
   server.listen(0, '127.0.0.1')

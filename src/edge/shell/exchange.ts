@@ -154,8 +154,9 @@ function takeBytes(live: LiveShell, socket: WebSocket, data: ArrayBuffer): Probl
   if (!chunk || client === '') return 'invalid-request'
   if (chunk.bytes.length > VIEW_INPUT_BYTES_MAX) return 'payload-too-large'
   if (refuseWatcher(live, socket, 'input') || isOver(live)) return undefined
-  // It is asked for again when the gate opens.
+  // It is asked for again when the gate opens, or when the role is read.
   if (gateOf(live) !== 'open') return undefined
+  if (live.unchecked.has(socket)) return void live.unchecked.set(socket, true)
   const taken = live.typists.take(client, chunk)
   if (taken === 'ahead') return 'payload-too-large'
   if (taken === 'taken') live.detector.typed(chunk.bytes)

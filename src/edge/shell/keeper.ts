@@ -5,7 +5,7 @@ import type { Scope } from '../platform/scope.ts'
 import { joined } from './capture.ts'
 import { type DetectedLine, insertDetected } from './command-store.ts'
 import type { Recorder, StoredMark } from './recorder.ts'
-import { type ChunkHead, encodeChunk, hashOfChunk, keyOfChunk, type Mark, prefixOf, sealLink, textOfLine } from './recording-chunk.ts'
+import { type ChunkHead, encodeChunk, hashOfChunk, keyOfChunk, keyOfStatement, type Mark, sealLink, textOfLine } from './recording-chunk.ts'
 import { deleteRecording, endRecording, keepChunkRow } from './recording-store.ts'
 import type { Tape } from './tape.ts'
 
@@ -238,7 +238,7 @@ async function finish(s: State): Promise<void> {
   const { shellId, orgId, hostId, seq, bytes, gaps, prevHash: hash, endedMs, startedAt } = s.recorder.state()
   const claims: Omit<RecordingClaims, 'iss' | 'iat'> = { shellId, orgId, hostId, chunks: seq, bytes, gaps, hash }
   const { signed } = await signEvidence(config, { typ: RECORDING_STATEMENT_TYP, claims, now: Date.now() })
-  await env.RECORDINGS.put(`${prefixOf(orgId, shellId)}statement`, signed)
+  await env.RECORDINGS.put(keyOfStatement(orgId, shellId), signed)
   await endRecording(db, shellId, { hash, signed, durationMs: endedMs ?? 0, endedAt: startedAt + (endedMs ?? 0) })
   s.recorder.change({ isDone: true })
 }

@@ -73,6 +73,8 @@ export interface LiveShell {
   readonly presenceTold: WeakMap<WebSocket, string>
   /** From where each typist was asked to send again. */
   readonly holesTold: WeakMap<WebSocket, number>
+  /** Sockets whose role is being read again, and whether they have typed meanwhile. */
+  readonly unchecked: Map<WebSocket, boolean>
 }
 
 /** Opens what outlived the memory; nothing when no shell was ever opened here. */
@@ -122,6 +124,7 @@ export function openLive(ctx: DurableObjectState, env: Env): LiveShell | undefin
     gate: 'open',
     presenceTold: new WeakMap(),
     holesTold: new WeakMap(),
+    unchecked: new Map(),
   }
   // A memory that begins has no link, whatever the one before it had.
   if (record.unlinkedAt === null && !isOver(live)) changeRecord(live, { unlinkedAt: Date.now() })

@@ -28,6 +28,7 @@ import type { EndOrder, ExecOrder, FileOrder, OpenOrder, ScanOrder, ShellRpc, St
 import { planAlarm } from './schedule.ts'
 import { checkStanding, OPENER_LEFT } from './standing.ts'
 import { tick } from './tick.ts'
+import { askAgain } from './watching.ts'
 import { settleOutput } from './wiring.ts'
 
 /** Sockets on one shell: a class can watch, a flood cannot. */
@@ -165,8 +166,7 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
     live.hub.add(server, { ...person, ...fresh, joinedAt: Date.now() })
     logOf(live)('viewer.joined', { userId: person.userId, role: person.role })
     this.ctx.waitUntil(this.#tie(live, server))
-    // The role was read before this socket was here: a change in between told nobody.
-    this.ctx.waitUntil(this.#check(live))
+    this.ctx.waitUntil(this.#check(live, server))
     planAlarm(live)
     const headers: HeadersInit = subprotocol === null ? {} : { 'sec-websocket-protocol': subprotocol }
     return new Response(null, { status: 101, webSocket: client, headers })
@@ -206,8 +206,14 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
     viewerGone(this.#live)
   }
 
-  async #check(live: LiveShell): Promise<void> {
-    if (!(await checkStanding(live))) await endLive(live, OPENER_LEFT)
+  /** The role was read before this socket was here, and a change in between told nobody: until it is read again nothing that it types goes on. */
+  async #check(live: LiveShell, socket: WebSocket): Promise<void> {
+    live.unchecked.set(socket, false)
+    const isStanding = await checkStanding(live)
+    const hasTyped = live.unchecked.get(socket)
+    live.unchecked.delete(socket)
+    if (!isStanding) await endLive(live, OPENER_LEFT)
+    else if (hasTyped) askAgain(live)
   }
 
   /** A caller that goes away does not cut short what has begun: the record is written in any case. */

@@ -46,6 +46,9 @@ export const prefixOf = (orgId: OrgId, shellId: ShellId): string => `recordings/
 export const keyOfChunk = (orgId: OrgId, shellId: ShellId, seq: number): string =>
   `${prefixOf(orgId, shellId)}${String(seq).padStart(8, '0')}`
 
+/** The object of the signed statement. */
+export const keyOfStatement = (orgId: OrgId, shellId: ShellId): string => `${prefixOf(orgId, shellId)}statement`
+
 /** `u32 length of the head | head as JSON | output`. */
 export function encodeChunk(head: ChunkHead, bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const json = utf8.encode(JSON.stringify(head))

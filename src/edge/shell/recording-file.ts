@@ -85,19 +85,26 @@ const WRITERS: Readonly<Record<RecordingFormat, (recording: RecordingRow) => Wri
 const damage = ({ row, fault }: StoredChunk): string =>
   `chunk ${row.seq} is ${fault === 'chunk-missing' ? 'gone' : 'not what was recorded'}`
 
-/** asciicast v2: a header, then one event per line. Characters that are cut by two chunks come whole. */
+const seconds = (atMs: number): number => atMs / 1000
+const event = (atMs: number, code: string, data: string): string => `${JSON.stringify([seconds(atMs), code, data])}\n`
+/** A byte order mark is output like any other. */
+const newDecoder = () => new TextDecoder('utf-8', { fatal: false, ignoreBOM: true })
+
+/** asciicast v2: a header, then one event per line. Characters that are cut by two chunks come whole, those that never end are marked. */
 function asciicast({ columns, rows, startedAt, durationMs, id, kind: of }: RecordingRow): Writer {
-  const decoders = { o: new TextDecoder(), e: new TextDecoder() }
-  const seconds = (atMs: number) => atMs / 1000
-  const event = (atMs: number, code: string, data: string) => `${JSON.stringify([seconds(atMs), code, data])}\n`
+  const decoders = { o: newDecoder(), e: newDecoder() }
+  let lastMs = 0
+  // Without a terminal on the other side nobody turned line feeds into new lines.
+  const shown = (text: string): string => (text === '' ? '' : event(lastMs, 'o', of === 'exec' ? text.replaceAll('\n', '\r\n') : text))
+  /** What a character began with before something that is not its rest. */
+  const cut = (): string => shown(decoders.o.decode()) + shown(decoders.e.decode())
   const line = (moment: Moment): string => {
     const { kind, atMs, data = '', bytes } = moment
     if (kind === 'm') return event(atMs, kind, textOfLine(data))
     if (kind === 'r' || kind === 'i') return event(atMs, kind, data)
-    if (kind === 'g') return event(atMs, 'm', `${data} bytes are lost here`)
-    const text = decoders[kind].decode(bytes, { stream: true })
-    // Without a terminal on the other side nobody turned line feeds into new lines.
-    return text === '' ? '' : event(atMs, 'o', of === 'exec' ? text.replaceAll('\n', '\r\n') : text)
+    if (kind === 'g') return cut() + event(atMs, 'm', `${data} bytes are lost here`)
+    lastMs = atMs
+    return shown(decoders[kind].decode(bytes, { stream: true }))
   }
   const header = {
     version: 2,
@@ -109,8 +116,8 @@ function asciicast({ columns, rows, startedAt, durationMs, id, kind: of }: Recor
   }
   return {
     begin: () => `${JSON.stringify(header)}\n`,
-    chunk: (stored) => (stored.chunk ? momentsOf(stored.chunk).map(line).join('') : event(stored.row.atMs, 'm', damage(stored))),
-    end: () => '',
+    chunk: (stored) => (stored.chunk ? momentsOf(stored.chunk).map(line).join('') : cut() + event(stored.row.atMs, 'm', damage(stored))),
+    end: cut,
   }
 }
 

@@ -131,6 +131,12 @@ export const recordingsOf = (
     .orderBy(desc(r.id))
     .limit(page.limit)
 
+/** When what a recording shows ended, if it has. */
+export const endOf = (db: Db, id: ShellId) =>
+  db.all<{ readonly endedAt: number | null }>(
+    sql`SELECT closed_at AS endedAt FROM shells WHERE id = ${id} UNION ALL SELECT ended_at AS endedAt FROM shell_commands WHERE id = ${id}`,
+  )
+
 /** Chunks from a place on, in order. */
 export const chunksOf = (db: Db, id: ShellId, page: { readonly after: number; readonly limit: number }) =>
   db

@@ -9,10 +9,13 @@ import {
 import type { ShellId } from '../../contract/shell.ts'
 import { readEvidence } from '../audit/service.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
-import { sealOfLink } from './recording-chunk.ts'
+import { keyOfStatement, sealOfLink } from './recording-chunk.ts'
 import { readChunk, type StoredChunk } from './recording-reader.ts'
-import { type ChunkRow, chunksOf, type RecordingRow } from './recording-store.ts'
+import { type ChunkRow, chunksOf, endOf, type RecordingRow } from './recording-store.ts'
 import { placeOf, readPlace, watchable } from './recordings.ts'
+
+/** What has ended is signed by then, unless storage is out all the while. */
+const SIGNED_WITHIN_MS = 15 * 60_000
 
 /** The next part of a recording, from the cursor or the start. @throws Problem `not-found`, `forbidden` or `invalid-request` */
 export async function verifyRecording(
@@ -30,7 +33,8 @@ export async function verifyRecording(
   if (broken) return { status: 'broken', chunks: broken.seq, isSigned, broken }
   const chunks = (rows.at(-1)?.seq ?? from - 1) + 1
   if (rows.length === VERIFY_CHUNKS_MAX + 1) return { status: 'intact', chunks, isSigned, nextCursor: placeOf(chunks) }
-  const reason = breakOfEnd(recording, claims, { chunks, hash: rows.at(-1)?.hash ?? RECORDING_GENESIS })
+  const reason =
+    (await breakOfSilence(scope, recording)) ?? breakOfEnd(recording, claims, { chunks, hash: rows.at(-1)?.hash ?? RECORDING_GENESIS })
   return reason ? { status: 'broken', chunks, isSigned, broken: { seq: chunks, reason } } : { status: 'intact', chunks, isSigned }
 }
 
@@ -72,6 +76,18 @@ async function breakOf(
 async function claimsOf(scope: Scope, { signed }: RecordingRow): Promise<RecordingClaims | undefined> {
   if (signed === null) return undefined
   return RecordingClaims.safeParse(await readEvidence(scope.config, { typ: RECORDING_STATEMENT_TYP, signed })).data
+}
+
+/**
+ * A recording that says nothing of its end goes on. It has lost its statement when one lies in storage, or when what it shows has ended, each
+ * longer ago than a signature takes: an index can be cut short by whoever writes to the database alone.
+ */
+async function breakOfSilence(scope: Scope, { id, orgId, endedAt, signed }: RecordingRow): Promise<RecordingBreakReason | undefined> {
+  if (endedAt !== null || signed !== null) return undefined
+  const before = scope.now() - SIGNED_WITHIN_MS
+  const [statement, [over]] = await Promise.all([scope.env.RECORDINGS.head(keyOfStatement(orgId, id)), endOf(scope.db, id)])
+  const isStated = statement !== null && statement.uploaded.getTime() < before
+  return isStated || (over?.endedAt ?? Number.POSITIVE_INFINITY) < before ? 'statement-forged' : undefined
 }
 
 /** What the statement says against the end that was walked to. */

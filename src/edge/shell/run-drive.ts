@@ -6,6 +6,7 @@ import { open } from '../platform/rpc.ts'
 import type { Scope } from '../platform/scope.ts'
 import { beginCommand, finishCommand } from './exec.ts'
 import { endTelling } from './hook-news.ts'
+import type { ExecOrder } from './rpc.ts'
 import { type Book, type HostChange, type HostEntry, isFailure } from './run-book.ts'
 import { accessOf, commandOf, reportRun } from './run-store.ts'
 
@@ -76,13 +77,26 @@ async function runOn(run: LiveRun, host: Started): Promise<HostChange> {
   const { scope, book } = run
   const { userId, sessionId, command, timeoutSeconds, env, stdin } = book.record()
   if (userId === null || !(await hasAccess(scope, { userId, sessionId }))) return loseAccess(run)
+  if (!isWanted(run)) return LEFT_OUT
   try {
     const order = await beginCommand(scope, { userId, hostId: host.hostId, shellId: host.shellId, command, timeoutSeconds, env, stdin })
-    return toChange(await finishCommand(scope, order))
+    return isWanted(run) ? toChange(await finishCommand(scope, order)) : await leaveOut(scope, order)
   } catch (error) {
     if (!isProblem(error)) scope.log('run.host-failed', { runId: book.record().runId, shellId: host.shellId, ...describeError(error) })
     return afterFailure(run, host, isProblem(error) ? error.slug : 'internal')
   }
+}
+
+const LEFT_OUT: HostChange = { state: 'skipped', shellId: null }
+
+/** A run may be cancelled or stopped while policy, hooks and storage are asked about one of its hosts. */
+const isWanted = ({ book }: LiveRun): boolean => book.record().state === 'running'
+
+/** What is on record already ends there, before it begins. */
+async function leaveOut(scope: Scope, order: ExecOrder): Promise<HostChange> {
+  await scope.env.SHELLS.getByName(order.shellId).stopCommand()
+  await finishCommand(scope, order).catch(() => undefined)
+  return { ...LEFT_OUT, shellId: order.shellId }
 }
 
 async function hasAccess(scope: Scope, of: Omit<Parameters<typeof accessOf>[1], 'now'>): Promise<boolean> {
@@ -93,7 +107,7 @@ async function hasAccess(scope: Scope, of: Omit<Parameters<typeof accessOf>[1], 
 /** The access with which the run was started has ended, so nothing more begins. */
 function loseAccess(run: LiveRun): HostChange {
   stop(run, 'cancelled')
-  return { state: 'skipped', shellId: null }
+  return LEFT_OUT
 }
 
 /** Whether a command that met trouble ever began is in the log alone. */

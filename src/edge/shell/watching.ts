@@ -35,7 +35,7 @@ export function noteWatching(live: LiveShell): void {
 }
 
 /** What waits at its typist comes once more; what had already gone on is known by its offset. */
-function askAgain(live: LiveShell): void {
+export function askAgain(live: LiveShell): void {
   if (!live.wire) return
   for (const socket of live.hub.attached()) {
     const viewer = live.hub.viewerOf(socket)

@@ -45,7 +45,6 @@ export async function openShell(live: LiveShell, { request, targets, secretsFor 
     const { events, wire } = wireUp(live, { fromOffset: 0, creditBytes: CREDIT_INTERACTIVE_BYTES })
     const stream = await openStream(link, grant, { ...events, prompt: (asked) => askPerson(live, asked) })
     live.asked = undefined
-    live.keeper?.recorder.change({ isOpened: true })
     takeUp(live, wire, stream)
     // Whoever is told that it is open may look it up.
     await reportState(live)
@@ -152,6 +151,8 @@ function wireUp(live: LiveShell, at: { readonly fromOffset: number; readonly cre
   const isMine = () => live.wire === wire
   const begin = (input: { readonly inOffset: number; readonly creditBytes: number }) => {
     live.wire = wire
+    // Also where the word on the opening was lost with the memory that waited for it.
+    live.keeper?.recorder.change({ isOpened: true })
     live.typists.linkUp(input)
   }
   const events: StreamEvents = {
