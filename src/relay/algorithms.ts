@@ -1,5 +1,6 @@
 import type { Algorithms, Client, NegotiatedAlgorithms } from 'ssh2'
 import { type AlgorithmChoice, type HostKeyPin, HostKeyType } from '../contract/krp.ts'
+import { isStrict } from './ssh-internals.ts'
 
 const CHACHA = 'chacha20-poly1305@openssh.com'
 
@@ -35,8 +36,13 @@ export function algorithmsFor(pins: readonly Pick<HostKeyPin, 'type'>[], choice:
   }
 }
 
-/** Terrapin (CVE-2023-48795): ChaCha20-Poly1305 is safe only under strict key exchange, and only after it is negotiated can one know. */
-export function isTerrapinProne(client: Client, negotiated: NegotiatedAlgorithms): boolean {
-  const isStrict = Reflect.get(Object(Reflect.get(client, '_protocol')), '_strictMode') === true
-  return !isStrict && (negotiated.cs.cipher === CHACHA || negotiated.sc.cipher === CHACHA)
+/**
+ * Terrapin (CVE-2023-48795): without strict key exchange ChaCha20-Poly1305 is unsafe, and so is CBC under a MAC of the ciphertext; only after
+ * all is negotiated can one know.
+ */
+export function isTerrapinProne(client: Client, { cs, sc }: NegotiatedAlgorithms): boolean {
+  return !isStrict(client) && [cs, sc].some(isProneUnstrictly)
 }
+
+const isProneUnstrictly = ({ cipher, mac }: NegotiatedAlgorithms['cs']): boolean =>
+  cipher === CHACHA || (cipher.endsWith('-cbc') && mac.includes('-etm@'))

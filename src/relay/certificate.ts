@@ -1,25 +1,13 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign } from 'node:crypto'
-import { createRequire } from 'node:module'
 import ssh2, { type Client } from 'ssh2'
 import * as z from 'zod'
 import type { RelayCredential } from '../contract/krp-secret.ts'
 import type { Login } from './attempt.ts'
+import { replacePublicKeyRequest } from './ssh-internals.ts'
 
 const CERTIFICATE_TYPE = 'ssh-ed25519-cert-v01@openssh.com'
 const KEY_TYPE = 'ssh-ed25519'
 const USERAUTH_REQUEST = 50
-
-/** What of ssh2's protocol a signed request needs. */
-interface Protocol {
-  authPK: (username: string) => void
-  readonly _kex: { readonly sessionID: Buffer }
-  readonly _authsQueue: string[]
-  readonly _packetRW: { readonly write: { readonly allocStart: number; alloc(bytes: number): Buffer; finalize(packet: Buffer): Buffer } }
-}
-type SendPacket = (protocol: Protocol, packet: Buffer) => void
-
-// Waits out a key exchange that is under way; ssh2 exports it to nobody.
-const { sendPacket } = createRequire(import.meta.url)('ssh2/lib/protocol/utils.js') as { readonly sendPacket: SendPacket }
 
 /**
  * Logs in with an OpenSSH user certificate. ssh2 knows none, so its request by public key is replaced on this one client by a signed request
@@ -69,23 +57,13 @@ function publicLine(key: KeyObject): string {
 }
 
 function equip(client: Client, { certificate, key }: { readonly certificate: Buffer; readonly key: KeyObject }): void {
-  const protocol: unknown = Reflect.get(client, '_protocol')
-  if (!isProtocol(protocol)) throw new Error('ssh2 has changed: no request by public key')
-  protocol.authPK = (username) => {
+  replacePublicKeyRequest(client, (username, sessionId) => {
     const head = Buffer.concat([Buffer.from([USERAUTH_REQUEST]), lengthed(username), lengthed('ssh-connection'), lengthed('publickey')])
     const body = Buffer.concat([head, Buffer.from([1]), lengthed(CERTIFICATE_TYPE), lengthed(certificate)])
-    const signature = sign(null, Buffer.concat([lengthed(protocol._kex.sessionID), body]), key)
-    const payload = Buffer.concat([body, lengthed(Buffer.concat([lengthed(KEY_TYPE), lengthed(signature)]))])
-    const { write } = protocol._packetRW
-    const packet = write.alloc(payload.length)
-    packet.set(payload, write.allocStart)
-    protocol._authsQueue.push('publickey')
-    sendPacket(protocol, write.finalize(packet))
-  }
+    const signature = sign(null, Buffer.concat([lengthed(sessionId), body]), key)
+    return Buffer.concat([body, lengthed(Buffer.concat([lengthed(KEY_TYPE), lengthed(signature)]))])
+  })
 }
-
-const isProtocol = (value: unknown): value is Protocol =>
-  typeof value === 'object' && value !== null && typeof Reflect.get(value, 'authPK') === 'function' && '_packetRW' in value
 
 /** RFC 4251 §5: a string is its length and its bytes. */
 function lengthed(value: string | Buffer): Buffer {

@@ -10,6 +10,7 @@ import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
 import { createRegistry, type Registry } from './registry.ts'
 import { stopShell } from './shell.ts'
+import { checkSsh2 } from './ssh-internals.ts'
 import { createReplayCache } from './tokens.ts'
 
 /** A running relay. */
@@ -40,8 +41,9 @@ const STRANGERS_MAX = 512
 /** Time for a stopped program to end: two graces and some. */
 const STOP_MS = 6_000
 
-/** Listens for dialers and for health checks. @throws Error when a port is taken */
+/** Listens for dialers and for health checks. @throws Error when a port is taken, or ssh2 is another than the relay knows */
 export async function startRelay(config: RelayConfig, log: Log): Promise<Relay> {
+  checkSsh2()
   const state: State = {
     config,
     log,

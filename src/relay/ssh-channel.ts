@@ -2,11 +2,9 @@ import type { Duplex, Readable } from 'node:stream'
 import type { ClientChannel } from 'ssh2'
 import type { Exit, HostChannel } from './driver.ts'
 import type { FileChannel } from './file-channel.ts'
-import { closeConnection, type SshConnection, sendSignal } from './ssh.ts'
+import { boundChannel, closeConnection, type SshConnection, sendSignal } from './ssh.ts'
 import { stopRemote, within } from './stop.ts'
 
-/** Two receive windows of ssh2, one per output, and air: an honest target never has more under way. */
-const UNREAD_BYTES_MAX = 5 * 1024 * 1024
 /** A host that does not answer does not keep its place. */
 const FILE_STOP_MS = 4_000
 
@@ -49,10 +47,7 @@ function createChannel(connection: SshConnection, channel: SshStream): Omit<Host
     exit = { code: typeof code === 'number' ? code : null, signal: readSignalName(signal) }
   })
   for (const stream of [channel, channel.stderr]) stream.on('error', () => undefined)
-  // ssh2 takes data beyond the window it granted; a target that sends it is cut instead of buffered.
-  sock.on('data', () => {
-    if (channel.readableLength + channel.stderr.readableLength > UNREAD_BYTES_MAX) sock.destroy()
-  })
+  boundChannel(connection, channel)
   return {
     input: channel,
     stdout: channel,

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto'
+import type { Duplex, Readable } from 'node:stream'
 import ssh2, { type Client, type ClientChannel, type NegotiatedAlgorithms, type PseudoTtyOptions } from 'ssh2'
-import * as z from 'zod'
 import { type AlgorithmChoice, HostKeyPin, type Pty } from '../contract/krp.ts'
 import { algorithmsFor, isTerrapinProne } from './algorithms.ts'
 import type { Ask, Login } from './attempt.ts'
 import type { Guard } from './guard.ts'
 import { type PresentedKey, Refusal } from './refusal.ts'
+import { guardProtocol, type KeyExchange, signalChannel } from './ssh-internals.ts'
 
 /** An authenticated connection to one target. */
 export interface SshConnection {
@@ -14,6 +15,7 @@ export interface SshConnection {
   /** The pin that matched. */
   readonly hostKey: HostKeyPin
   readonly algorithms: NegotiatedAlgorithms
+  readonly keyExchange: KeyExchange
   /** False from the first sign of its end on: then ssh2 throws at whoever still uses it. */
   isAlive(): boolean
 }
@@ -90,7 +92,8 @@ export function connectSsh(request: SshRequest, signal: AbortSignal): Promise<Ss
       guard.trust()
       if (presented === undefined || algorithms === undefined) return refuse(new Refusal('internal'))
       phase = 'ready'
-      resolve({ client, guard, hostKey: { type: presented.type, fingerprint: presented.fingerprint }, algorithms, isAlive: () => isAlive })
+      const { type, fingerprint } = presented
+      resolve({ client, guard, hostKey: { type, fingerprint }, algorithms, keyExchange, isAlive: () => isAlive })
     })
     client.connect({
       sock: guard.sock,
@@ -107,6 +110,7 @@ export function connectSsh(request: SshRequest, signal: AbortSignal): Promise<Ss
       keepaliveCountMax: KEEPALIVES_MISSED_MAX,
       readyTimeout: 0,
     })
+    const keyExchange = guardProtocol(client, () => void guard.sock.destroy())
     login?.equip?.(client)
   })
 }
@@ -135,16 +139,31 @@ export function openChannel<T>(client: Client, request: ProgramRequest, take: (c
 }
 
 /** A connection from one host to the next, as the target of an SSH connection of its own. @throws Refusal jump-refused */
-export function openTunnel(
-  { client, isAlive }: SshConnection,
-  to: { readonly host: string; readonly port: number },
-): Promise<ClientChannel> {
+export function openTunnel(connection: SshConnection, to: { readonly host: string; readonly port: number }): Promise<ClientChannel> {
+  const { client, isAlive } = connection
   return new Promise((resolve, reject) => {
     const fail = (): void => reject(new Refusal('jump-refused'))
     client.once('close', fail)
     if (!isAlive()) return fail()
-    client.forwardOut('127.0.0.1', 0, to.host, to.port, (error, channel) => (error ? fail() : resolve(channel)))
+    client.forwardOut('127.0.0.1', 0, to.host, to.port, (error, channel) => {
+      if (error) return fail()
+      boundChannel(connection, channel)
+      resolve(channel)
+    })
   })
+}
+
+/** Two receive windows of ssh2, one per output, and air: an honest host never has more under way. */
+const UNREAD_BYTES_MAX = 5 * 1024 * 1024
+
+/** Bounds what a channel may hold, either way: ssh2 takes data beyond the window it granted, and takes input while it cannot send any. */
+export function boundChannel({ guard: { sock }, keyExchange }: SshConnection, channel: Duplex & { readonly stderr: Readable }): void {
+  const check = (): void => {
+    if (channel.readableLength + channel.stderr.readableLength > UNREAD_BYTES_MAX) sock.destroy()
+  }
+  sock.on('data', check)
+  channel.once('close', () => sock.off('data', check))
+  keyExchange.hold(channel)
 }
 
 /** Says goodbye, and does not wait long for an answer. */
@@ -159,19 +178,9 @@ export type ProgramRequest = { readonly env: Readonly<Record<string, string>> } 
   | { readonly kind: 'exec'; readonly command: string; readonly pty?: Pty | undefined }
 )
 
-const Internals = z.object({ signal: z.custom<(channel: number, name: string) => void>((value) => typeof value === 'function') })
-const Outgoing = z.object({ id: z.int(), state: z.string() })
-
-/**
- * Sends a signal, also after the end of input. ssh2's own `signal` does nothing then, silently, and the remote process would live on.
- */
+/** Sends a signal to what runs on a channel. */
 export function sendSignal({ client, isAlive }: SshConnection, channel: ClientChannel, name: string): void {
-  if (!isAlive()) return
-  const outgoing = Outgoing.safeParse(Reflect.get(channel, 'outgoing')).data
-  const protocol: unknown = Reflect.get(client, '_protocol')
-  if (outgoing === undefined || !Internals.safeParse(protocol).success) throw new Error('ssh2 has changed: no protocol to signal with')
-  if (outgoing.state !== 'open' && outgoing.state !== 'eof') return
-  ;(protocol as z.infer<typeof Internals>).signal(outgoing.id, name)
+  if (isAlive()) signalChannel(client, channel, name)
 }
 
 type Phase = 'handshake' | 'login' | 'ready'
