@@ -47,6 +47,14 @@ export const Shell = z
 /** An interactive shell. */
 export type Shell = z.infer<typeof Shell>
 
+const OrgShellsPath = z.object({ orgId: OrgId })
+const OrgShellsQuery = z.object({
+  ...PageQuery.shape,
+  live: z.stringbool().default(false).meta({ description: 'Those alone that are not over.' }),
+})
+/** Which shells of an organisation are listed. */
+export type OrgShellsQuery = z.output<typeof OrgShellsQuery>
+
 const Columns = z.int().min(1).max(1000)
 const Rows = z.int().min(1).max(1000)
 const Terminal = z.string().regex(/^[A-Za-z0-9.+_-]{1,64}$/)
@@ -215,6 +223,20 @@ export const shellEndpoints = {
     success: 200,
     response: pageOf(Shell, 'ShellPage'),
     problems: [],
+  }),
+  listOrgShells: endpoint({
+    id: 'listOrgShells',
+    method: 'GET',
+    path: '/v1/orgs/:orgId/shells',
+    tag: 'shells',
+    access: 'user',
+    scope: 'shells:read',
+    summary: 'The shells of an organisation you belong to, newest first: what there is to watch, and what there was.',
+    params: OrgShellsPath,
+    query: OrgShellsQuery,
+    success: 200,
+    response: pageOf(Shell, 'OrgShellPage'),
+    problems: ['not-found'],
   }),
   getShell: endpoint({
     id: 'getShell',

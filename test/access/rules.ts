@@ -210,6 +210,7 @@ export const RULES: Readonly<Record<keyof typeof endpoints, Rule>> = {
   followRun: { stranger: 'not-found', reader: 'forbidden' },
   cancelRun: GUARDED,
   listShells: OWN,
+  listOrgShells: SHOWN,
   getShell: SHOWN,
   closeShell: GUARDED,
   createShellTicket: SHOWN,

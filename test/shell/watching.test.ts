@@ -52,6 +52,8 @@ describeWith('sshd', 'watching a shell', () => {
 
   test('is told to everybody in it, each person once, and stands on record', async () => {
     const { view, presence } = await open()
+    const { items: live } = await reader.client.listOrgShells({ params: { orgId: rig.org.id }, query: { live: true } })
+    expect(live).toMatchObject([{ id: view.id, userId: operator.id, hostId: rig.host.id, state: 'open' }])
     const first = watch(reader, view.id)
     const second = watch(reader, view.id)
     const both = await presence.until(({ viewers }) => viewers.length === 2)

@@ -2,6 +2,7 @@ import type { CommandRecord } from '../../contract/commands.ts'
 import type { Me } from '../../contract/identity.ts'
 import { type Org, OrgId } from '../../contract/orgs.ts'
 import type { Recording, RecordingMatch } from '../../contract/recordings.ts'
+import type { Shell } from '../../contract/shell.ts'
 import { client, openAccount } from '../browser/account.ts'
 import { bindButton } from '../browser/button.ts'
 import { byId, filled, type Piece, showMoment } from '../browser/dom.ts'
@@ -58,6 +59,24 @@ function commandRow(record: CommandRecord, me: Me): HTMLElement {
   return piece.root
 }
 
+/** The shells that are open now, to be watched; coming back to the page shows how they stand. */
+function startLive({ id: orgId }: Org, me: Me): void {
+  const reload = bindList(placesOf('live'), {
+    load: (query) => client.listOrgShells({ params: { orgId }, query: { ...query, live: true } }),
+    row(shell: Shell) {
+      const { id, hostId, state, userId, createdAt } = shell
+      const piece = filled('live-row', { name: hostId, state, by: personOf(userId, me.id) })
+      piece.slot<HTMLAnchorElement>('name').href = `/app/shells/${id}`
+      piece.slot('state').dataset['tone'] = 'live'
+      showMoment(piece.slot('started'), createdAt)
+      nameLater(piece, 'name', hostId)
+      return piece.root
+    },
+  })
+  document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && void reload())
+  void reload()
+}
+
 /** The recordings, or the lines in them that hold a text. */
 function startRecordings({ id: orgId }: Org, me: Me): void {
   let text = ''
@@ -103,6 +122,7 @@ async function start(): Promise<void> {
   const whose = org.role === 'owner' || isOpen ? 'Every terminal and command is recorded and signed' : 'You see what you did yourself'
   const strict = isStrict ? ' What cannot be recorded is ended.' : ''
   byId('records-note').textContent = `${whose}; recordings are kept for ${retentionDays} days.${strict}`
+  startLive(org, me)
   startRecordings(org, me)
   startCommands(org, me)
 }

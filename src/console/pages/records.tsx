@@ -4,6 +4,21 @@ import { Choice, Field, Form } from '../fields.tsx'
 import { AppPage, Lost } from '../layout.tsx'
 import { List } from './list.tsx'
 
+const LiveRow: FC = () => (
+  <template id="live-row">
+    <li class="row record">
+      <a data-slot="name" class="name" href="/app">
+        …
+      </a>
+      <span class="facts">
+        <span class="badge" data-slot="state" />
+        <span class="soft" data-slot="by" />
+      </span>
+      <time data-slot="started" />
+    </li>
+  </template>
+)
+
 const RecordingRow: FC = () => (
   <template id="recording-row">
     <li class="row record">
@@ -88,6 +103,7 @@ export const RecordsPage: FC<{ readonly orgId: string }> = ({ orgId }) => (
           Every terminal and command on the hosts is recorded and signed.
         </p>
       </div>
+      <List id="live" title="Open now" empty="No shell is open." />
       <div class="columns">
         <List id="recordings" title="Recordings" empty="Nothing is recorded here." lead={<SearchForm />} />
         <List id="commands" title="Command log" empty="No command here." lead={<FilterForm />}>
@@ -102,6 +118,7 @@ export const RecordsPage: FC<{ readonly orgId: string }> = ({ orgId }) => (
         </List>
       </div>
     </div>
+    <LiveRow />
     <RecordingRow />
     <MatchRow />
     <CommandRow />

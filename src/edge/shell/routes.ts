@@ -19,7 +19,7 @@ import { searchRecordings } from './recording-search.ts'
 import { verifyRecording } from './recording-verify.ts'
 import { getRecording, listChunks, listRecordings } from './recordings.ts'
 import { mountRuns } from './run-routes.ts'
-import { closeShell, createShellTicket, getShell, listShells, openShell } from './service.ts'
+import { closeShell, createShellTicket, getShell, listOrgShells, listShells, openShell } from './service.ts'
 import { createSshCaKey, deleteSshCaKey, getSshCa } from './ssh-ca.ts'
 
 /** Mounts the host and shell operations. */
@@ -42,6 +42,7 @@ export function mountShell(app: EdgeApp): void {
   implement(app, api.stopCommand, ({ scope, actor, params }) => stopCommand(scope, actor, params.shellId))
   implement(app, api.openShell, ({ scope, actor, body }) => openShell(scope, actor, body))
   implement(app, api.listShells, ({ scope, actor, query }) => listShells(scope, actor, query))
+  implement(app, api.listOrgShells, ({ scope, actor, params, query }) => listOrgShells(scope, actor, { orgId: params.orgId, query }))
   implement(app, api.getShell, ({ scope, actor, params }) => getShell(scope, actor, params.shellId))
   implement(app, api.closeShell, ({ scope, actor, params }) => closeShell(scope, actor, params.shellId).then(() => undefined))
   implement(app, api.createShellTicket, ({ scope, actor, params }) => createShellTicket(scope, actor, params.shellId))

@@ -1,9 +1,10 @@
 import { type PageQuery, toMoment } from '../../contract/id.ts'
 import type { Ticket, UserId } from '../../contract/identity.ts'
-import type { OrgRole } from '../../contract/orgs.ts'
+import type { OrgId, OrgRole } from '../../contract/orgs.ts'
 import { Problem } from '../../contract/problem.ts'
-import { type OpenShell, type Shell, ShellId } from '../../contract/shell.ts'
+import { type OpenShell, type OrgShellsQuery, type Shell, ShellId } from '../../contract/shell.ts'
 import { auditIfChanged } from '../audit/service.ts'
+import { orgRoleOf } from '../orgs/service.ts'
 import { commit } from '../platform/outbox/outbox.ts'
 import { afterKey, toPage } from '../platform/page.ts'
 import { open } from '../platform/rpc.ts'
@@ -22,7 +23,7 @@ import { toRecording } from './recordings.ts'
 import type { HostTarget } from './rpc.ts'
 import { eraseRunsOf, exportRuns } from './runs.ts'
 import { startRefused } from './starting.ts'
-import { allShellsOf, commandsOf, eraseCommander, eraseShells, insertShell, shellOf, shellsOf } from './store.ts'
+import { allShellsOf, commandsOf, eraseCommander, eraseShells, insertShell, orgShells, shellOf, shellsOf } from './store.ts'
 import type { shells } from './tables.ts'
 
 type ShellRow = typeof shells.$inferSelect
@@ -77,14 +78,31 @@ function endingBy(target: HostTarget, until: number | null, now: number): HostTa
   return { ...target, lifeSeconds: Math.min(target.lifeSeconds ?? leftSeconds, leftSeconds) }
 }
 
-/** The caller's shells, newest first. */
-export async function listShells(scope: Scope, actor: Actor, query: PageQuery): Promise<{ items: Shell[]; nextCursor?: string }> {
+/** The shell after which a page goes on. @throws Problem `invalid-request` */
+function placeIn(query: PageQuery): ShellId | undefined {
   const key = afterKey(query)
-  const before = key === undefined ? undefined : ShellId.safeParse(key)
-  if (before?.success === false)
-    throw new Problem('invalid-request', { errors: [{ detail: 'is not a cursor of this list', pointer: '#/query/cursor' }] })
-  const rows = await shellsOf(scope.db, actor.userId, { before: before?.data, limit: query.limit + 1 })
-  return toPage(rows, query, { key: (row) => row.id, item: toShell })
+  if (key === undefined) return undefined
+  const { data } = ShellId.safeParse(key)
+  if (!data) throw new Problem('invalid-request', { errors: [{ detail: 'is not a cursor of this list', pointer: '#/query/cursor' }] })
+  return data
+}
+
+const toShellPage = (rows: readonly ShellRow[], query: PageQuery) => toPage(rows, query, { key: (row) => row.id, item: toShell })
+
+/** The caller's shells, newest first. @throws Problem `invalid-request` */
+export async function listShells(scope: Scope, actor: Actor, query: PageQuery): Promise<{ items: Shell[]; nextCursor?: string }> {
+  return toShellPage(await shellsOf(scope.db, actor.userId, { before: placeIn(query), limit: query.limit + 1 }), query)
+}
+
+/** The shells of an organisation, newest first. @throws Problem `not-found` or `invalid-request` */
+export async function listOrgShells(
+  scope: Scope,
+  actor: Actor,
+  { orgId, query }: { readonly orgId: OrgId; readonly query: OrgShellsQuery },
+): Promise<{ items: Shell[]; nextCursor?: string }> {
+  await orgRoleOf(scope, actor, orgId)
+  const page = { before: placeIn(query), isLive: query.live, limit: query.limit + 1 }
+  return toShellPage(await orgShells(scope.db, { id: orgId, callerId: actor.userId }, page), query)
 }
 
 /** One shell of the caller's organisations. @throws Problem `not-found` */

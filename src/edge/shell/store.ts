@@ -152,6 +152,26 @@ export const shellsOf = (db: Db, userId: UserId, page: { readonly before?: Shell
     .orderBy(desc(s.id))
     .limit(page.limit)
 
+/** Shells of an organisation while the caller is a member. */
+export const orgShells = (
+  db: Db,
+  ask: Ask<OrgId>,
+  page: { readonly before?: ShellId | undefined; readonly isLive: boolean; readonly limit: number },
+) =>
+  db
+    .select()
+    .from(s)
+    .where(
+      and(
+        eq(s.orgId, ask.id),
+        isMember(shellRole(ask.callerId)),
+        page.isLive ? isNull(s.closedAt) : undefined,
+        page.before === undefined ? undefined : lt(s.id, page.before),
+      ),
+    )
+    .orderBy(desc(s.id))
+    .limit(page.limit)
+
 /** What a shell's object says of itself. */
 export interface ShellReport {
   readonly id: ShellId
