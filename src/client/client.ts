@@ -124,7 +124,10 @@ export interface Client extends Omit<Api, keyof SignIns | 'refresh' | 'logout'>,
   readonly logout: (input?: OwnTokenInput, options?: CallOptions) => Promise<void>
   /** Who is signed in, as far as the kept tokens tell. */
   readonly session: () => Promise<SignedIn | undefined>
-  /** A fresh access token for other tools, such as a y-websocket provider; nothing in cookie mode or when nobody is signed in. */
+  /**
+   * An access token for other tools, such as a y-websocket provider: good for three minutes more, or half of its time. Nothing in cookie
+   * mode or when nobody is signed in.
+   */
   readonly accessToken: () => Promise<string | undefined>
   /** Listens until the returned function is called. */
   readonly on: <K extends keyof SessionEvents>(name: K, listener: Listener<SessionEvents[K]>) => () => void
@@ -256,6 +259,6 @@ function createAccount({ store, session, call }: Pieces): Account {
       const stored = await store.read()
       return stored && withoutSecrets(stored)
     },
-    accessToken: async () => (await session.current())?.accessToken,
+    accessToken: async () => (await session.lasting())?.accessToken,
   }
 }

@@ -8,6 +8,8 @@ import type { StoredTokens, TokenStore } from './tokens.ts'
 
 /** An access token is replaced this long before it expires, so that none expires on its way. */
 const SKEW_MS = 30_000
+/** One that others are to show is replaced earlier: a room asks editors for the next up to two minutes before the end of the last. */
+const LASTING_MS = 180_000
 /** Tries of one refresh. An answer that was lost is asked for again with the same token: the service gives the same pair. */
 const REFRESH_TRIES = 4
 
@@ -48,6 +50,8 @@ export interface Credentials<C extends Credential = Credential> {
 
 /** Keeps the tokens of one device fresh. */
 export interface SessionKeeper extends Credentials<StoredTokens> {
+  /** As `current`, for others, who keep it a while; it lasts three minutes, or half of its time. */
+  readonly lasting: () => Promise<StoredTokens | undefined>
   readonly adopt: (tokens: Tokens) => Promise<StoredTokens>
   readonly logout: () => Promise<void>
   readonly stop: () => void
@@ -60,6 +64,8 @@ interface State extends SessionParts {
   known: SessionId | undefined
   /** A token that looks expired on arrival tells of a wrong clock here; then only the service's 401 decides. */
   isClockAhead: boolean
+  /** How long the last tokens were good for when they came, by the clock here. */
+  lifetimeMs: number
   refreshing: Promise<StoredTokens | undefined> | undefined
 }
 
@@ -73,6 +79,7 @@ export function keepSession(parts: SessionParts): SessionKeeper {
     lock: (work) => (store.lock ? store.lock(work) : alone(work)),
     known: undefined,
     isClockAhead: false,
+    lifetimeMs: Number.POSITIVE_INFINITY,
     refreshing: undefined,
   }
   const watch = () => {
@@ -82,7 +89,8 @@ export function keepSession(parts: SessionParts): SessionKeeper {
   const unwatch = store.watch?.(watch)
   watch()
   return {
-    current: () => current(k),
+    current: () => current(k, SKEW_MS),
+    lasting: () => current(k, Math.max(SKEW_MS, Math.min(LASTING_MS, k.lifetimeMs / 2))),
     renew: (refused) => renew(k, refused),
     adopt: (tokens) => adopt(k, tokens),
     logout: () => logout(k),
@@ -96,9 +104,9 @@ const isSame = (a: Credential | undefined, b: Credential | undefined): boolean =
 
 const msLeft = (tokens: StoredTokens): number => Date.parse(tokens.expiresAt) - Date.now()
 
-async function current(k: State): Promise<StoredTokens | undefined> {
+async function current(k: State, marginMs: number): Promise<StoredTokens | undefined> {
   const stored = await k.store.read()
-  if (!stored || k.isClockAhead || msLeft(stored) > SKEW_MS) return stored
+  if (!stored || k.isClockAhead || msLeft(stored) > marginMs) return stored
   try {
     return await renew(k, stored)
   } catch (error) {
@@ -163,7 +171,8 @@ async function keep(
   const hasTokens = accessToken !== undefined && refreshToken !== undefined
   if (hasTokens !== (k.mode === 'bearer')) throw new ContractError(`The tokens did not come as ${k.mode} mode has them.`)
   const tokens: StoredTokens = { sessionId, userId, expiresAt, sessionExpiresAt, ...(hasTokens && { accessToken, refreshToken }) }
-  k.isClockAhead = msLeft(tokens) <= SKEW_MS
+  k.lifetimeMs = msLeft(tokens)
+  k.isClockAhead = k.lifetimeMs <= SKEW_MS
   await k.store.write(tokens)
   tell(k, tokens, 'replaced')
   return tokens

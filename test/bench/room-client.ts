@@ -15,6 +15,7 @@ export interface RoomClient {
 
 const SYNC = 0
 const AUTH = 2
+const AWARENESS = 1
 const QUERY_AWARENESS = 3
 
 const framed = (address: Address, ...write: ((e: Parameters<typeof writeVarUint>[0]) => void)[]): Uint8Array =>
@@ -36,6 +37,13 @@ function isAnswer(address: Address, frame: Uint8Array): boolean {
   if (address.name !== undefined) readVarString(decoder)
   const type = readVarUint(decoder)
   return (type === SYNC || type === 4) && readVarUint(decoder) === 1
+}
+
+/** Whether a frame asks who is known, which every provider answers. */
+function isQuestion(address: Address, frame: Uint8Array): boolean {
+  const decoder = createDecoder(frame)
+  if (address.name !== undefined) readVarString(decoder)
+  return readVarUint(decoder) === QUERY_AWARENESS
 }
 
 /** How socket.io says that a binary message follows (socket.io protocol 5, engine.io protocol 4). */
@@ -77,7 +85,13 @@ export function joinAs(address: Address, onFrame: (frame: Uint8Array) => void = 
     socket,
     closed,
     send: (update) => socket.send(sync(address, 2, update)),
-    stir: () => socket.send(framed(address, (e) => writeVarUint(e, QUERY_AWARENESS))),
+    stir: () =>
+      socket.send(
+        framed(address, (e) => {
+          writeVarUint(e, AWARENESS)
+          writeVarUint8Array(e, Uint8Array.of(0))
+        }),
+      ),
   }
   return new Promise((resolve, reject) => {
     socket.on('error', reject)
@@ -99,6 +113,7 @@ export function joinAs(address: Address, onFrame: (frame: Uint8Array) => void = 
         isIn = true
         resolve(client)
       }
+      if (isQuestion(address, data)) return client.stir()
       onFrame(data)
     })
   })

@@ -247,7 +247,6 @@ async function slowReader(contender: Contender): Promise<Figures> {
       })
       if (update) senders[i]?.send(update)
       await settle(() => heard > n, 10)
-      for (const client of [reader, ...senders, ...(slow.socket.isPaused ? [] : [slow])]) client.stir()
     }
   }
   // What publishing itself takes is taken before: only what piles up for the one who stopped is to be weighed.

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { createClient, memoryTokens } from '../../src/client/client.ts'
 import { createRenewal } from '../../src/client/renewal.ts'
+import { startService } from './service.ts'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
@@ -36,4 +38,26 @@ test('a token is shown anew half a minute before its end, and nothing after the 
   renewal.stop()
   await vi.advanceTimersByTimeAsync(3_600_000)
   expect(shownAt).toHaveLength(2)
+})
+
+test('a token for others is replaced three minutes before its end, or at half of its time', async () => {
+  vi.useRealTimers()
+  const service = await startService()
+  const refreshes = () => service.to('/v1/auth/refresh').length
+  const login = { body: { email: 'ada@example.org', password: 'correct horse battery staple' } }
+  for (const seconds of [900, 170]) {
+    service.state.tokenSeconds = seconds
+    const tokens = memoryTokens()
+    const client = createClient({ origin: service.origin, tokens })
+    await client.login(login)
+    const shown = await client.accessToken()
+    expect(shown).toBe((await tokens.read())?.accessToken)
+    // Read by one who does not know how long it was good for, 170 seconds are too few to hand out and enough to use.
+    const later = createClient({ origin: service.origin, tokens })
+    await later.getMe()
+    expect(refreshes()).toBe(0)
+    expect((await later.accessToken()) === shown).toBe(seconds === 900)
+  }
+  expect(refreshes()).toBe(1)
+  await service.stop()
 })

@@ -5,6 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { WebSocket } from 'ws'
 import * as Y from 'yjs'
 import type { RoomId } from '../../src/contract/rooms.ts'
+import { SOCKETS_PER_USER_MAX } from '../../src/edge/rooms/policy.ts'
 import { type Edge, ORIGIN, startEdge } from '../harness.ts'
 import { bearer, closeOf, editorOf, frameOf, knock, meet, type Person, QuietSocket, until } from './person.ts'
 
@@ -33,16 +34,30 @@ const MAJORS = { current: { HocuspocusProvider, HocuspocusProviderWebsocket }, p
   { HocuspocusProvider: typeof HocuspocusProvider; HocuspocusProviderWebsocket: typeof HocuspocusProviderWebsocket }
 >
 
+interface EditorOptions {
+  readonly major?: string
+  readonly name?: string
+  readonly query?: string
+  /** A socket that is there already. */
+  readonly on?: HocuspocusProviderWebsocket
+}
+
 /** An unmodified provider with a document of its own. */
-function editor(roomId: RoomId, token: string | (() => Promise<string>), { major = 'current', name = roomId as string, query = '' } = {}) {
+function editor(
+  roomId: RoomId,
+  token: string | (() => Promise<string>),
+  { major = 'current', name = roomId as string, query = '', on }: EditorOptions = {},
+) {
   const kind = MAJORS[major]
   if (!kind) throw new Error(major)
   const doc = new Y.Doc()
   const failures: string[] = []
-  const websocketProvider = new kind.HocuspocusProviderWebsocket({
-    url: new URL(door(roomId) + query, edge.origin.replace('http', 'ws')).href,
-    WebSocketPolyfill: QuietSocket,
-  })
+  const websocketProvider =
+    on ??
+    new kind.HocuspocusProviderWebsocket({
+      url: new URL(door(roomId) + query, edge.origin.replace('http', 'ws')).href,
+      WebSocketPolyfill: QuietSocket,
+    })
   const provider = new kind.HocuspocusProvider({
     websocketProvider,
     name,
@@ -136,6 +151,26 @@ describe.each(['current', 'previous'])('unmodified Hocuspocus providers of the %
     expect(two.provider.authorizedScope).toBe('read-write')
   })
 
+  test('leaves a socket to the next provider, which joins by it and misses nothing; a token that does not do closes it to neither', async () => {
+    const roomId = await ada.openRoom()
+    const one = editor(roomId, ada.accessToken, { major })
+    let closes = 0
+    one.websocketProvider.on('close', () => closes++)
+    one.text.insert(0, 'first ')
+    await eventually(() => one.provider.hasUnsyncedChanges).toBe(false)
+    one.provider.destroy()
+    let token = bob.accessToken
+    const two = editor(roomId, async () => token, { major, on: one.websocketProvider })
+    await eventually(() => two.failures).toEqual(['not-found'])
+    token = ada.accessToken
+    await two.provider.sendToken()
+    two.provider.startSync()
+    await eventually(() => [two.text.toString(), two.provider.isSynced]).toEqual(['first ', true])
+    two.text.insert(6, 'second')
+    await eventually(() => two.provider.hasUnsyncedChanges).toBe(false)
+    expect(closes).toBe(0)
+  })
+
   test('is told why its token does not do, and comes in with a better one', async () => {
     const roomId = await ada.openRoom()
     let token = stranger.accessToken
@@ -180,6 +215,22 @@ describe('the door', () => {
     const second = frameOf(first, (frame) => bodyOf(frame)[0] === 2)
     first.send(tokenFrame(`${roomId}\0other`, ada.accessToken))
     expect([...bodyOf(await second)].slice(0, 2)).toEqual([2, 1])
+  })
+
+  test('lets a socket renew its token while its user has all the sockets they may', async () => {
+    const roomId = await ada.openRoom()
+    const socket = await raw(roomId)
+    const admitted = frameOf(socket, () => true)
+    socket.send(tokenFrame(roomId, ada.accessToken))
+    await admitted
+    for (let i = 1; i < SOCKETS_PER_USER_MAX; i++) {
+      const { socket: other } = await knock(edge, `/v1/rooms/${roomId}/y`, { protocols: bearer(ada) })
+      stops.push(() => other?.terminate())
+    }
+    expect(await knock(edge, `/v1/rooms/${roomId}/y`, { protocols: bearer(ada) })).toMatchObject({ slug: 'limit-reached' })
+    const renewed = frameOf(socket, (frame) => bodyOf(frame)[0] === 2)
+    socket.send(tokenFrame(roomId, ada.accessToken))
+    expect([...bodyOf(await renewed)].slice(0, 2)).toEqual([2, 2])
   })
 
   test.each([

@@ -5,7 +5,7 @@ import { PRESENCE_MEMBERS_MAX, PRESENCE_SAMPLE } from '../../src/contract/room-l
 import { MESSAGES_BYTES_MAX } from '../../src/contract/room-messages.ts'
 import { updateFrame } from '../../src/edge/rooms/framing.ts'
 import { liveIn, newCid } from './live-peer.ts'
-import { newRoom, type Room, rawIn, seatOf, userId } from './rooms-peer.ts'
+import { editorIn, newRoom, type Room, rawIn, seatOf, until, userId } from './rooms-peer.ts'
 
 const revive = (room: Room) => evictDurableObject(room, { webSockets: 'close' })
 const author = (name: string) => ({ userId: userId(name), role: 'editor' as const })
@@ -91,20 +91,25 @@ test('beyond 64 MiB of messages the oldest go; a cursor among them is told that 
   ada.socket.close()
 }, 60_000)
 
-test('a third-party client that reads and says nothing is closed after 6 MiB; the others get all of it', async () => {
+test('a third-party client that only reads is asked for a word and stays; one that says none is closed with a code it comes back from', async () => {
   const room = newRoom()
-  const [writer, silent, reader] = [await rawIn(room, seatOf('ada')), await rawIn(room, seatOf('sam')), await rawIn(room, seatOf('eve'))]
-  await Promise.all([writer.settled(), silent.settled(), reader.settled()])
+  const [writer, silent, reader] = [await rawIn(room, seatOf('ada')), await rawIn(room, seatOf('sam')), editorIn(room, 'eve', 'viewer')]
+  let closes = 0
+  reader.provider.on('connection-close', () => closes++)
+  const read = reader.doc.getArray('a')
+  await Promise.all([writer.settled(), silent.settled(), until([reader], () => reader.provider.synced)])
   const doc = new Y.Doc()
   doc.on('update', (update) => writer.send(updateFrame(update)))
-  for (let i = 0; i < 8; i++) {
-    doc.getArray('a').push([String(i).repeat(900_000)])
-    await Promise.all([writer.settled(), reader.settled()])
+  for (let i = 0; i < 12; i++) {
+    doc.getArray('a').push([String(i % 10).repeat(900_000)])
+    await Promise.all([writer.settled(), until([reader], () => read.length === i + 1)])
   }
-  expect(await silent.closed).toMatchObject({ code: 4429 })
+  expect(await silent.closed).toEqual({ code: 4503, reason: 'rate-limited' })
+  expect(silent.frames.filter((frame) => frame.byteLength === 1 && frame[0] === 3)).toHaveLength(1)
+  expect(closes).toBe(0)
   expect((await room.stats()).sockets).toBe(2)
   writer.close()
-  reader.close()
+  reader.stop()
 }, 60_000)
 
 test('wherever the memory goes, with sockets or without, what was acknowledged is there and the room goes on', async () => {

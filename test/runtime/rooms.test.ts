@@ -222,10 +222,10 @@ describe('bad frames', () => {
     const flood = await rawIn(room, seatOf('floyd'))
     const packed = Uint8Array.from(Array.from({ length: 32 }, () => [1, 1, 0]).flat())
     for (let i = 0; i <= (TRAFFIC.messages.burst * 1.1) / 32; i++) flood.send(packed)
-    expect(await flood.closed).toEqual({ code: 4429, reason: 'rate-limited' })
+    expect(await flood.closed).toEqual({ code: 4503, reason: 'rate-limited' })
     const again = await rawIn(room, seatOf('floyd'))
     for (let i = 0; i < 200; i++) again.send(packed)
-    expect(await again.closed).toMatchObject({ code: 4429 })
+    expect(await again.closed).toMatchObject({ code: 4503 })
   })
 
   test('asking for everything again and again is charged by the answer', async () => {
@@ -234,7 +234,7 @@ describe('bad frames', () => {
     for (let i = 0; i < 9; i++) ada.send(saying('w'.repeat(1_000_000)).frame)
     await ada.settled()
     for (let i = 0; i < 20; i++) ada.send(step1Frame(new Uint8Array([0])))
-    expect(await ada.closed).toMatchObject({ code: 4429 })
+    expect(await ada.closed).toMatchObject({ code: 4503 })
   })
 })
 
@@ -302,7 +302,7 @@ describe('seats', () => {
     const room = newRoom()
     const expiresAt = Date.now() - 1
     const talking = await rawIn(room, seatOf('ada', 'editor', { expiresAt }))
-    expect(await talking.closed).toEqual({ code: 4401, reason: 'unauthenticated' })
+    expect(await talking.closed).toEqual({ code: 4503, reason: 'unauthenticated' })
     const silent = await enter(room, seatOf('bob', 'editor', { expiresAt }))
     const heard: number[] = []
     silent.addEventListener('message', ({ data }) => void heard.push(new Uint8Array(data as ArrayBuffer)[1] ?? -1))
@@ -311,7 +311,7 @@ describe('seats', () => {
     fresh.send(saying('not for the expired').frame)
     await fresh.settled()
     await runDurableObjectAlarm(room)
-    expect(await closed).toEqual({ code: 4401, reason: 'unauthenticated' })
+    expect(await closed).toEqual({ code: 4503, reason: 'unauthenticated' })
     expect(heard).toEqual([0])
     await fresh.settled()
     await runInDurableObject(room, async (_, { storage }) => expect(await storage.getAlarm()).toBeGreaterThan(Date.now()))

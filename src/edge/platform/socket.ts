@@ -9,10 +9,10 @@ export function closeBack(socket: Pick<WebSocket, 'close'>, code: number): void 
   }
 }
 
-/** Closes with 4000 + the problem's HTTP status and its slug as the reason. */
-export function closeWith(socket: Pick<WebSocket, 'close'>, slug: ProblemSlug): void {
+/** Closes with the problem's slug as the reason, and 4000 + its HTTP status unless the client's protocol needs another code. */
+export function closeWith(socket: Pick<WebSocket, 'close'>, slug: ProblemSlug, code = closeCodeOf(slug)): void {
   try {
-    socket.close(closeCodeOf(slug), slug)
+    socket.close(code, slug)
   } catch {
     // The peer is already gone.
   }

@@ -1,5 +1,5 @@
 import type { UserId } from '../../contract/identity.ts'
-import { closeCodeOf, isProblem, Problem, type ProblemSlug } from '../../contract/problem.ts'
+import { isProblem, Problem, type ProblemSlug } from '../../contract/problem.ts'
 import { ROOM_FRAME_BYTES_MAX } from '../../contract/rooms.ts'
 import { isAmong, type SessionIds } from '../platform/live-sockets.ts'
 import { describeError } from '../platform/log.ts'
@@ -12,7 +12,7 @@ import { type LiveRoom, logOf, tell } from './live.ts'
 import { noteAnswer, tell as tellLive } from './outlet.ts'
 import type { Peer } from './peer.ts'
 import type { Place } from './place.ts'
-import { type Allowance, fullAllowance, isOverdrawn, mayWrite, RENEWAL_AHEAD_MS, spend } from './policy.ts'
+import { type Allowance, closeCodeIn, fullAllowance, isOverdrawn, mayWrite, RENEWAL_AHEAD_MS, spend } from './policy.ts'
 import { endPresence, hearEntry, renewBound, shownIn } from './presence.ts'
 import type { SeatState } from './rpc.ts'
 import { endWindow, gatherChange, gatherEcho } from './window.ts'
@@ -35,8 +35,12 @@ export function presenceFrames(room: LiveRoom, framing: Place['framing']): reado
   return inFrames(shown.map(({ presence }) => entryOf(presence))).map(awarenessFrame)
 }
 
-/** An awareness message is as much work as it has entries: each is looked up. */
-const costOf = (message: Message): number => (message.kind === 'awareness' ? Math.max(1, message.entries.length) : 1)
+/** An awareness message is as much work as it has entries; those of others are looked up only while the client shows nothing itself. */
+function costOf(message: Message, { presence, isIncognito }: Place): number {
+  if (message.kind !== 'awareness') return 1
+  const isKnown = isIncognito || (presence !== null && presence.json !== null)
+  return Math.max(1, Math.ceil(message.entries.length / (isKnown ? SOCKETS_PER_MESSAGE : 1)))
+}
 
 /** Takes in one frame of a client. Whatever is wrong with it ends that client's socket and nothing else. */
 export function receive(
@@ -56,7 +60,7 @@ export function receive(
     charge(room, place, {
       messages: Math.max(
         0,
-        messages.reduce((sum, message) => sum + costOf(message), -1),
+        messages.reduce((sum, message) => sum + costOf(message, place), -1),
       ),
       bytes: 0,
     })
@@ -71,8 +75,9 @@ export function receive(
 export function expel(room: LiveRoom, socket: Peer, slug: ProblemSlug): void {
   logOf(room, room.hub.placeOf(socket))('room.refused', { problem: slug })
   room.meter.note({ refusals: 1 })
-  closeWith(socket, slug)
-  leave(room, socket, closeCodeOf(slug))
+  const code = closeCodeIn(room.hub.placeOf(socket).framing, slug)
+  closeWith(socket, slug, code)
+  leave(room, socket, code)
 }
 
 /** Clears up after a socket, once. */

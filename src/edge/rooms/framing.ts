@@ -106,6 +106,9 @@ export const step2Frame = (update: Uint8Array): Uint8Array => syncFrame(STEP2, u
 /** Tells of a change. */
 export const updateFrame = (update: Uint8Array): Uint8Array => syncFrame(UPDATE, update)
 
+/** Asks who a client knows of; every provider answers. */
+export const queryAwarenessFrame: Uint8Array = Uint8Array.of(QUERY_AWARENESS)
+
 /** Tells of presences. */
 export const awarenessFrame = (entries: readonly PresenceEntry[]): Uint8Array =>
   encode((e) => {

@@ -1,5 +1,5 @@
 import type { ProblemSlug } from '../../contract/problem.ts'
-import { isProblem, Problem } from '../../contract/problem.ts'
+import { isProblem } from '../../contract/problem.ts'
 import { describeError, logFor } from '../platform/log.ts'
 import { closeWith } from '../platform/socket.ts'
 import { traceFrom } from '../platform/trace.ts'
@@ -65,6 +65,13 @@ function refuse(room: LiveRoom, socket: Peer, slug: ProblemSlug): void {
   closeWith(socket, slug)
 }
 
+/** A token that came on a socket which has a seat, and whether it brings a provider that was not on it. */
+interface ShownToken {
+  readonly key: string
+  readonly token: string
+  readonly isNew: boolean
+}
+
 /** Takes in one frame of a Hocuspocus client. */
 export function receiveNamed(
   room: LiveRoom,
@@ -73,7 +80,7 @@ export function receiveNamed(
 ): Promise<void> {
   const waiting = room.waiting.get(socket)
   if (waiting) return hearWaiting(room, socket, { waiting, data, admit })
-  let token: { readonly key: string; readonly token: string } | undefined
+  let token: ShownToken | undefined
   const read = (frame: Uint8Array) => {
     const { messages, asked } = obeyNamed(room, socket, frame)
     token = asked
@@ -88,7 +95,7 @@ function obeyNamed(
   room: LiveRoom,
   socket: Peer,
   bytes: Uint8Array,
-): { readonly messages: readonly Message[]; readonly asked?: { readonly key: string; readonly token: string } } {
+): { readonly messages: readonly Message[]; readonly asked?: ShownToken } {
   const frame = readNamedFrame(bytes)
   if (frame.kind === 'pong') return { messages: [] }
   if (frame.kind === 'ping') {
@@ -100,8 +107,13 @@ function obeyNamed(
     send(socket, named(frame.key, refusedFrame('not-found')))
     return { messages: [] }
   }
-  if (frame.kind === 'token') return { messages: [], asked: frame }
-  if (key === null) throw new Problem('unauthenticated')
+  if (frame.kind === 'token') {
+    // Another provider comes on a socket whose seat is good, and sends its first questions along.
+    if (key === null) room.hub.change(socket, { key: frame.key })
+    return { messages: [], asked: { ...frame, isNew: key === null } }
+  }
+  // What a provider sends that has left, or whose token was not accepted.
+  if (key === null) return { messages: [] }
   if (frame.kind === 'close') detach(room, socket)
   return { messages: frame.kind === 'message' ? [frame.message] : [] }
 }
@@ -174,22 +186,24 @@ async function admitOr({ admit, token }: { readonly admit: Admit; readonly token
 }
 
 /** A fresh token for a socket that has a seat: the same user's, else the seat stays as it is and ends when it does. */
-async function renew(
-  room: LiveRoom,
-  socket: Peer,
-  by: { readonly key: string; readonly token: string; readonly admit: Admit },
-): Promise<void> {
+async function renew(room: LiveRoom, socket: Peer, by: ShownToken & { readonly admit: Admit }): Promise<void> {
   try {
     const found = await admitOr(by)
     const place = room.hub.placeOf(socket)
     if (place.isGone) return
-    if (typeof found === 'string') return send(socket, named(by.key, refusedFrame(found)))
-    if (found.userId !== place.userId) return send(socket, named(by.key, refusedFrame('forbidden')))
+    if (typeof found === 'string') return turnAway(room, socket, { ...by, slug: found })
+    if (found.userId !== place.userId) return turnAway(room, socket, { ...by, slug: 'forbidden' })
     const { sessionId, role, version, expiresAt } = found
-    room.hub.change(socket, { sessionId, expiresAt, key: by.key, isAsked: false, ...(version >= place.version ? { role, version } : {}) })
+    room.hub.change(socket, { sessionId, expiresAt, isAsked: false, ...(version >= place.version ? { role, version } : {}) })
     welcome(room, socket, { ...found, role: room.hub.placeOf(socket).role })
   } catch (error) {
     logFor(room.hub.placeOf(socket).trace, { roomId: room.roomId })('room.failed', describeError(error))
     expel(room, socket, 'internal')
   }
+}
+
+/** Tells a provider that its token does not do; one that has just come is not on the line any more. */
+function turnAway(room: LiveRoom, socket: Peer, { key, isNew, slug }: ShownToken & { readonly slug: ProblemSlug }): void {
+  send(socket, named(key, refusedFrame(slug)))
+  if (isNew && room.hub.placeOf(socket).key === key) detach(room, socket)
 }

@@ -1,5 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
-import { closeCodeOf, type ProblemSlug } from '../../contract/problem.ts'
+import type { ProblemSlug } from '../../contract/problem.ts'
 import { LIVE_BEHIND_CHARS, LIVE_PING, LIVE_PONG, type LiveClientFrame, LiveClientFrame as LiveFrame } from '../../contract/room-live.ts'
 import type { Env } from '../env.ts'
 import { declined } from '../platform/admission.ts'
@@ -13,6 +13,7 @@ import type { Delivery, Held, Order, Receipt, Word } from './leaf-words.ts'
 import { send } from './live.ts'
 import { noteAnswer, noteRead, tell, tellMessages, unreadOf } from './outlet.ts'
 import type { Place } from './place.ts'
+import { closeCodeIn } from './policy.ts'
 import type { LeafRpc } from './rpc.ts'
 import { arrivalOf, upgraded } from './seat.ts'
 import { listeners } from './talk.ts'
@@ -205,8 +206,9 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
   }
 
   #close(socket: WebSocket, slug: ProblemSlug): void {
-    closeWith(socket, slug)
-    this.#left(socket, closeCodeOf(slug))
+    const code = closeCodeIn(this.#hub.placeOf(socket).framing, slug)
+    closeWith(socket, slug, code)
+    this.#left(socket, code)
   }
 
   #left(socket: WebSocket, code: number): void {

@@ -19,7 +19,7 @@ import { expel, greetingOf, receive } from './exchange.ts'
 import { admitLate } from './late.ts'
 import { send } from './live.ts'
 import { eventsAfter, firstServedSeq, markRead, readMarkers } from './messages.ts'
-import { isBehind, noteRead, tell } from './outlet.ts'
+import { isBehind, noteAnswer, noteRead, tell } from './outlet.ts'
 import type { Peer } from './peer.ts'
 import type { LivePlace, Place } from './place.ts'
 import { isAudience, isNobody } from './seat.ts'
@@ -81,6 +81,7 @@ export function hear(p: Parlour, socket: Peer, data: ArrayBuffer | string): void
   if (isGone || !live) return
   if (expiresAt <= Date.now()) return expel(room, socket, 'unauthenticated')
   if (typeof data !== 'string') return hearDocument(p, socket, data)
+  noteAnswer(socket)
   let frame: LiveClientFrame | undefined
   try {
     take(socket, 'frames')

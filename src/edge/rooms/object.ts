@@ -261,7 +261,8 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     const before = hub.placeOf(peer)
     if (before.framing === 'live') return hear(this.#parlour, peer, data)
     if (before.framing !== 'hocuspocus' && !waiting.has(peer)) return receive(this.#room, peer, { data })
-    await receiveNamed(this.#room, peer, { data, admit: (token) => this.#admit(token) })
+    const isSeated = before.userId !== undefined
+    await receiveNamed(this.#room, peer, { data, admit: (token) => this.#admit(token, isSeated) })
     const place = hub.placeOf(peer)
     if (!place.isGone && before.userId === undefined) greet(this.#parlour, peer)
     if (!place.isGone && (place.sessionId !== before.sessionId || place.expiresAt !== before.expiresAt)) await this.#tie(peer, place)
@@ -342,9 +343,12 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     if (hub.count() === 0) meter.write(logFor(undefined, { roomId }))
   }
 
-  async #admit(token: string): Promise<Seat> {
+  /** Finds the seat for a token; who renews takes no place beside the one they have. */
+  async #admit(token: string, isSeated: boolean): Promise<Seat> {
     const by = { roomId: this.#room.roomId, token, waitUntil: (work: Promise<unknown>) => this.ctx.waitUntil(work) }
-    const seat = await admitLate(this.env, by, (admission) => this.#refusal(admission))
+    const seat = await admitLate(this.env, by, (admission) =>
+      isSeated ? this.#door.refusal(admission, { now: Date.now(), inRoom: 0, ofUser: 0 }) : this.#refusal(admission),
+    )
     await this.#watchExpiry(Math.max(Date.now(), seat.expiresAt - RENEWAL_AHEAD_MS))
     return seat
   }

@@ -81,17 +81,22 @@ export function endMessages({ hub }: { readonly hub: Hub }, socket: Peer): void 
   if (live) hub.change(socket, { live: { ...live, streams: live.streams.filter((stream) => stream !== 'messages') } })
 }
 
-/** Most bytes sent to a third-party client that says nothing in return; what it misses it asks for when it comes back. */
+/** Bytes after which a client that follows the document and says nothing is asked something: no provider answers a change, every one answers that. */
+const ASK_BYTES = 2_097_152
+/** Most bytes sent to one that says nothing all the same; what it misses it asks for when it comes back. */
 const UNANSWERED_BYTES_MAX = 6_291_456
 
-const unanswered = new WeakMap<Peer, number>()
+const unanswered = new WeakMap<Peer, { readonly bytes: number; readonly isAsked: boolean }>()
 
-/** A client of another framing has spoken: it reads. */
+/** A client has spoken: it reads. */
 export const noteAnswer = (socket: Peer): void => void unanswered.delete(socket)
 
-/** Counts what is sent to such a client; answers whether that is too much for one that says nothing. */
-export function isOverfed(socket: Peer, bytes: number): boolean {
-  const sum = (unanswered.get(socket) ?? 0) + bytes
-  unanswered.set(socket, sum)
-  return sum > UNANSWERED_BYTES_MAX
+/** Counts what of the document is sent to a client, and tells what that calls for: it is asked once until it speaks. */
+export function feed(socket: Peer, bytes: number): 'send' | 'send-and-ask' | 'end' {
+  const before = unanswered.get(socket) ?? { bytes: 0, isAsked: false }
+  const sum = before.bytes + bytes
+  const isDue = sum > ASK_BYTES
+  unanswered.set(socket, { bytes: sum, isAsked: isDue })
+  if (sum > UNANSWERED_BYTES_MAX) return 'end'
+  return isDue && !before.isAsked ? 'send-and-ask' : 'send'
 }

@@ -1,4 +1,4 @@
-import type { ProblemSlug } from '../../contract/problem.ts'
+import { closeCodeOf, type ProblemSlug } from '../../contract/problem.ts'
 import {
   BROADCAST_SOCKETS_MAX,
   ROOM_DOCUMENT_BYTES_MAX,
@@ -6,6 +6,7 @@ import {
   ROOMS_PER_OWNER_MAX,
   type RoomRole,
 } from '../../contract/rooms.ts'
+import type { Line } from './place.ts'
 import type { SeatFacts } from './seat-store.ts'
 
 /** A full document can still be emptied: changes that only delete may go this much further. */
@@ -48,6 +49,13 @@ export function refusalOfRemoval(facts: SeatFacts, isOwnSeat: boolean): ProblemS
 /** Whether a room has a place for one more socket of a user. */
 export const hasPlace = (open: { readonly inRoom: number; readonly ofUser: number; readonly isBroadcast: boolean }): boolean =>
   open.inRoom < (open.isBroadcast ? BROADCAST_SOCKETS_MAX : ROOM_SOCKETS_MAX) && open.ofUser < SOCKETS_PER_USER_MAX
+
+/** What only time or a fresh token stands against. */
+const PASSING: readonly ProblemSlug[] = ['rate-limited', 'unauthenticated']
+
+/** With what code a socket ends. Providers of other framings take 4400 to 4499 for good, so what passes is 4503 for them. */
+export const closeCodeIn = (framing: Line['framing'] | undefined, slug: ProblemSlug): number =>
+  closeCodeOf(framing !== 'live' && PASSING.includes(slug) ? 'unavailable' : slug)
 
 /** Leaves of a room; each costs the room's object a call for every window. */
 export const LEAVES_MAX = 32

@@ -4,10 +4,10 @@ import { closeWith } from '../platform/socket.ts'
 import type { Trace } from '../platform/trace.ts'
 import { entryOf, inFrames, type Presence } from './awareness.ts'
 import { forget, type Settlement, settle, stateOf, takeIn, work } from './document.ts'
-import { awarenessFrame, updateFrame } from './framing.ts'
+import { awarenessFrame, queryAwarenessFrame, updateFrame } from './framing.ts'
 import type { Hub } from './hub.ts'
 import { type LiveRoom, newGathering, tell, windowOf } from './live.ts'
-import { isOverfed } from './outlet.ts'
+import { feed } from './outlet.ts'
 import type { Peer } from './peer.ts'
 import { warnOfSize } from './size.ts'
 import { VERSION_EVERY_MS, VERSION_EVERY_WINDOWS } from './versions.ts'
@@ -135,7 +135,8 @@ export function fanOut(hub: Hub, frames: readonly Uint8Array[], endOverfed: (soc
   for (const socket of hub.near) {
     const { expiresAt, live } = hub.placeOf(socket)
     if (expiresAt <= now || (live && !live.streams.includes('document'))) continue
-    if (isOverfed(socket, bytes)) endOverfed(socket)
-    else for (const frame of frames) tell({ hub }, socket, frame)
+    const course = feed(socket, bytes)
+    if (course === 'end') endOverfed(socket)
+    else for (const frame of course === 'send' ? frames : [...frames, queryAwarenessFrame]) tell({ hub }, socket, frame)
   }
 }
