@@ -258,6 +258,11 @@ export const SIGNALS = ['HUP', 'INT', 'QUIT', 'TERM', 'KILL', 'USR1', 'USR2'] as
 /** Why a stream ended. `done`: it ran to its end; `gone`: the target's connection broke; the others name who ended it. */
 export const CLOSE_REASONS = ['done', 'gone', 'dialer', 'detached-too-long', 'idle', 'expired', 'draining', 'internal'] as const
 
+/** The index of one of a grant's jumps. */
+const jumpIndex = z
+  .int()
+  .min(0)
+  .max(JUMPS_MAX - 1)
 const credit = z.int().min(1).max(CREDIT_BYTES_MAX)
 const spoken = z.string().max(1_024)
 
@@ -311,15 +316,11 @@ export const CONTROL = {
   /** `jump` says at which of the grant's jumps it went wrong; absent: at the target itself. */
   OPEN_FAIL: z.strictObject({
     code: z.enum(Object.keys(OPEN_PROBLEMS) as [OpenProblem, ...OpenProblem[]]),
-    jump: z
-      .int()
-      .min(0)
-      .max(JUMPS_MAX - 1)
-      .optional(),
+    jump: jumpIndex.optional(),
   }),
-  /** What the target asks a person (RFC 4256 §3.2), before OPENED. Its words, cleaned of control characters. */
-  PROMPT: z.strictObject({ id: z.int().min(1), ...Prompts.shape }),
-  /** From the dialer: the answers as a JSON array, sealed as the credential was, with `prompt <id>` for a grant id. */
+  /** What a host asks a person (RFC 4256 §3.2), before OPENED: one of the grant's jumps, or the target. Its words, cleaned of control characters. */
+  PROMPT: z.strictObject({ id: z.int().min(1), jump: jumpIndex.optional(), ...Prompts.shape }),
+  /** From the dialer: the answers as a JSON array, sealed as the credential of the host that asks was, with `<grant id> prompt <id>` for a grant id. */
   ANSWER: z.strictObject({ id: z.int().min(1), answers: SealedCredential }),
   ACK: z.strictObject({ offset: Offset }),
   CREDIT: z.strictObject({ bytes: credit }),

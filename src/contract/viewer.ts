@@ -28,7 +28,9 @@
  * silent for three times as long is dropped. The end is `exit` (when the program ended), `state` closed or failed, and close code 1000.
  * Other close codes are 4000 + the status of the problem named by the reason: 4401 asks to come back with a fresh token.
  */
+
 import * as z from 'zod'
+import { HostId } from './hosts.ts'
 import { UserId } from './identity.ts'
 import { ANSWER_CHARS_MAX, PROMPTS_MAX, PTY_SIDE_MAX } from './krp.ts'
 import { ShellState } from './shell.ts'
@@ -134,6 +136,8 @@ export type HelloFrame = z.infer<typeof HelloFrame>
 export const PromptFrame = z.object({
   type: z.literal('prompt'),
   id: z.int().min(1),
+  /** Who asks: the host of the shell, or one on the way there. An answer goes to no other. */
+  host: z.object({ id: HostId, name: z.string(), isJump: z.boolean() }),
   name: z.string(),
   instruction: z.string(),
   prompts: z.array(z.object({ text: z.string(), isEchoed: z.boolean() })),

@@ -4,6 +4,9 @@ import type { Prompts } from '../contract/krp.ts'
 /** Asks a person; nothing when nobody answered. */
 export type Ask = (prompts: Prompts) => Promise<readonly string[] | undefined>
 
+/** Asks for the jump host at this index, or for the target. */
+export type AskFor = (jump?: number) => Ask
+
 /** What the target has said of our attempts so far. */
 export interface Turn {
   readonly username: string

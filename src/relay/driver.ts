@@ -1,6 +1,6 @@
 import type { Readable, Writable } from 'node:stream'
 import type { ControlBody, GrantClaims, GrantRequest } from '../contract/krp.ts'
-import type { Ask } from './attempt.ts'
+import type { AskFor } from './attempt.ts'
 import type { Log } from './log.ts'
 import type { RouteDeps } from './route.ts'
 
@@ -43,7 +43,7 @@ export interface Granted<R extends ChannelRequest = ChannelRequest> {
   readonly claims: GrantClaims
   readonly request: R
   readonly secrets: Pick<ControlBody<'OPEN'>, 'credential' | 'jumpCredentials'>
-  readonly ask: Ask
+  readonly ask: AskFor
   readonly log: Log
   /** Aborted when the dialer closes the stream or the link dies. */
   readonly signal: AbortSignal

@@ -1,5 +1,5 @@
 import { type ControlBody, type GrantClaims, HostKeyType, type LinkClaims } from '../contract/krp.ts'
-import type { Ask } from './attempt.ts'
+import type { AskFor } from './attempt.ts'
 import type { ChannelRequest, HostChannel } from './driver.ts'
 import { errorFields, type Log } from './log.ts'
 import { type PresentedKey, Refusal } from './refusal.ts'
@@ -26,8 +26,8 @@ export interface Opening {
   readonly link: LinkClaims
   readonly open: ControlBody<'OPEN'>
   readonly log: Log
-  /** Asks whoever opens a shell what the target asks. */
-  readonly ask: (claims: GrantClaims) => Ask
+  /** Asks whoever opens a shell what its hosts ask. */
+  readonly ask: (claims: GrantClaims) => AskFor
   /** Aborted when the dialer closes the stream or the link dies. */
   readonly signal: AbortSignal
 }

@@ -1,13 +1,13 @@
 import * as z from 'zod'
 import { ANSWER_CHARS_MAX, type ControlBody, type GrantClaims, PROMPT_SECONDS_MAX, PROMPTS_MAX, type Prompts } from '../contract/krp.ts'
 import { openCredential, type SealingPrivateJwk, sealAad, viaOf } from '../contract/seal.ts'
-import type { Ask } from './attempt.ts'
+import type { AskFor } from './attempt.ts'
 import type { StreamPort } from './port.ts'
 
 /** Questions of one stream that is being opened. */
 export interface Questions {
-  /** Asks on behalf of a grant. */
-  ask(claims: GrantClaims): Ask
+  /** Asks on behalf of a grant's hosts. */
+  ask(claims: GrantClaims): AskFor
   /** Takes an answer; one to a question that is not open any more is dropped. */
   take(answer: ControlBody<'ANSWER'>): void
 }
@@ -21,7 +21,7 @@ export function createQuestions({ port, key }: { readonly port: StreamPort; read
   let rounds = 0
   let open: { readonly id: number; readonly settle: (answer: ControlBody<'ANSWER'> | undefined) => void } | undefined
 
-  const waitFor = (prompts: Prompts): Promise<ControlBody<'ANSWER'> | undefined> => {
+  const waitFor = (prompts: Prompts & { readonly jump?: number }): Promise<ControlBody<'ANSWER'> | undefined> => {
     rounds += 1
     const id = rounds
     return new Promise((resolve) => {
@@ -38,11 +38,11 @@ export function createQuestions({ port, key }: { readonly port: StreamPort; read
     })
   }
   return {
-    ask: (claims) => async (prompts) => {
+    ask: (claims) => (jump) => async (prompts) => {
       if (open !== undefined || rounds >= ROUNDS_MAX) return undefined
-      const answer = await waitFor(prompts)
+      const answer = await waitFor(jump === undefined ? prompts : { ...prompts, jump })
       if (answer === undefined) return undefined
-      const answers = await openAnswers(claims, answer, key).catch(() => undefined)
+      const answers = await openAnswers({ claims, jump, key }, answer).catch(() => undefined)
       return answers?.length === prompts.prompts.length ? answers : undefined
     },
     take(answer) {
@@ -51,14 +51,20 @@ export function createQuestions({ port, key }: { readonly port: StreamPort; read
   }
 }
 
-async function openAnswers(
-  claims: GrantClaims,
-  { id, answers }: ControlBody<'ANSWER'>,
-  key: SealingPrivateJwk,
-): Promise<readonly string[]> {
+interface Asking {
+  readonly claims: GrantClaims
+  readonly jump: number | undefined
+  readonly key: SealingPrivateJwk
+}
+
+/** What is sealed for the host that asks, and for no other on the way. */
+async function openAnswers({ claims, jump, key }: Asking, { id, answers }: ControlBody<'ANSWER'>): Promise<readonly string[]> {
   const { request, shell } = claims
-  const pins = 'pins' in request ? request.pins : []
-  const binding = { shell, host: request.host, port: request.port, pins, via: viaOf(request.jumps ?? []), relayKeyId: key.kid }
+  const { jumps = [] } = request
+  const at = jump === undefined ? request : jumps[jump]
+  if (at === undefined) throw new TypeError('no such jump')
+  const pins = 'pins' in at ? at.pins : []
+  const binding = { shell, host: at.host, port: at.port, pins, via: viaOf(jumps, jump), relayKeyId: key.kid }
   const plaintext = await openCredential(key, await sealAad({ ...binding, jti: `${claims.jti} prompt ${id}` }), answers)
   try {
     return Answers.parse(JSON.parse(Buffer.from(plaintext).toString('utf8')))

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream'
 import { type GrantClaims, type HostKeyPin, type Jump, KEEPALIVE_SECONDS_DEFAULT } from '../contract/krp.ts'
 import type { SealedCredential } from '../contract/krp-secret.ts'
 import { type SealingPrivateJwk, viaOf } from '../contract/seal.ts'
-import type { Ask, Login } from './attempt.ts'
+import type { Ask, AskFor, Login } from './attempt.ts'
 import type { HandshakePlace, TargetBudget } from './budget.ts'
 import { dialTarget } from './dial.ts'
 import { checkForwarded, type EgressPolicy, type ResolveAddresses, resolveTarget } from './egress.ts'
@@ -28,7 +28,7 @@ export interface Way {
 }
 
 interface Passing extends Way {
-  readonly ask: Ask | undefined
+  readonly ask: AskFor | undefined
 }
 
 /** A way to a target that speaks SSH, and what opens that. */
@@ -44,6 +44,8 @@ interface Step extends Pick<Jump, 'host' | 'port' | 'username' | 'pins' | 'algor
   readonly credential: SealedCredential | undefined
   readonly isLoggingIn: boolean
   readonly via: readonly string[]
+  /** Asks in the name of this host, so that a person knows who reads the answer. */
+  readonly ask: Ask | undefined
 }
 
 /**
@@ -57,7 +59,15 @@ export async function connectRoute(route: Route, deps: RouteDeps): Promise<SshCo
   const { username, pins, credential } = route
   // Without a pin the target will be refused, so the secret stays sealed.
   const isLoggingIn = route.isLogin && pins.length > 0
-  const target: Step = { ...request, username, pins: [...pins], credential, isLoggingIn, via: viaOf(request.jumps ?? []) }
+  const target: Step = {
+    ...request,
+    username,
+    pins: [...pins],
+    credential,
+    isLoggingIn,
+    via: viaOf(request.jumps ?? []),
+    ask: route.ask?.(),
+  }
   return goOn(await passJumps(route, deps), (before) => takeStep(target, { before, route, deps }))
 }
 
@@ -92,7 +102,7 @@ async function passJumps(route: Passing, deps: RouteDeps): Promise<SshConnection
   const { jumps = [] } = route.claims.request
   let passed: SshConnection | undefined
   for (const [i, jump] of jumps.entries()) {
-    const step: Step = { ...jump, credential: route.jumpCredentials[i], isLoggingIn: true, via: viaOf(jumps, i) }
+    const step: Step = { ...jump, credential: route.jumpCredentials[i], isLoggingIn: true, via: viaOf(jumps, i), ask: route.ask?.(i) }
     passed = await goOn(passed, (before) => takeStep(step, { before, route, deps })).catch((error: unknown) => {
       throw error instanceof Refusal ? error.at(i) : error
     })
@@ -125,7 +135,7 @@ async function enterStep(step: Pick<Step, 'host' | 'port' | 'username' | 'via'>,
   return { place, leftMs, dial }
 }
 
-async function takeStep(step: Step, stepping: Stepping<Passing>): Promise<SshConnection> {
+async function takeStep(step: Step, stepping: Stepping<Way>): Promise<SshConnection> {
   const { before, route, deps } = stepping
   const { place, leftMs, dial } = await enterStep(step, stepping)
   const algorithms = step.algorithms ?? 'modern'
@@ -135,8 +145,8 @@ async function takeStep(step: Step, stepping: Stepping<Passing>): Promise<SshCon
     const { shell, jti } = route.claims
     if (step.isLoggingIn) login = await openLogin({ ...step, shell, jti }, step.credential, { key: deps.sealing, algorithms })
     const guard = createGuard(await dial())
-    const { username, pins, keepaliveSeconds = KEEPALIVE_SECONDS_DEFAULT } = step
-    const who = { username, pins, login, algorithms, keepaliveSeconds, ask: route.ask }
+    const { username, pins, ask, keepaliveSeconds = KEEPALIVE_SECONDS_DEFAULT } = step
+    const who = { username, pins, login, algorithms, keepaliveSeconds, ask }
     const connection = await connectSsh({ guard, ...who, deadlineMs: leftMs() }, route.signal)
     if (before !== undefined) endTogether(connection, before)
     outcome = 'ready'

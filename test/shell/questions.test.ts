@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import ssh2 from 'ssh2'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { HostId } from '../../src/contract/hosts.ts'
 import { describeWith } from '../requires.ts'
 import { problemOf, type Rig, screenOf, startRig } from './rig.ts'
 
@@ -25,6 +26,14 @@ async function startAsker() {
           else context.reject()
         },
       )
+    })
+    client.on('tcpip', (accept, reject, { destPort }) => {
+      if (destPort !== (server.address() as AddressInfo).port) return reject()
+      const socket = connect(destPort, '127.0.0.1')
+      const channel = accept()
+      socket.on('error', () => channel.close())
+      channel.on('error', () => socket.destroy())
+      channel.pipe(socket).pipe(channel)
     })
     client.on('session', (accept) => {
       const session = accept()
@@ -50,7 +59,7 @@ describeWith('sshd', 'a host that asks its questions live', () => {
     await rig.stop()
     asker.close()
   })
-  const create = () =>
+  const create = (more: { readonly name?: string; readonly jumpHostId?: HostId } = {}) =>
     rig.owner.client.createHost({
       params: { orgId: rig.org.id },
       body: {
@@ -60,6 +69,7 @@ describeWith('sshd', 'a host that asks its questions live', () => {
         user: 'ops',
         keys: [asker.key],
         credential: { kind: 'keyboard-interactive' },
+        ...more,
       },
     })
 
@@ -76,6 +86,7 @@ describeWith('sshd', 'a host that asks its questions live', () => {
     expect(asked).toEqual([
       {
         id: 1,
+        host: { id: host.id, name: 'vault', isJump: false },
         name: 'Vault',
         instruction: 'Say who you are',
         prompts: [
@@ -87,6 +98,24 @@ describeWith('sshd', 'a host that asks its questions live', () => {
     expect(await rig.owner.client.getShell({ params: { shellId: view.id as never } })).toMatchObject({ state: 'open' })
     await view.end()
     expect(rig.relay().lines.join('\n')).not.toContain('123456')
+  })
+
+  test('a host on the way asks in its own name, and gets its own answer', async () => {
+    const gate = await create({ name: 'gate' })
+    const host = await create({ jumpHostId: gate.id })
+    const screen = screenOf()
+    const view = await rig.owner.client.shells.open({ body: { hostId: host.id } }, { output: screen.output })
+    const asked: unknown[] = []
+    view.on('prompt', ({ host: by, answer }) => {
+      asked.push(by)
+      answer(['right', '123456'])
+    })
+    await screen.until('welcome')
+    expect(asked).toEqual([
+      { id: gate.id, name: 'gate', isJump: true },
+      { id: host.id, name: 'vault', isJump: false },
+    ])
+    await view.end()
   })
 
   test('a wrong answer ends in words a person understands; a command, which nobody could answer for, is refused', async () => {

@@ -56,6 +56,7 @@ const toHost = (row: HostRow): Host => {
 
 const toHop = (host: HostRow): HostHop => ({
   hostId: host.id,
+  name: host.name,
   kind: host.kind,
   address: host.address,
   port: host.port,

@@ -12,6 +12,7 @@ import { type Ledger, openLedger } from './ledger.ts'
 import { createLineDetector, type EnteredLine, type LineDetector } from './line-detector.ts'
 import { loadRecord, type ShellRecord, saveRecord } from './record.ts'
 import { openRecorder } from './recorder.ts'
+import type { HostHop } from './rpc.ts'
 import type { Asked, RelayStream } from './stream.ts'
 import { openTape, type Tape } from './tape.ts'
 import { createTypists, type Typists } from './typists.ts'
@@ -50,8 +51,8 @@ export interface LiveShell {
   dialing: Promise<void> | undefined
   /** The relay has been asked to open and has not answered yet. */
   isOpening: boolean
-  /** What the target asks and nobody has answered yet. */
-  asked: Asked | undefined
+  /** What a host asks and nobody has answered yet, and which one. */
+  asked: (Asked & { readonly host: Pick<HostHop, 'hostId' | 'name'> }) | undefined
   /** Whoever waits for the shell need not wait for a person. */
   onAsked: () => void
   /** Failed attempts to attach in a row, and when the next may begin. */

@@ -123,7 +123,7 @@ export async function openOrdered(
   const { live, ctx } = parts
   const opening = openShell(live, {
     request: terminalOn(order),
-    targets: [...order.target.jumps, order.target],
+    way: [...order.target.jumps, order.target],
     secretsFor: (relay) => (order.target.kind === 'ssh' ? openSecrets(scope, order, relay) : openWay(scope, order, relay)),
   })
   const opened = opening.then(

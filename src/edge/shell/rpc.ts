@@ -14,6 +14,7 @@ import type { Sealed } from '../platform/rpc.ts'
 /** A host as an object goes there, and as whom. The credential is still in its envelope. */
 export interface HostHop {
   readonly hostId: HostId
+  readonly name: string
   readonly kind: HostKind
   readonly address: string
   readonly port: number

@@ -10,7 +10,7 @@ import { type DialerIdentity, signGrantToken } from './tokens.ts'
 /** What the relay tells of a shell; called in order, from the bytes of the link, so nothing here awaits. */
 export interface StreamEvents {
   readonly hostKey?: (body: ControlBody<'HOSTKEY'>) => void
-  /** The target asks whoever opens the shell. */
+  /** A host asks whoever opens the shell. */
   readonly prompt?: (asked: Asked) => void
   readonly opened?: (body: ControlBody<'OPENED'>) => void
   readonly attached?: (body: ControlBody<'ATTACHED'>) => void
@@ -25,7 +25,7 @@ export interface StreamEvents {
   readonly lost?: (why: string) => void
 }
 
-/** A question of the target, and the way its answer goes. */
+/** A question of a host, and the way its answer goes. */
 export interface Asked extends ControlBody<'PROMPT'> {
   readonly answer: (answers: readonly string[]) => Promise<void>
 }
@@ -99,7 +99,7 @@ interface State {
   isOver: boolean
 }
 
-type SealAnswer = (id: number, answers: readonly string[]) => Promise<ControlBody<'ANSWER'>>
+type SealAnswer = (prompt: ControlBody<'PROMPT'>, answers: readonly string[]) => Promise<ControlBody<'ANSWER'>>
 
 /** Opens what the grant says. @throws OpenRefused, LinkLost, or the reason of the signal when nothing was asked of the relay */
 export async function openStream(link: RelayLink, grant: Grant, events: StreamEvents): Promise<RelayStream> {
@@ -107,10 +107,9 @@ export async function openStream(link: RelayLink, grant: Grant, events: StreamEv
   try {
     const { token, jti } = await signGrantToken(grant.relay, grant.who, { nonce: link.challenge.nonce, request })
     const sealed = await sealSecrets(link, grant, jti)
-    const sealAnswer: SealAnswer = async (id, answers) => {
+    const sealAnswer: SealAnswer = async ({ id, jump = jumpsIn(request).length }, answers) => {
       const plain = new Uint8Array(utf8.encode(JSON.stringify(answers)))
-      const jump = { index: jumpsIn(request).length, jti: `${jti} prompt ${id}` }
-      return { id, answers: await sealFor(link, grant, { ...jump, plain }) }
+      return { id, answers: await sealFor(link, grant, { index: jump, jti: `${jti} prompt ${id}`, plain }) }
     }
     const giveUp = () => {
       // What has just been opened ends by the CLOSE, what is being opened by the end of its link.
@@ -195,7 +194,7 @@ function takePrompt(state: State, prompt: ControlBody<'PROMPT'>): void {
   state.events.prompt?.({
     ...prompt,
     async answer(answers) {
-      const answer = await state.sealAnswer(prompt.id, answers)
+      const answer = await state.sealAnswer(prompt, answers)
       if (state.waiting) state.link.send('ANSWER', STREAM, answer)
     },
   })

@@ -40,12 +40,12 @@ export function greet(live: LiveShell, socket: WebSocket, attach: AttachFrame): 
   deliverTo(live, socket)
 }
 
-/** Asks the opener what the target asks; nobody else hears of it. */
+/** Asks the opener what a host asks, and says which; nobody else hears of it. */
 export function tellPrompt(live: LiveShell, socket: WebSocket): void {
   const { asked, hub } = live
   if (!asked || roleOf(live, hub.viewerOf(socket)) !== 'opener') return
-  const { id, name, instruction, prompts } = asked
-  tell(socket, { type: 'prompt', id, name, instruction, prompts })
+  const { id, jump, host, name, instruction, prompts } = asked
+  tell(socket, { type: 'prompt', id, host: { id: host.hostId, name: host.name, isJump: jump !== undefined }, name, instruction, prompts })
 }
 
 /** Sends everybody what their window lets through. `fresh` is what has just come, so that it need not be read back. */

@@ -10,6 +10,7 @@ import { NOT_RECORDED } from './keeper.ts'
 import { changeRecord, isOver, type LiveShell, logOf, type Wire } from './live.ts'
 import { problemOfRefusal, redialAfterMs, relayUnavailable } from './policy.ts'
 import { reachRelay } from './reach.ts'
+import type { HostHop } from './rpc.ts'
 import { planAlarm, UNLINKED_MAX_MS } from './schedule.ts'
 import type { Secrets } from './secrets.ts'
 import { type Asked, attachStream, OpenRefused, openStream, type RelayStream, type StreamEvents } from './stream.ts'
@@ -25,17 +26,17 @@ export type TerminalRequest = Extract<GrantRequest, { kind: 'shell' | 'console' 
 /** What opening needs beyond the record. */
 export interface Opening {
   readonly request: TerminalRequest
-  /** All that the link may reach. */
-  readonly targets: DialerIdentity['targets']
+  /** The hosts of the way in their order, the target last: all that the link may reach. */
+  readonly way: readonly HostHop[]
   readonly secretsFor: (relay: RelayConfig) => Promise<Secrets>
 }
 
 /** Asks a relay for the shell of this record. A refusal ends the shell. @throws Problem what the caller is told; OpenRefused is its cause */
-export async function openShell(live: LiveShell, { request, targets, secretsFor }: Opening): Promise<void> {
+export async function openShell(live: LiveShell, { request, way, secretsFor }: Opening): Promise<void> {
   live.isOpening = true
   try {
     await beginRecording(live)
-    const { relay, who, link } = await dialRelay(live, targets)
+    const { relay, who, link } = await dialRelay(live, way)
     const { traceparent } = live.record
     const secrets = await secretsFor(relay).catch((cause: unknown) => {
       link.close('no-secret')
@@ -43,7 +44,7 @@ export async function openShell(live: LiveShell, { request, targets, secretsFor 
     })
     const grant = { relay, who, request, secrets, creditBytes: CREDIT_INTERACTIVE_BYTES, traceparent }
     const { events, wire } = wireUp(live, { fromOffset: 0, creditBytes: CREDIT_INTERACTIVE_BYTES })
-    const stream = await openStream(link, grant, { ...events, prompt: (asked) => askPerson(live, asked) })
+    const stream = await openStream(link, grant, { ...events, prompt: (asked) => askPerson(live, way, asked) })
     live.asked = undefined
     takeUp(live, wire, stream)
     // Whoever is told that it is open may look it up.
@@ -74,9 +75,11 @@ function problemOf(error: unknown): Problem {
   return isProblem(error) ? error : relayUnavailable('The relay cannot be reached.', error)
 }
 
-/** The target asks: the opener's viewers hear of it, also those who come later. */
-function askPerson(live: LiveShell, asked: Asked): void {
-  live.asked = asked
+/** A host asks: the opener's viewers hear of it, also those who come later. */
+function askPerson(live: LiveShell, way: readonly HostHop[], asked: Asked): void {
+  const host = way[asked.jump ?? way.length - 1]
+  if (!host) throw new KrpError('frame-payload')
+  live.asked = { ...asked, host }
   live.onAsked()
   for (const socket of live.hub.attached()) tellPrompt(live, socket)
 }
