@@ -48,7 +48,7 @@ const MAILED = {
   '/login/mail': MailLoginPage,
   '/password/reset': ResetPage,
   '/app/email': EmailPage,
-  '/email/restore': RestorePage,
+  '/account/restore': RestorePage,
   '/app/invitation': InvitationPage,
 } as const
 

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { endpoint } from './endpoint.ts'
 import { lineOf, Moment } from './id.ts'
-import { Locale, Me } from './identity.ts'
+import { LinkToken, Locale, Me } from './identity.ts'
 
 /** Longest name that a user can be called by. */
 export const DISPLAY_NAME_CHARS_MAX = 60
@@ -19,8 +19,32 @@ export const AccountExport = z.object({ exportedAt: Moment, data: z.record(z.str
 /** Everything that is kept about a user. */
 export type AccountExport = z.infer<typeof AccountExport>
 
+/**
+ * How long an account can be taken back after its address was changed or its first second factor was added, and how far before that
+ * factors and API keys go with it.
+ */
+export const ACCOUNT_RESTORE_SECONDS = 7 * 86_400
+
+/** What `restoreAccount` takes: the token of the link that the owner was mailed. */
+export const RestoreAccount = z.strictObject({ token: LinkToken }).meta({ id: 'RestoreAccount' })
+/** What `restoreAccount` takes. */
+export type RestoreAccount = z.output<typeof RestoreAccount>
+
 /** The operations on one's own account. */
 export const accountEndpoints = {
+  restoreAccount: endpoint({
+    id: 'restoreAccount',
+    method: 'POST',
+    path: '/v1/auth/account/restore',
+    tag: 'identity',
+    access: 'public',
+    summary:
+      'Take an account back with the link that was mailed when its address was changed or its first second factor was added. That address holds again; sign-in methods and API keys since then, and of the 7 days before, go; every device is signed out; a new password must be chosen.',
+    body: RestoreAccount,
+    success: 204,
+    response: z.undefined(),
+    problems: ['code-invalid', 'conflict'],
+  }),
   updateMe: endpoint({
     id: 'updateMe',
     method: 'PATCH',

@@ -59,12 +59,12 @@ export const SetUserRoles = z.strictObject({ roles: Roles }).meta({ id: 'SetUser
 /** What `setUserRoles` takes. */
 export type SetUserRoles = z.output<typeof SetUserRoles>
 
-/** Longest reason for shutting a user out or letting them in. */
+/** Longest reason for what is done to a user's account. */
 export const REASON_CHARS_MAX = 200
 
-/** Why a user is shut out or let in again; it goes on record. */
+/** Why a user is shut out, let in again or freed of their factors; it goes on record. */
 export const StandingChange = z.strictObject({ reason: lineOf(REASON_CHARS_MAX) }).meta({ id: 'StandingChange' })
-/** Why a user is shut out or let in again. */
+/** Why a user is shut out, let in again or freed of their factors. */
 export type StandingChange = z.output<typeof StandingChange>
 
 const UserParams = z.object({ userId: UserId })
@@ -104,6 +104,7 @@ export const adminEndpoints = {
     tag: 'admin',
     access: 'user',
     permission: 'users.manage',
+    stepUp: true,
     summary: 'Shut a user out: their sessions and API keys end for good.',
     params: UserParams,
     body: StandingChange,
@@ -118,6 +119,7 @@ export const adminEndpoints = {
     tag: 'admin',
     access: 'user',
     permission: 'users.manage',
+    stepUp: true,
     summary: 'Let a disabled user sign in again.',
     params: UserParams,
     body: StandingChange,
@@ -132,8 +134,26 @@ export const adminEndpoints = {
     tag: 'admin',
     access: 'user',
     permission: 'users.manage',
-    summary: 'End all that a user has begun until now: every session and every API key, also what is being started at this moment.',
+    stepUp: true,
+    summary:
+      'End all that a user has begun until now: every session, API key, waiting sign-in and trusted device, also what is being started at this moment.',
     params: UserParams,
+    success: 204,
+    response: z.undefined(),
+    problems: ['not-found'],
+  }),
+  removeUserFactors: endpoint({
+    id: 'removeUserFactors',
+    method: 'POST',
+    path: '/v1/admin/users/:userId/factors/remove',
+    tag: 'admin',
+    access: 'user',
+    permission: 'users.manage',
+    stepUp: true,
+    summary:
+      'For somebody who has lost them: remove authenticator app, passkeys and recovery codes. Sessions and password end too, so that only who reads the mailbox goes on, with a new password; the owner is mailed.',
+    params: UserParams,
+    body: StandingChange,
     success: 204,
     response: z.undefined(),
     problems: ['not-found'],

@@ -3,9 +3,6 @@ import { endpoint } from './endpoint.ts'
 import { Moment, prefixedId } from './id.ts'
 import { Email, isOneProof, LinkToken, MailedCode, ONE_PROOF } from './identity.ts'
 
-/** How long the old address may take a change back. */
-export const EMAIL_RESTORE_SECONDS = 7 * 86_400
-
 /** Id of a change of address. */
 export const EmailChangeId = prefixedId('emc', 'EmailChangeId')
 /** Id of a change of address. */
@@ -28,11 +25,6 @@ export const ConfirmEmailChange = z
   .meta({ id: 'ConfirmEmailChange' })
 /** What `confirmEmailChange` takes. */
 export type ConfirmEmailChange = z.output<typeof ConfirmEmailChange>
-
-/** What `restoreEmail` takes: the token of the link that the old address was mailed. */
-export const RestoreEmail = z.strictObject({ token: LinkToken }).meta({ id: 'RestoreEmail' })
-/** What `restoreEmail` takes. */
-export type RestoreEmail = z.output<typeof RestoreEmail>
 
 /** The operations on the address of an account. */
 export const emailEndpoints = {
@@ -58,19 +50,6 @@ export const emailEndpoints = {
     isSensitive: true,
     summary: 'Prove the new address with the mailed code or link. The old one is mailed a way back that works for 7 days.',
     body: ConfirmEmailChange,
-    success: 204,
-    response: z.undefined(),
-    problems: ['code-invalid', 'conflict'],
-  }),
-  restoreEmail: endpoint({
-    id: 'restoreEmail',
-    method: 'POST',
-    path: '/v1/auth/email/restore',
-    tag: 'identity',
-    access: 'public',
-    summary:
-      'Take a change of address back with the link mailed to the old one. Every device is signed out; a new password must be chosen.',
-    body: RestoreEmail,
     success: 204,
     response: z.undefined(),
     problems: ['code-invalid', 'conflict'],

@@ -27,7 +27,7 @@ const OPEN: Readonly<Record<string, object>> = {
   resetPassword: { token: FORGED_TOKEN, newPassword: PASSWORD },
   askMagicLink: { email: 'new@example.net' },
   useMagicLink: { magicId: `mgc_${ID}`, code: '000000' },
-  restoreEmail: { token: FORGED_TOKEN },
+  restoreAccount: { token: FORGED_TOKEN },
   finishLogin: { pendingId: `pnd_${ID}`, proof: { method: 'totp', code: '000000' } },
   startFactorPasskey: { pendingId: `pnd_${ID}` },
   loginWithPasskey: { assertion: ASSERTION },

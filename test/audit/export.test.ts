@@ -166,6 +166,15 @@ test('a path opens what it was made for and nothing else', async () => {
   expect((await edge.request(path)).status).toBe(200)
 })
 
+test('a path dies with the session that it was asked for with', async () => {
+  const leaver = await edge.signUp('leaver')
+  const orgId = await foundOrg(edge, leaver, 2)
+  const path = await pathTo(orgId, {}, leaver)
+  await leaver.client.logout()
+  const answer = await edge.request(path)
+  expect([answer.status, await answer.json()]).toEqual([401, expect.objectContaining({ type: '/problems/session-ended' })])
+})
+
 test('a path dies with the role of whoever got it', async () => {
   const fickle = await edge.signUp('fickle')
   const orgId = await foundOrg(edge, owner, 2)

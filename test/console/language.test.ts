@@ -17,7 +17,7 @@ const PAGES = [
   '/register',
   '/register/confirm',
   '/password/reset',
-  '/email/restore',
+  '/account/restore',
   '/app/account',
   '/app/email',
   '/app/invitation',

@@ -8,7 +8,7 @@ import { describeWith } from '../requires.ts'
 import { namelessParts, openBrowser, openDoor, openVisitor } from './browser.ts'
 
 const OTHER = 'another horse, another battery'
-const PAGES = ['/register/confirm', '/login/mail', '/password/reset', '/app/email', '/email/restore', '/app/invitation']
+const PAGES = ['/register/confirm', '/login/mail', '/password/reset', '/app/email', '/account/restore', '/app/invitation']
 
 describeWith('chromium', 'the pages that mails lead to', (executablePath) => {
   let edge: Edge
@@ -199,9 +199,9 @@ describeWith('chromium', 'the pages that mails lead to', (executablePath) => {
     await page.getByText('Your address is changed.').waitFor()
     expect((await client.getMe()).email).toBe(next)
     const back = async (count = 2): Promise<string> =>
-      (await linkTo(email, count)).includes('/email/restore') ? linkTo(email, count) : back(count + 1)
+      (await linkTo(email, count)).includes('/account/restore') ? linkTo(email, count) : back(count + 1)
     await page.goto(await back())
-    await page.getByRole('button', { name: 'Restore this address' }).click()
+    await page.getByRole('button', { name: 'Take the account back' }).click()
     await page.waitForURL('/password/reset')
     await expect(edge.client().login({ body: { email: next, password: PASSWORD } })).rejects.toMatchObject({ slug: 'credentials-invalid' })
   })

@@ -3,6 +3,7 @@ import { ManagedUserDetail } from '../../src/contract/admin.ts'
 import type { PlatformRole } from '../../src/contract/permission.ts'
 import { type Edge, PASSWORD, startEdge } from '../harness.ts'
 import { accountsOf, tally } from './account.ts'
+import { codeOf, factorsOf } from './authenticator.ts'
 import { type Answer, post, read, signInRaw } from './raw.ts'
 
 let edge: Edge
@@ -14,7 +15,8 @@ beforeAll(async () => {
 afterAll(() => edge.stop())
 
 type Person = Awaited<ReturnType<typeof signInRaw>>
-const { login, count, entries } = accountsOf(() => edge)
+const { ask, count, entries, login, mailsTo, reset, settle } = accountsOf(() => edge)
+const { finish, protect, totp, wait } = factorsOf(() => edge)
 const UNKNOWN = 'usr_01234567890123456789abcdef'
 
 const grant = (userId: string, role: PlatformRole) =>
@@ -30,6 +32,8 @@ const REASON = { reason: 'Sends spam' }
 const disable = (by: Person, id: string) => call(by, 'POST', `${users}/${id}/disable`, REASON)
 const enable = (by: Person, id: string) => call(by, 'POST', `${users}/${id}/enable`, REASON)
 const endSessions = (by: Person, id: string) => call(by, 'DELETE', `${users}/${id}/sessions`)
+const removeFactors = (by: Pick<Person, 'accessToken'>, id: string) =>
+  call(by, 'POST', `${users}/${id}/factors/remove`, { reason: 'Lost phone' })
 const setRoles = (by: Person, id: string, roles: readonly string[]) => call(by, 'PUT', `${users}/${id}/roles`, { roles })
 const refresh = ({ refreshToken }: Person) => post(edge, '/v1/auth/refresh', { refreshToken })
 const rolesOf = async (id: string) =>
@@ -51,6 +55,7 @@ const ACTS: [string, string, unknown?][] = [
   ['POST', `${users}/${UNKNOWN}/disable`, REASON],
   ['POST', `${users}/${UNKNOWN}/enable`, REASON],
   ['DELETE', `${users}/${UNKNOWN}/sessions`],
+  ['POST', `${users}/${UNKNOWN}/factors/remove`, REASON],
   ['DELETE', '/v1/admin/sessions'],
   ['PUT', `${users}/${UNKNOWN}/roles`, { roles: ['admin'] }],
 ]
@@ -73,6 +78,7 @@ describe('who may look after users', () => {
       await disable(moderator, root.userId),
       await enable(moderator, root.userId),
       await endSessions(moderator, root.userId),
+      await removeFactors(moderator, root.userId),
       await setRoles(moderator, moderator.userId, ['admin']),
       await call(moderator, 'DELETE', '/v1/admin/sessions'),
     ])
@@ -94,10 +100,11 @@ describe('who may look after users', () => {
     expect((await call(root, 'GET', users)).slug).toBe('session-ended')
   })
 
-  test('what gives roles asks for a fresh proof', async () => {
+  test('what gives or takes access asks for a fresh proof', async () => {
     const root = await admin('root')
     await edge.db.prepare('UPDATE sessions SET authenticated_at = 1 WHERE id = ?').bind(root.sessionId).run()
     expect((await setRoles(root, root.userId, ['admin', 'moderator'])).slug).toBe('step-up-required')
+    for (const act of [disable, enable, endSessions, removeFactors]) expect((await act(root, root.userId)).slug).toBe('step-up-required')
     expect((await call(root, 'DELETE', '/v1/admin/sessions')).slug).toBe('step-up-required')
   })
 
@@ -183,8 +190,44 @@ describe('a disabled user', () => {
 
   test('nobody of that id is not found', async () => {
     const root = await admin('root')
-    for (const act of [disable, enable, endSessions]) expect((await act(root, UNKNOWN)).slug).toBe('not-found')
+    for (const act of [disable, enable, endSessions, removeFactors]) expect((await act(root, UNKNOWN)).slug).toBe('not-found')
     expect((await setRoles(root, UNKNOWN, [])).slug).toBe('not-found')
+  })
+})
+
+describe('a user who has lost their factors', () => {
+  test('goes on by mail alone once an admin has removed them: with a new password, and told of it', async () => {
+    const root = await admin('root')
+    const bob = await protect('locked')
+    const key = await call(bob.device, 'POST', '/v1/auth/keys', { name: 'Program', scopes: ['rooms:read'] })
+    expect(key.status).toBe(201)
+    const [waiting, trusted] = [await wait(bob.email), await finish(await wait(bob.email), totp(codeOf(bob.secret)), { trustDevice: true })]
+    const { userId } = bob.device
+    expect((await removeFactors(root, userId)).status).toBe(204)
+    expect((await removeFactors(root, userId)).status).toBe(204)
+    for (const table of ['totp_factors', 'recovery_codes', 'passkeys', 'pending_sign_ins', 'trusted_devices'])
+      expect(await count(`SELECT count(*) AS n FROM ${table} WHERE user_id = ?`, userId)).toBe(0)
+    expect((await refresh(bob.device as Person)).slug).toBe('session-ended')
+    expect((await finish(waiting, totp(codeOf(bob.secret, 1)))).slug).toBe('sign-in-ended')
+    expect((await login(bob.email)).slug).toBe('credentials-invalid')
+    expect((await refresh(trusted.body as unknown as Person)).slug).toBe('session-ended')
+    const { resetId, code } = await ask(bob.email)
+    expect((await reset(resetId, code, 'seven otters juggle lanterns')).status).toBe(204)
+    expect((await login(bob.email, 'seven otters juggle lanterns')).body).toHaveProperty('accessToken')
+    expect(await entries(userId, 'factors.remove')).toEqual([{ cause: 'Lost phone', actor_id: root.userId }])
+    await settle()
+    expect(mailsTo(bob.email, /sign-in methods .* were removed/)).toHaveLength(1)
+  })
+
+  test('an admin may free themselves, and nothing happens to who has none', async () => {
+    const root = await admin('root')
+    const bob = await signInRaw(edge, 'plain')
+    expect((await removeFactors(root, bob.userId)).status).toBe(204)
+    expect((await call(bob, 'GET', '/v1/auth/session')).status).toBe(200)
+    const self = await protect('self')
+    await grant(self.device.userId, 'admin')
+    expect((await removeFactors(self.device, self.device.userId)).status).toBe(204)
+    expect((await call(self.device as Person, 'GET', users)).slug).toBe('session-ended')
   })
 })
 
@@ -248,6 +291,25 @@ describe('what began before a moment is over', () => {
     expect((await call(again, 'GET', '/v1/auth/session')).status).toBe(200)
   })
 
+  test.each(['of one user', 'of everybody', 'of a disabled user'])('a waiting sign-in and a trusted device too: %s', async (whose) => {
+    const root = await admin('root')
+    const bob = await protect('waiting')
+    const { userId } = bob.device
+    const { trustToken } = (await finish(await wait(bob.email), totp(codeOf(bob.secret)), { trustDevice: true })).body
+    const waiting = await wait(bob.email)
+    if (whose === 'of one user') expect((await endSessions(root, userId)).status).toBe(204)
+    if (whose === 'of everybody') expect((await call(root, 'DELETE', '/v1/admin/sessions')).status).toBe(204)
+    if (whose === 'of a disabled user') {
+      expect((await disable(root, userId)).status).toBe(204)
+      expect((await enable(root, userId)).status).toBe(204)
+    }
+    expect((await finish(waiting, totp(codeOf(bob.secret, 1)))).slug).toBe('sign-in-ended')
+    expect((await post(edge, '/v1/auth/login/factor/passkey', { pendingId: waiting })).slug).toBe('sign-in-ended')
+    const again = await post(edge, '/v1/auth/login', { email: bob.email, password: PASSWORD, trustToken })
+    expect(Object.keys(again.body)).toEqual(['factorRequired'])
+    await edge.db.prepare("DELETE FROM not_befores WHERE user_id = ''").run()
+  })
+
   test('an admin may end their own', async () => {
     const root = await admin('root')
     expect((await endSessions(root, root.userId)).status).toBe(204)
@@ -274,7 +336,7 @@ describe('what began before a moment is over', () => {
     expect((await call(root, 'DELETE', '/v1/admin/sessions')).status).toBe(204)
     expect(await isOut(bob)).toBe(true)
     expect((await call(root, 'GET', users)).slug).toBe('session-ended')
-    expect(await entries('everybody', 'session.end-all')).toEqual([{ cause: 'admin', actor_id: root.userId }])
+    expect(await entries('everybody', 'session.end-all')).toContainEqual({ cause: 'admin', actor_id: root.userId })
     const fresh = await signInRaw(edge, 'fresh')
     expect((await call(fresh, 'GET', '/v1/auth/session')).status).toBe(200)
   })

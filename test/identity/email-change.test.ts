@@ -15,12 +15,18 @@ beforeAll(async () => {
 afterAll(() => edge.stop())
 
 const { about, askMagic, login, newest, restore, useMagic, register: ask, verify } = mailsOf(() => edge)
-const { count, entries, forgot, look, refresh, settle, signIn } = accountsOf(() => edge)
+const { call, finish, protect, totp, wait } = factorsOf(() => edge)
+const { count, entries, forgot, look, mailsTo, refresh, settle, signIn } = accountsOf(() => edge)
 const OTHER = 'another horse, another battery'
 const bearer = ({ accessToken }: Device) => ({ authorization: `Bearer ${accessToken}` })
 const wish = (device: Device, email: string) => post(edge, '/v1/me/email', { email }, bearer(device))
 const confirm = (device: Device, body: object) => post(edge, '/v1/me/email/confirm', body, bearer(device))
 const addressOf = async (device: Device) => (await read(await edge.request('/v1/me', { headers: bearer(device) }))).body['email']
+
+async function enrol(device: Device) {
+  const { secret } = (await call(device, 'POST', '/v1/auth/totp')).body as { secret: string }
+  return call(device, 'POST', '/v1/auth/totp/confirm', { code: codeOf(secret) })
+}
 
 let addresses = 0
 const fresh = (name: string) => `${name}-new-${++addresses}@example.net`
@@ -110,6 +116,22 @@ describe('changing the address', () => {
     expect(await verify({ registrationId: begun['registrationId'], code })).toMatchObject({ slug: 'code-invalid' })
   })
 
+  test('ends all other sessions and all trust in devices; the session that confirmed goes on', async () => {
+    const { email, secret, device } = await protect('ends')
+    const trusted = await finish(await wait(email), totp(codeOf(secret)), { trustDevice: true })
+    const next = fresh('ends')
+    await wish(device, next)
+    expect((await confirm(device, { token: (await newest(next)).token })).status).toBe(204)
+    expect((await look(device)).status).toBe(200)
+    expect((await look(trusted.body as unknown as Device)).slug).toBe('session-ended')
+    expect(await refresh(trusted.body as unknown as Device)).toMatchObject({ slug: 'session-ended' })
+    const { trustToken } = trusted.body
+    expect(Object.keys((await post(edge, '/v1/auth/login', { email: next, password: PASSWORD, trustToken })).body)).toEqual([
+      'factorRequired',
+    ])
+    expect(await entries(device.userId, 'session.end-others')).toContainEqual({ cause: 'email-changed', actor_id: device.userId })
+  })
+
   test('to a taken address is answered alike; its owner is told and holds no proof', async () => {
     const { device } = await person('curious')
     const owner = await person('owner')
@@ -160,19 +182,27 @@ describe('changing the address', () => {
 })
 
 describe('the way back', () => {
-  test('takes back the factors that were added since, and leaves the older ones', async () => {
-    const { call, protect, wait, finish, totp } = factorsOf(() => edge)
-    const enrol = async (device: Device) => {
-      const { secret } = (await call(device, 'POST', '/v1/auth/totp')).body as { secret: string }
-      return call(device, 'POST', '/v1/auth/totp/confirm', { code: codeOf(secret) })
-    }
+  test('takes back factors and keys made since the change or just before it, and leaves the older ones', async () => {
     const taken = await moved('taken')
     expect((await enrol(taken.device)).status).toBe(200)
     expect((await restore(taken.back)).status).toBe(204)
     expect(await count('SELECT count(*) AS n FROM totp_factors WHERE user_id = ?', taken.device.userId)).toBe(0)
     expect(await count('SELECT count(*) AS n FROM recovery_codes WHERE user_id = ?', taken.device.userId)).toBe(0)
 
+    const prepared = await person('prepared')
+    expect((await enrol(prepared.device)).status).toBe(200)
+    const key = { name: 'Door', scopes: ['rooms:read'] }
+    expect((await call(prepared.device, 'POST', '/v1/auth/keys', key)).status).toBe(201)
+    const away = fresh('prepared')
+    await wish(prepared.device, away)
+    expect((await confirm(prepared.device, { token: (await newest(away)).token })).status).toBe(204)
+    expect((await restore((await about(prepared.email, /^The address of your/)).token)).status).toBe(204)
+    expect(await count('SELECT count(*) AS n FROM totp_factors WHERE user_id = ?', prepared.device.userId)).toBe(0)
+    expect(await count('SELECT count(*) AS n FROM api_keys WHERE user_id = ? AND ended_at IS NULL', prepared.device.userId)).toBe(0)
+
     const { email, secret, device } = await protect('older')
+    for (const table of ['totp_factors', 'recovery_codes'])
+      await edge.db.prepare(`UPDATE ${table} SET created_at = created_at - 8 * 86400000 WHERE user_id = ?`).bind(device.userId).run()
     expect((await finish(await wait(email), totp(codeOf(secret)), { trustDevice: true })).status).toBe(200)
     const next = fresh('older')
     await wish(device, next)
@@ -184,7 +214,7 @@ describe('the way back', () => {
 
   test('restores the old address, signs everybody out and asks for a new password', async () => {
     const { email, device, next, back, link } = await moved('back')
-    expect(link).toMatch(new RegExp(`^${ORIGIN}/email/restore#`))
+    expect(link).toMatch(new RegExp(`^${ORIGIN}/account/restore#`))
     const attacker = await signIn(next)
     expect((await restore(back)).status).toBe(204)
     for (const signedIn of [device, attacker]) {
@@ -196,17 +226,63 @@ describe('the way back', () => {
     const { code } = await about(email, /^Reset your/)
     expect((await post(edge, '/v1/auth/password/reset', { resetId, code, newPassword: OTHER })).status).toBe(204)
     expect((await login(email, OTHER)).status).toBe(200)
-    expect(await entries(device.userId, 'email.restore')).toHaveLength(1)
+    expect(await entries(device.userId, 'account.restore')).toHaveLength(1)
     await settle()
     for (const address of [email, next])
-      expect(edge.mailbox.to(address).map((m) => m.subject)).toContain('The change of address of your Parvis account was undone')
+      expect(edge.mailbox.to(address).map((m) => m.subject)).toContain('Your Parvis account was taken back')
+  })
+
+  test('from a first factor, which a thief has added, gives the account back to who reads its mail', async () => {
+    const owner = await person('robbed')
+    const thief = await signIn(owner.email)
+    expect((await enrol(thief)).status).toBe(200)
+    expect((await look(owner.device)).slug).toBe('session-ended')
+    expect(Object.keys((await login(owner.email)).body)).toEqual(['factorRequired'])
+    const { link, token, code } = await about(owner.email, /sign-in method was added/)
+    expect([link, code]).toEqual([expect.stringMatching(new RegExp(`^${ORIGIN}/account/restore#`)), ''])
+    await wish(thief, fresh('robbed'))
+    const answers = await Promise.all(Array.from({ length: 10 }, () => restore(token)))
+    expect(tally(answers, 204)).toBe(1)
+    expect((await look(thief)).slug).toBe('session-ended')
+    expect(await refresh(thief)).toMatchObject({ slug: 'session-ended' })
+    expect((await login(owner.email)).status).toBe(401)
+    const { resetId } = (await forgot(owner.email)).body
+    const mailed = await about(owner.email, /^Reset your/)
+    expect((await post(edge, '/v1/auth/password/reset', { resetId, code: mailed.code, newPassword: OTHER })).status).toBe(204)
+    expect((await login(owner.email, OTHER)).body).toHaveProperty('accessToken')
+    expect(await entries(owner.device.userId, 'account.restore')).toHaveLength(1)
+    await settle()
+    expect(mailsTo(owner.email, /account was taken back$/)).toHaveLength(1)
+  })
+
+  test('comes with the only factor, not with those after it, and lasts seven days', async () => {
+    const { email, device } = await person('second')
+    expect((await enrol(device)).status).toBe(200)
+    const { token } = await about(email, /sign-in method was added/)
+    expect((await call(device, 'POST', '/v1/auth/recovery-codes')).status).toBe(200)
+    await settle()
+    const links = mailsTo(email, /sign-in method was added/).map((mail) => (mail.text ?? '').includes('/account/restore#'))
+    expect(links.sort()).toEqual([false, true])
+    await edge.db.prepare('UPDATE factor_ways_back SET expires_at = 1 WHERE user_id = ?').bind(device.userId).run()
+    expect(await restore(token)).toMatchObject({ slug: 'code-invalid' })
+    await edge.worker.scheduled({ cron: '* * * * *' })
+    expect(await count('SELECT count(*) AS n FROM factor_ways_back WHERE user_id = ?', device.userId)).toBe(0)
+  })
+
+  test('that a thief was mailed, for a factor after the address, ends as the owner takes the account back', async () => {
+    const { email, device, next, back } = await moved('doubled')
+    expect((await enrol(device)).status).toBe(200)
+    const { token } = await about(next, /sign-in method was added/)
+    expect((await restore(back)).status).toBe(204)
+    expect(await restore(token)).toMatchObject({ slug: 'code-invalid' })
+    expect(await count('SELECT count(*) AS n FROM users WHERE email = ?', email)).toBe(1)
   })
 
   test('works once, of twenty parallel calls too', async () => {
     const { back, device } = await moved('once')
     expect(tally(await Promise.all(Array.from({ length: 20 }, () => restore(back))), 204)).toBe(1)
     expect(await restore(back)).toMatchObject({ slug: 'code-invalid' })
-    expect(await entries(device.userId, 'email.restore')).toHaveLength(1)
+    expect(await entries(device.userId, 'account.restore')).toHaveLength(1)
   })
 
   test('works for seven days and no longer, and survives the sweep for as long', async () => {
@@ -250,7 +326,7 @@ test('the typed client changes the address', async () => {
   const { changeId } = await client.changeEmail({ body: { email: next } })
   await client.confirmEmailChange({ body: { changeId, code: (await newest(next)).code } })
   expect((await client.getMe()).email).toBe(next)
-  await edge.client().restoreEmail({ body: { token: (await about(email, /^The address of your/)).token } })
+  await edge.client().restoreAccount({ body: { token: (await about(email, /^The address of your/)).token } })
 })
 
 test('what was asked for by mail is exported with its user, without proofs, and erased with them', async () => {
@@ -259,10 +335,10 @@ test('what was asked for by mail is exported with its user, without proofs, and 
   await forgot(next)
   const userId = device.userId as UserId
   const told = JSON.stringify(await exportIdentity(scopeOf(edge), userId))
-  for (const known of [email, next, 'magicLinks', 'passwordResets', 'mgc_', 'rst_', 'emc_']) expect(told).toContain(known)
+  for (const known of [email, next, 'magicLinks', 'factorWaysBack', 'passwordResets', 'mgc_', 'rst_', 'emc_']) expect(told).toContain(known)
   expect(told).not.toMatch(/[Hh]ash|[Mm]ac\b/)
   await eraseIdentity(scopeOf(edge), userId)
-  for (const table of ['magic_links', 'password_resets', 'email_changes']) {
+  for (const table of ['magic_links', 'password_resets', 'email_changes', 'factor_ways_back']) {
     expect(await count(`SELECT count(*) AS n FROM ${table} WHERE user_id = ?`, userId)).toBe(0)
   }
 })

@@ -15,6 +15,7 @@ afterAll(() => edge.stop())
 
 const { call, login, finish, totp, recovery, pendingOf, factors, wait, forgetStep, protect } = factorsOf(() => edge)
 const { entries, look, refresh, count, mailsTo, settle, ask, reset } = accountsOf(() => edge)
+const OTHER = 'seven otters juggle lanterns'
 const devices = (answer: { body: unknown }) => answer.body as Device
 
 describe('an authenticator app', () => {
@@ -173,7 +174,40 @@ describe('a second factor at sign-in', () => {
     expect(await finish(pendings[2]!, totp(codeOf(secret)))).toMatchObject({ status: 429 })
     expect(await finish(await wait(email), recovery(recoveryCodes[0]!))).toMatchObject({ status: 429 })
     expect((await look(device)).status).toBe(200)
-    expect(await entries(device.userId, 'factor.refuse')).toHaveLength(10)
+    const refused = await entries(device.userId, 'factor.refuse')
+    expect(refused).toEqual(Array(10).fill({ cause: 'totp', actor_id: 'anonymous' }))
+    expect(await entries(device.userId, 'session.await-factor')).toContainEqual({ cause: null, actor_id: 'anonymous' })
+    await forgetStep(device.userId)
+    expect((await call(device, 'POST', '/v1/auth/step-up', totp(codeOf(secret)))).status).toBe(200)
+  })
+
+  test('guessed at elsewhere leaves the places where the account signs in, and a reset opens the codes again, once a day', async () => {
+    const { email, secret, device } = await protect('home')
+    const waitAt = async (ip: string, password = PASSWORD) =>
+      pendingOf(await post(edge, '/v1/auth/login', { email, password }, { 'cf-connecting-ip': ip }))
+    const [home, afar, away] = ['198.51.100.7', '203.0.113.9', '192.0.2.5']
+    const tryCode = async (ip: string, password = PASSWORD) => {
+      await forgetStep(device.userId)
+      return (await finish(await waitAt(ip, password), totp(codeOf(secret)))).status
+    }
+    const guessAll = async (password = PASSWORD) => {
+      const pendings = [await waitAt(afar, password), await waitAt(afar, password), await waitAt(afar, password)]
+      for (const [i, code] of wrongCodes(secret, 11).entries()) await finish(pendings[Math.floor(i / 4)]!, totp(code))
+    }
+    const resetTo = async (password: string) => {
+      const { resetId, code } = await ask(email)
+      return (await reset(resetId, code, password)).status
+    }
+    expect(await tryCode(home)).toBe(200)
+    await guessAll()
+    expect([await tryCode(away), await tryCode(home)]).toEqual([429, 200])
+    expect(await resetTo(OTHER)).toBe(204)
+    await guessAll(OTHER)
+    expect(await resetTo(PASSWORD)).toBe(204)
+    expect([await tryCode(away), await tryCode(home)]).toEqual([429, 200])
+    await edge.db.prepare('UPDATE password_resets SET created_at = created_at - 86400001 WHERE user_id = ?').bind(device.userId).run()
+    expect(await resetTo(OTHER)).toBe(204)
+    expect(await tryCode(away, OTHER)).toBe(200)
   })
 
   test('that is right ends the count of wrong ones', async () => {

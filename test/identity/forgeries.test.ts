@@ -165,11 +165,11 @@ describe('what was made for another purpose', () => {
       await post(edge, '/v1/auth/magic/verify', { token }),
       await post(edge, '/v1/auth/verify', { token, password: 'seven otters juggle lanterns' }),
       await post(edge, '/v1/auth/password/reset', { token, newPassword: 'seven otters juggle lanterns' }),
-      await post(edge, '/v1/auth/email/restore', { token }),
+      await post(edge, '/v1/auth/account/restore', { token }),
     ]
     expect(answers.map(({ status }) => status >= 400 && status < 500)).toEqual(Array(6).fill(true))
     expect((await session(token)).status).toBe(200)
-    expect((await post(edge, '/v1/auth/email/restore', { token: FORGED_TOKEN })).slug).toBe('code-invalid')
+    expect((await post(edge, '/v1/auth/account/restore', { token: FORGED_TOKEN })).slug).toBe('code-invalid')
   })
 })
 

@@ -70,7 +70,7 @@ describe('links', () => {
     const email = await register(edge, 'scanned')
     await askMagic(email)
     const { token, code } = await newest(email, 2)
-    for (const path of ['/v1/auth/magic/verify', '/v1/auth/verify', '/v1/auth/password/reset', '/login/mail', '/v1/auth/email/restore']) {
+    for (const path of ['/v1/auth/magic/verify', '/v1/auth/verify', '/v1/auth/password/reset', '/login/mail', '/v1/auth/account/restore']) {
       for (const method of ['GET', 'HEAD', 'OPTIONS']) await edge.request(`${path}?token=${token}&code=${code}`, { method })
     }
     expect((await useMagic({ token })).status).toBe(200)
@@ -196,7 +196,7 @@ describe('what nobody may set', () => {
     ['/v1/auth/magic', { email: 'mass@example.net' }],
     ['/v1/auth/password/forgot', { email: 'mass@example.net' }],
     ['/v1/auth/verify/resend', { registrationId: 'reg_01k3ahrz6dmv29gqy5ckt18fp1' }],
-    ['/v1/auth/email/restore', { token: FORGED_TOKEN }],
+    ['/v1/auth/account/restore', { token: FORGED_TOKEN }],
   ])('%s takes no field but its own', async (path, body) => {
     for (const extra of [
       { emailVerified: true },

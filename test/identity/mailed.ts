@@ -20,7 +20,7 @@ export function mailsOf(edge: () => Edge) {
     askMagic: (email: string) => post(edge(), '/v1/auth/magic', { email }),
     useMagic: (body: object, headers: Record<string, string> = {}) => post(edge(), '/v1/auth/magic/verify', body, headers),
     login: (email: string, password = PASSWORD) => post(edge(), '/v1/auth/login', { email, password }),
-    restore: (token: string) => post(edge(), '/v1/auth/email/restore', { token }),
+    restore: (token: string) => post(edge(), '/v1/auth/account/restore', { token }),
     /** The newest mail of a kind, by its subject, once it is there. */
     async about(email: string, subject: RegExp) {
       for (let count = 1; ; count++) {

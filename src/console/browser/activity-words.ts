@@ -3,6 +3,7 @@ import type { Locale } from '../../contract/identity.ts'
 const EN = {
   'account.delete': 'Account deleted',
   'account.export': 'Data downloaded',
+  'account.restore': 'Account taken back',
   'api-key.create': 'API key made',
   'api-key.end': 'API key revoked',
   'api-key.rename': 'API key renamed',
@@ -10,7 +11,6 @@ const EN = {
   'email.ask': 'Change of address asked for',
   'email.change': 'Address changed',
   'email.refuse': 'Wrong code for a new address',
-  'email.restore': 'Address taken back',
   'factor.refuse': 'Wrong second factor',
   'host.create': 'Host added',
   'host.delete': 'Host deleted',
@@ -85,6 +85,7 @@ type Action = keyof typeof EN
 const FR: Readonly<Record<Action, string>> = {
   'account.delete': 'Compte supprimé',
   'account.export': 'Données téléchargées',
+  'account.restore': 'Compte repris',
   'api-key.create': 'Clé d’API créée',
   'api-key.end': 'Clé d’API révoquée',
   'api-key.rename': 'Clé d’API renommée',
@@ -92,7 +93,6 @@ const FR: Readonly<Record<Action, string>> = {
   'email.ask': 'Changement d’adresse demandé',
   'email.change': 'Adresse changée',
   'email.refuse': 'Code faux pour une nouvelle adresse',
-  'email.restore': 'Adresse reprise',
   'factor.refuse': 'Second facteur faux',
   'host.create': 'Hôte ajouté',
   'host.delete': 'Hôte supprimé',
@@ -164,13 +164,14 @@ const FR: Readonly<Record<Action, string>> = {
 
 const CAUSES_FR: Readonly<Record<string, string>> = {
   'account-deleted': 'compte supprimé',
+  'account-restored': 'compte repris',
   admin: 'administration',
   code: 'code',
   link: 'lien',
   counter: 'compteur',
   'current-password': 'mot de passe actuel',
   disabled: 'compte fermé',
-  'email-restored': 'adresse reprise',
+  'email-changed': 'adresse changée',
   'factor-added': 'second facteur ajouté',
   failures: 'échecs',
   limit: 'limite',

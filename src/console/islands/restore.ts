@@ -7,7 +7,7 @@ const token = mailedToken()
 
 bindForm('restore', async () => {
   if (!token) return
-  await client.restoreEmail({ body: { token } })
+  await client.restoreAccount({ body: { token } })
   forgetMailedToken()
   location.assign(`/password/reset${location.search}`)
 })

@@ -158,7 +158,7 @@ export const EmailPage: FC<LangProps> = ({ lang }) => {
   )
 }
 
-/** Takes a change of address back by the link that the old one was mailed. */
+/** Takes an account back by the link that its owner was mailed. */
 export const RestorePage: FC<LangProps> = ({ lang }) => {
   const words = MAILED_WORDS[lang]
   return (

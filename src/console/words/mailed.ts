@@ -31,8 +31,9 @@ const EN = {
   mailCode: 'Mail me a code',
   setPassword: 'Set password',
   restoreTitle: 'Take back your account',
-  restoreLead: 'Your address is restored, every device is signed out, and you choose a new password next.',
-  restore: 'Restore this address',
+  restoreLead:
+    'Your address holds again, ways to sign in and API keys that were added lately are removed, every device is signed out, and you choose a new password next.',
+  restore: 'Take the account back',
   emailTitle: 'Change your address',
   emailLead: 'We mail a code and a link to the new address. Yours stays the same until one of them is used.',
   emailHere: 'Confirm that you read this mailbox, and it becomes the address of the account that is signed in here.',
@@ -90,8 +91,9 @@ const FR: MailedWords = {
   mailCode: 'M’envoyer un code',
   setPassword: 'Enregistrer le mot de passe',
   restoreTitle: 'Reprenez votre compte',
-  restoreLead: 'Votre adresse est rétablie, tous les appareils sont déconnectés, et vous choisissez ensuite un nouveau mot de passe.',
-  restore: 'Rétablir cette adresse',
+  restoreLead:
+    'Votre adresse vaut de nouveau, les moyens de connexion et les clés d’API ajoutés ces derniers temps sont retirés, tous les appareils sont déconnectés, et vous choisissez ensuite un nouveau mot de passe.',
+  restore: 'Reprendre le compte',
   emailTitle: 'Changez d’adresse',
   emailLead: 'Nous envoyons un code et un lien à la nouvelle adresse. La vôtre reste la même jusqu’à ce que l’un des deux serve.',
   emailHere: 'Confirmez que vous lisez cette messagerie\u00a0: elle devient l’adresse du compte connecté ici.',

@@ -3,7 +3,7 @@ import { adminAuditEndpoints as record } from '../../contract/admin-audit.ts'
 import { PLATFORM_AUDIT_FILE_PATH, PLATFORM_CHAIN } from '../../contract/audit.ts'
 import { createExport, listActivity, listEntries, verifyChain } from '../audit/service.ts'
 import { type EdgeApp, implement } from '../http/implement.ts'
-import { disableUser, enableUser, endAllSessions, endUserSessions, getUser, listUsers, setUserRoles } from './admin.ts'
+import { disableUser, enableUser, endAllSessions, endUserSessions, getUser, listUsers, removeUserFactors, setUserRoles } from './admin.ts'
 import { openPlatformAuditFile } from './admin-record.ts'
 
 /** Mounts what looks after users and their roles. */
@@ -17,6 +17,9 @@ export function mountAdmin(app: EdgeApp): void {
     enableUser({ scope, actor, ...params }, body.reason).then(() => undefined),
   )
   implement(app, api.endUserSessions, ({ scope, actor, params }) => endUserSessions({ scope, actor, ...params }).then(() => undefined))
+  implement(app, api.removeUserFactors, ({ scope, actor, params, body }) =>
+    removeUserFactors({ scope, actor, ...params }, body.reason).then(() => undefined),
+  )
   implement(app, api.endAllSessions, ({ scope, actor }) => endAllSessions(scope, actor).then(() => undefined))
   implement(app, api.setUserRoles, ({ scope, actor, params, body }) => setUserRoles({ scope, actor, ...params }, body.roles))
   mountRecord(app)

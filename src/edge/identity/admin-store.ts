@@ -3,9 +3,12 @@ import type { UserQuery } from '../../contract/admin.ts'
 import type { UserId } from '../../contract/identity.ts'
 import type { Permission } from '../../contract/permission.ts'
 import type { Db } from '../platform/db.ts'
+import { hasPasskey, hasRecoveryCodes } from './factor-store.ts'
+import { deletePendingsIf } from './pending-store.ts'
 import { hasPermission, isDispensable, rolesOf } from './role-store.ts'
 import { type Acting, isActing, isBarredAt } from './session-store.ts'
 import { apiKeys, notBefores, platformRoles, sessions, users, userWords } from './tables.ts'
+import { deleteTrustsIf } from './trust-store.ts'
 
 /** Drizzle leaves the table out where only one is selected from. */
 const USER = sql.raw('users.id')
@@ -75,6 +78,19 @@ export const enableUserBy = (db: Db, id: UserId, by: Mandate) =>
     .set({ disabledAt: null })
     .where(and(eq(users.id, id), isNotNull(users.disabledAt), mayAct(by)))
 
+/** Puts a password that nobody knows where a factor is enrolled; an enrolment that is not confirmed counts too. */
+export const voidPasswordOfFactored = (db: Db, id: UserId, to: { readonly by: Mandate; readonly passwordHash: string }) =>
+  db
+    .update(users)
+    .set({ passwordHash: to.passwordHash, passwordVersion: sql`${users.passwordVersion} + 1`, passwordIsShort: 0 })
+    .where(
+      and(
+        eq(users.id, id),
+        sql`(${hasPasskey(id)} OR EXISTS (SELECT 1 FROM totp_factors AS tf WHERE tf.user_id = ${id}) OR ${hasRecoveryCodes(id)})`,
+        mayAct(to.by),
+      ),
+    )
+
 /** Ends whatever began until now, of a user or (where empty) of everybody. A rule never goes back in time. */
 export const barBy = (db: Db, userId: UserId | '', by: Mandate) =>
   db
@@ -95,6 +111,8 @@ export const endBarred = (db: Db, { userId, now, cause }: { readonly userId: Use
       .set({ endedAt: now })
       .where(and(eq(apiKeys.userId, userId), isNull(apiKeys.endedAt), isBarredAt(userId, now)))
       .returning({ id: apiKeys.id }),
+    deletePendingsIf(db, userId, isBarredAt(userId, now)),
+    deleteTrustsIf(db, userId, isBarredAt(userId, now)),
   ] as const
 
 export const eraseAccess = (db: Db, userId: UserId) =>

@@ -6,16 +6,34 @@ import { type Permission, PlatformRole } from '../../contract/permission.ts'
 import { Problem } from '../../contract/problem.ts'
 import { SESSIONS_PER_USER_MAX } from '../../contract/sessions.ts'
 import { auditIfChanged } from '../audit/service.ts'
+import { eventAt } from '../platform/mail/message.ts'
+import { mailEventIf } from '../platform/mail/outbox.ts'
 import { afterKey, toPage } from '../platform/page.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { forgetEverySession } from './access-token.ts'
-import { barBy, disableUserBy, enableUserBy, endBarred, isDisabledAt, type Mandate, managedUser, mayAct, usersBy } from './admin-store.ts'
+import {
+  barBy,
+  disableUserBy,
+  enableUserBy,
+  endBarred,
+  isDisabledAt,
+  type Mandate,
+  managedUser,
+  mayAct,
+  usersBy,
+  voidPasswordOfFactored,
+} from './admin-store.ts'
 import { endKeysIf } from './api-key-store.ts'
-import { enrolmentOf } from './factor-store.ts'
+import { deleteFactorsSinceIf, enrolmentOf } from './factor-store.ts'
+import { hashPassword } from './password.ts'
+import { hasHash } from './password-store.ts'
+import { deletePendingsIf } from './pending-store.ts'
+import { drawToken } from './proof.ts'
 import { grantRoleIf, isDispensable, revokeRoleIf } from './role-store.ts'
 import { everybodysEnd, sessionEnd } from './session-end.ts'
 import { endSessionsIf, liveSessionsOf } from './session-store.ts'
 import { actingOf, toDevice } from './sessions.ts'
+import { deleteTrustsIf } from './trust-store.ts'
 
 type Row = Awaited<ReturnType<typeof usersBy>>[number]
 
@@ -86,6 +104,8 @@ export async function disableUser({ scope, actor, userId }: Target, reason: stri
     endSessionsIf(db, { userId, now: by.now, cause: 'disabled' }, isDone),
     auditIfChanged(scope, { action: 'session.end-all', subject: userId, cause: 'disabled' }),
     endKeysIf(db, { userId, now: by.now }, isDone),
+    deletePendingsIf(db, userId, isDone),
+    deleteTrustsIf(db, userId, isDone),
     end.statement,
   ])
   if (disabled.meta.changes === 0) return demandChangeable(before, before?.disabledAt === null)
@@ -117,6 +137,38 @@ export async function endUserSessions({ scope, actor, userId }: Target): Promise
   ])
   demandChangeable(before)
   end.tell([...sessions, ...keys])
+}
+
+/**
+ * Frees a user of the factors that they have lost. Their password goes too: who talked an admin into this must still read the mailbox.
+ * Again is fine.
+ *
+ * @throws Problem `not-found` or `forbidden`
+ */
+export async function removeUserFactors({ scope, actor, userId }: Target, reason: string): Promise<void> {
+  const { db } = scope
+  const by = mandateOf(scope, actor, 'users.manage')
+  const [before] = await managedUser(db, userId, by)
+  demandChangeable(before)
+  const passwordHash = await hashPassword(scope.config.keyring, drawToken())
+  const isDone = hasHash(userId, passwordHash)
+  const mail = { to: before.email, locale: before.locale, kind: 'factors-removed', event: eventAt(by.now) } as const
+  const [end, notice] = await Promise.all([sessionEnd(scope, { userId, now: by.now }), mailEventIf(scope, mail, isDone)])
+  const [[now], removed, , ended] = await db.batch([
+    managedUser(db, userId, by),
+    voidPasswordOfFactored(db, userId, { by, passwordHash }),
+    auditIfChanged(scope, { action: 'factors.remove', subject: userId, cause: reason }),
+    endSessionsIf(db, { userId, now: by.now, cause: 'factors-removed' }, isDone),
+    auditIfChanged(scope, { action: 'session.end-all', subject: userId, cause: 'factors-removed' }),
+    ...deleteFactorsSinceIf(db, userId, { since: 0, condition: isDone }),
+    deletePendingsIf(db, userId, isDone),
+    deleteTrustsIf(db, userId, isDone),
+    notice.statement,
+    end.statement,
+  ])
+  if (removed.meta.changes === 0) return demandChangeable(now)
+  end.tell(ended)
+  scope.deliver([notice.id])
 }
 
 /** Ends all that anybody has begun until now. @throws Problem `forbidden` */

@@ -1,12 +1,7 @@
 import { sql } from 'drizzle-orm'
+import { ACCOUNT_RESTORE_SECONDS } from '../../contract/account.ts'
 import { ACCOUNT_FAULTS } from '../../contract/account-faults.ts'
-import {
-  type ChangeEmail,
-  type ConfirmEmailChange,
-  EMAIL_RESTORE_SECONDS,
-  type EmailChange,
-  type EmailChangeId,
-} from '../../contract/email.ts'
+import type { ChangeEmail, ConfirmEmailChange, EmailChange, EmailChangeId } from '../../contract/email.ts'
 import { toMoment } from '../../contract/id.ts'
 import { CODE_TTL_SECONDS } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
@@ -19,8 +14,11 @@ import { hasEmail, insertEmailChange, keepWayBackIf, moveEmailIf } from './email
 import { checkProof, HOUR_MS, MAILS_PER_HOUR_MAX, type RightProof } from './mailed-proof.ts'
 import { drawProof, drawToken, hashesOf, pageLink, tokenHash, unmatchable } from './proof.ts'
 import { burnExcess, claimProof, deleteOpenProofsIf, hasClaim, isMailable } from './proof-store.ts'
+import { sessionEnd } from './session-end.ts'
+import { endSessionsIf } from './session-store.ts'
 import { burnOtherRegistrations, userByEmail, userById } from './store.ts'
 import { emailChanges } from './tables.ts'
+import { deleteTrustsIf } from './trust-store.ts'
 
 const CHANGE = {
   table: emailChanges,
@@ -71,11 +69,11 @@ export async function changeEmail(scope: Scope, actor: Actor, { email }: ChangeE
 export async function confirmEmailChange(scope: Scope, actor: Actor, { changeId: id, code, token }: ConfirmEmailChange): Promise<void> {
   const right = await checkProof(scope, CHANGE, { id, code, token })
   if (right.user.id !== actor.userId) throw new Problem('code-invalid')
-  await move(scope, right)
+  await move(scope, actor, right)
 }
 
-/** The address, its way back, the end of every proof mailed to the old one, the record and the notice: together or not at all. */
-async function move(scope: Scope, { id, given, user, email }: RightProof): Promise<void> {
+/** The address, its way back, the end of all other sessions, of trust and of every proof mailed to the old one, record and notice: one batch. */
+async function move(scope: Scope, actor: Actor, { id, given, user, email }: RightProof): Promise<void> {
   const { db } = scope
   const now = scope.now()
   const claim = scope.newId('clm')
@@ -86,24 +84,30 @@ async function move(scope: Scope, { id, given, user, email }: RightProof): Promi
     oldEmail: user.email,
     changedAt: now,
     restoreHash: await tokenHash(wayBack),
-    restoreExpiresAt: now + EMAIL_RESTORE_SECONDS * 1000,
+    restoreExpiresAt: now + ACCOUNT_RESTORE_SECONDS * 1000,
   }
-  const link = pageLink('/email/restore', user.locale, wayBack)
+  const link = pageLink('/account/restore', user.locale, wayBack)
   const notice = await mailEventIf(
     scope,
-    { to: user.email, locale: user.locale, kind: 'email-changed', event: eventAt(now), link, minutes: EMAIL_RESTORE_SECONDS / 60 },
+    { to: user.email, locale: user.locale, kind: 'email-changed', event: eventAt(now), link, minutes: ACCOUNT_RESTORE_SECONDS / 60 },
     isMoved,
   )
-  const [won, moved] = await db.batch([
+  const end = await sessionEnd(scope, { userId: user.id, now })
+  const [won, moved, , , ended] = await db.batch([
     claimProof(db, emailChanges, { given: { ...given, now }, claim }),
     moveEmailIf(db, user.id, { email, condition: isWon }),
     auditIfChanged(scope, { action: 'email.change', subject: user.id }),
     keepWayBackIf(db, id, { back, condition: isMoved }),
+    endSessionsIf(db, { userId: user.id, except: actor.sessionId, now, cause: 'email-changed' }, isMoved),
+    auditIfChanged(scope, { action: 'session.end-others', subject: user.id, cause: 'email-changed' }),
+    deleteTrustsIf(db, user.id, isMoved),
     ...deleteOpenProofsIf(db, user.id, isMoved),
     burnOtherRegistrations(db, user.id),
     notice.statement,
+    end.statement,
   ])
   if (won.meta.changes === 0) throw new Problem('code-invalid')
   if (moved.meta.changes === 0) throw new Problem('conflict')
+  end.tell(ended)
   scope.deliver([notice.id])
 }

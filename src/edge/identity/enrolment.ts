@@ -1,4 +1,5 @@
 import { type SQL, sql } from 'drizzle-orm'
+import { ACCOUNT_RESTORE_SECONDS } from '../../contract/account.ts'
 import { ACCOUNT_FAULTS } from '../../contract/account-faults.ts'
 import type { AuthMethod } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
@@ -8,17 +9,20 @@ import { mailEventIf } from '../platform/mail/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
 import {
   deleteRecoveryCodesIf,
+  hasOneFactor,
   hasRecoveryCodes,
   hasSecondFactor,
   insertRecoveryCodesIf,
   isSingleFactor,
   raiseSession,
 } from './factor-store.ts'
+import { drawToken, pageLink, tokenHash } from './proof.ts'
 import { newRecoverySet } from './recovery-set.ts'
 import { sessionEnd } from './session-end.ts'
 import { type Acting, endSessionsIf } from './session-store.ts'
 import type { users } from './tables.ts'
 import { deleteTrustsIf } from './trust-store.ts'
+import { insertFactorWayBackIf } from './way-back-store.ts'
 
 type User = typeof users.$inferSelect
 
@@ -38,11 +42,10 @@ export const shortPassword = (): Problem => new Problem('conflict', { detail: AC
  */
 export async function afterAdding(scope: Scope, change: Change, by: { readonly isDone: SQL; readonly methods: readonly AuthMethod[] }) {
   const { db } = scope
-  const { user, acting, factor } = change
+  const { user, acting } = change
   const { isDone, methods } = by
   const { codes, set } = await newRecoverySet(scope, user)
-  const mail = { to: user.email, locale: user.locale, kind: 'factor-added', factor, event: eventAt(acting.now) } as const
-  const notice = await mailEventIf(scope, mail, isDone)
+  const told = await tellAdded(scope, change, isDone)
   const others = { userId: user.id, except: acting.sessionId, now: acting.now, cause: 'factor-added' } as const
   const end = await sessionEnd(scope, acting)
   const statements = [
@@ -51,10 +54,29 @@ export async function afterAdding(scope: Scope, change: Change, by: { readonly i
     auditIfChanged(scope, { action: 'session.end-others', subject: user.id, cause: 'factor-added' }),
     insertRecoveryCodesIf(db, set, sql`${isDone} AND NOT ${hasRecoveryCodes(user.id)}`),
     deleteTrustsIf(db, user.id, isDone),
-    notice.statement,
+    ...told.statements,
     end.statement,
   ] as const
-  return { statements, codes, noticeId: notice.id, end }
+  return { statements, codes, noticeIds: told.ids, end }
+}
+
+/**
+ * A mail of what was added. The only factor comes with a way back: whoever stole the password may have added it, and then its owner could
+ * neither sign in nor remove it, however often they choose a new password.
+ */
+async function tellAdded(scope: Scope, { user, acting, factor }: Change, isDone: SQL) {
+  const { id: userId, email, locale } = user
+  const isOnly = sql`${isDone} AND ${hasOneFactor(userId)}`
+  const token = drawToken()
+  const expiresAt = acting.now + ACCOUNT_RESTORE_SECONDS * 1000
+  const row = { restoreHash: await tokenHash(token), userId, email, addedAt: acting.now, expiresAt }
+  const back = { link: pageLink('/account/restore', locale, token), minutes: ACCOUNT_RESTORE_SECONDS / 60 }
+  const mail = { to: email, locale, factor, event: eventAt(acting.now) }
+  const [first, more] = await Promise.all([
+    mailEventIf(scope, { ...mail, ...back, kind: 'first-factor-added' }, isOnly),
+    mailEventIf(scope, { ...mail, kind: 'factor-added' }, sql`${isDone} AND NOT ${hasOneFactor(userId)}`),
+  ])
+  return { statements: [insertFactorWayBackIf(scope.db, row, isOnly), first.statement, more.statement] as const, ids: [first.id, more.id] }
 }
 
 /**

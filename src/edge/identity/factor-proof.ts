@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { AuthMethod } from '../../contract/identity.ts'
+import type { AuthMethod, UserId } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
 import type { FactorProof } from '../../contract/proof.ts'
 import { auditEntry, auditIfChanged } from '../audit/service.ts'
@@ -25,9 +25,13 @@ export const TOTP_PURPOSE = 'totp-secret'
  *
  * @throws Problem `code-invalid`, `passkey-invalid`, or `rate-limited` after too many wrong codes in a row
  */
-export async function proveFactor(scope: Scope, user: User, by: { readonly proof: FactorProof; readonly purpose: Purpose }) {
-  const { proof, purpose } = by
-  const proven = proof.method === 'passkey' ? await provePasskeyOf(scope, user, { proof, purpose }) : await proveCode(scope, user, proof)
+export async function proveFactor(
+  scope: Scope,
+  user: User,
+  { proof, purpose, door }: { readonly proof: FactorProof; readonly purpose: Purpose; readonly door: CodeDoor },
+) {
+  const proven =
+    proof.method === 'passkey' ? await provePasskeyOf(scope, user, { proof, purpose }) : await proveCode(scope, user, { proof, door })
   return [...proven, 'mfa'] as const satisfies readonly AuthMethod[]
 }
 
@@ -43,11 +47,27 @@ async function provePasskeyOf(
 
 type CodeProof = Exclude<FactorProof, { method: 'passkey' }>
 
-async function proveCode(scope: Scope, user: User, { method, code }: CodeProof): Promise<readonly AuthMethod[]> {
+async function proveCode(
+  scope: Scope,
+  user: User,
+  { proof: { method, code }, door }: { readonly proof: CodeProof; readonly door: CodeDoor },
+): Promise<readonly AuthMethod[]> {
   const use = method === 'totp' ? useTotp : useRecoveryCode
-  await tryCode(scope, user, { cause: method, use: async (budget) => (await use(scope, user, { code, budget })) || undefined })
+  await tryCode(scope, user, { cause: method, door, use: async (budget) => (await use(scope, user, { code, budget })) || undefined })
   return ['otp']
 }
+
+/**
+ * Where a code is tried. Each door has a budget of its own, so that whoever has the password and guesses closes neither the places
+ * where the account signs in nor what its sessions prove.
+ */
+export type CodeDoor = 'anywhere' | 'session' | { readonly knownPlace: string }
+
+/** The budget of codes of an account at a door. */
+export const codeCharge = (scope: Scope, userId: UserId, door: CodeDoor) =>
+  chargeFor(scope, 'factor', {
+    subject: [userId, ...(door === 'anywhere' ? [] : door === 'session' ? ['session'] : ['place', door.knownPlace])],
+  })
 
 /** A code as it was given. */
 interface Given {
@@ -65,9 +85,9 @@ interface Given {
 export async function tryCode<T>(
   scope: Scope,
   user: Pick<User, 'id'>,
-  { cause, use }: { readonly cause: string; readonly use: (budget: string) => Promise<T | undefined> },
+  { cause, door, use }: { readonly cause: string; readonly door: CodeDoor; readonly use: (budget: string) => Promise<T | undefined> },
 ): Promise<T> {
-  const charge = await chargeFor(scope, 'factor', { subject: [user.id] })
+  const charge = await codeCharge(scope, user.id, door)
   const receipt = await spendInD1(scope, [charge])
   if (!receipt.isAdmitted) throw tooMany(scope, receipt)
   const used = await use(charge.key).catch((error: unknown) => {
@@ -75,7 +95,9 @@ export async function tryCode<T>(
     throw error
   })
   if (used !== undefined) return used
-  await commit(scope, [auditEntry(scope, { action: 'factor.refuse', subject: user.id, cause, actorId: user.id })])
+  await commit(scope, [
+    auditEntry(scope, { action: 'factor.refuse', subject: user.id, cause, actorId: scope.actor?.userId ?? 'anonymous' }),
+  ])
   throw new Problem('code-invalid')
 }
 
@@ -87,7 +109,10 @@ async function useTotp(scope: Scope, user: User, { code, budget }: Given): Promi
   const secret = await scope.config.keyring.open(TOTP_PURPOSE, user.id, factor.secret)
   const step = await stepOfCode(secret, code, scope.now())
   if (step === undefined) return false
-  const [taken] = await scope.db.batch([takeTotpStep(scope.db, user.id, step), clearBudgetIf(scope.db, budget, hasChanged)])
+  const [taken] = await scope.db.batch([
+    takeTotpStep(scope.db, user.id, { secret: factor.secret, step }),
+    clearBudgetIf(scope.db, budget, hasChanged),
+  ])
   return taken.meta.changes > 0
 }
 

@@ -13,6 +13,10 @@ export const hasTotp = (userId: UserId): SQL =>
 /** Whether a password alone signs in no more. */
 export const hasSecondFactor = (userId: UserId): SQL => sql`(${hasTotp(userId)} OR ${hasPasskey(userId)})`
 
+/** Whether there is one second factor, and so none that was there before it. */
+export const hasOneFactor = (userId: UserId): SQL =>
+  sql`((SELECT count(*) FROM passkeys AS pk WHERE pk.user_id = ${userId}) + ${hasTotp(userId)}) = 1`
+
 /** Whether the password may stand without a second factor. */
 export const isPasswordLong = (userId: UserId): SQL =>
   sql`EXISTS (SELECT 1 FROM users AS holder WHERE holder.id = ${userId} AND holder.password_is_short = 0)`
@@ -97,12 +101,19 @@ export const confirmTotpFactor = (db: Db, acting: Acting, by: { readonly secret:
 export const hasTotpClaim = (userId: UserId, claim: string): SQL =>
   sql`EXISTS (SELECT 1 FROM totp_factors AS tf WHERE tf.user_id = ${userId} AND tf.claim = ${claim})`
 
-/** Takes a code's step, so that neither it nor an older one works again: of calls that race, one wins. */
-export const takeTotpStep = (db: Db, userId: UserId, step: number) =>
+/** Takes a code's step of the secret that it was compared with, so that neither it nor an older one works again: of calls that race, one wins. */
+export const takeTotpStep = (db: Db, userId: UserId, by: { readonly secret: string; readonly step: number }) =>
   db
     .update(totpFactors)
-    .set({ lastStep: step })
-    .where(and(eq(totpFactors.userId, userId), isNotNull(totpFactors.confirmedAt), lt(totpFactors.lastStep, step)))
+    .set({ lastStep: by.step })
+    .where(
+      and(
+        eq(totpFactors.userId, userId),
+        eq(totpFactors.secret, by.secret),
+        isNotNull(totpFactors.confirmedAt),
+        lt(totpFactors.lastStep, by.step),
+      ),
+    )
 
 /** Removes the authenticator app, unless the password is too short to stand alone. */
 export const deleteTotpFactor = (db: Db, acting: Acting) =>

@@ -7,7 +7,7 @@ import { mailEventIf } from '../platform/mail/outbox.ts'
 import { commit } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
 import { codeMac, drawProof, hashesOf, type ProofPurpose, pageLink, tokenHash, unmatchable } from './proof.ts'
-import { burnExcess, countWrongTry, type Given, isMailable, type ProofTable, provenOwner } from './proof-store.ts'
+import { askerOf, burnExcess, countWrongTry, type Given, isMailable, type ProofTable, provenOwner } from './proof-store.ts'
 import { userByEmail } from './store.ts'
 import type { magicLinks, passwordResets, users } from './tables.ts'
 
@@ -78,9 +78,10 @@ export async function checkProof(scope: Scope, use: ProofUse<ProofTable>, { id =
     token === undefined
       ? { id, codeMac: await codeMac(scope.config.keyring, use.purpose, { id, code }), now }
       : { tokenHash: await tokenHash(token), now }
+  const [asker] = token === undefined ? await askerOf(scope.db, use.table, id) : []
   const [, , [owner]] = await scope.db.batch([
     countWrongTry(scope.db, use.table, given),
-    auditIfChanged(scope, { ...use.refusal, subject: id, actorId: scope.actor?.userId ?? 'anonymous' }),
+    auditIfChanged(scope, { ...use.refusal, subject: asker?.userId ?? 'unknown', actorId: scope.actor?.userId ?? 'anonymous' }),
     provenOwner(scope.db, use.table, given),
   ])
   if (!owner) throw new Problem('code-invalid')

@@ -90,7 +90,7 @@ export async function createPasskey(scope: Scope, actor: Actor, { name, attestat
   ])
   if (added.meta.changes === 0) throw await whyNot(scope, made.credentialId)
   after.end.tell(ended)
-  scope.deliver([after.noticeId])
+  scope.deliver(after.noticeIds)
   return { passkey: toPasskey({ ...row, lastUsedAt: null }), recoveryCodes: brought.meta.changes > 0 ? after.codes : [] }
 }
 

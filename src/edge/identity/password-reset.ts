@@ -1,3 +1,4 @@
+import { sql } from 'drizzle-orm'
 import type { ForgotPassword, PasswordReset, ResetId, ResetPassword } from '../../contract/passwords.ts'
 import { Problem } from '../../contract/problem.ts'
 import { auditIfChanged } from '../audit/service.ts'
@@ -6,11 +7,12 @@ import { mailEventIf } from '../platform/mail/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
 import { accountCharge } from './attempt.ts'
 import { hasSecond } from './factor-policy.ts'
+import { codeCharge } from './factor-proof.ts'
 import { enrolmentOf } from './factor-store.ts'
 import { checkProof, mailProof, type PublicProof, type RightProof } from './mailed-proof.ts'
 import { admitPassword, demandLength } from './new-password.ts'
 import { hashPassword } from './password.ts'
-import { clearBudgetIf, isAdmissible, type NewHash, resetPasswordIf } from './password-store.ts'
+import { clearBudgetIf, isAdmissible, isFirstResetSince, type NewHash, resetPasswordIf } from './password-store.ts'
 import { claimProof, deleteOpenProofsIf, hasClaim } from './proof-store.ts'
 import { sessionEnd } from './session-end.ts'
 import { endSessionsIf } from './session-store.ts'
@@ -34,8 +36,8 @@ export async function forgotPassword(scope: Scope, { email }: ForgotPassword): P
 }
 
 /**
- * Replaces a forgotten password: ends every session, starts none, so a second factor is asked for as ever, and opens the password again
- * where too many failures had closed it.
+ * Replaces a forgotten password: ends every session, starts none, so a second factor is asked for as ever, and opens password and codes
+ * again where too many failures had closed them; codes once a day, or a mailbox would be a place to guess them at.
  * The proof is tried before the password is looked at, so a refused password costs no try and a wrong code learns nothing.
  *
  * @throws Problem `code-invalid` when it is wrong, used up, used or expired; `invalid-request` when the policy refuses the password
@@ -51,6 +53,8 @@ export async function resetPassword(scope: Scope, { resetId: id, code, token, ne
   await put(scope, { right, wanted: { hash, isShort }, unchecked })
 }
 
+const DAY_MS = 86_400_000
+
 interface Reset {
   readonly right: RightProof
   readonly wanted: NewHash
@@ -65,7 +69,7 @@ async function put(scope: Scope, { right, wanted, unchecked }: Reset): Promise<v
   const now = scope.now()
   const claim = scope.newId('clm')
   const isWon = hasClaim(passwordResets, id, claim)
-  const account = await accountCharge(scope, email)
+  const [account, codes] = await Promise.all([accountCharge(scope, email), codeCharge(scope, userId, 'anywhere')])
   const notice = await mailEventIf(scope, { to: email, locale, kind: 'password-reset', event: eventAt(now) }, isWon)
   const end = await sessionEnd(scope, { userId, now })
   const [won, , , ended] = await db.batch([
@@ -77,6 +81,7 @@ async function put(scope: Scope, { right, wanted, unchecked }: Reset): Promise<v
     ...deleteOpenProofsIf(db, userId, isWon),
     deleteTrustsIf(db, userId, isWon),
     clearBudgetIf(db, account.key, isWon),
+    clearBudgetIf(db, codes.key, sql`${isWon} AND ${isFirstResetSince(userId, now - DAY_MS)}`),
     notice.statement,
     end.statement,
     ...unchecked,

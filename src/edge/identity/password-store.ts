@@ -47,5 +47,9 @@ export const resetPasswordIf = (db: Db, userId: UserId, to: NewHash & { readonly
     .set({ passwordHash: to.hash, passwordVersion: sql`${users.passwordVersion} + 1`, passwordIsShort: Number(to.isShort) })
     .where(and(eq(users.id, userId), to.condition))
 
+/** Whether only one reset of the password has been proven since a moment: this very one. */
+export const isFirstResetSince = (userId: UserId, since: number): SQL =>
+  sql`(SELECT count(*) FROM password_resets AS r WHERE r.user_id = ${userId} AND r.claim IS NOT NULL AND r.created_at > ${since}) = 1`
+
 /** Ends an account's count of failures, for whoever has proven otherwise to own it. */
 export const clearBudgetIf = (db: Db, key: string, condition: SQL) => db.delete(limits).where(and(eq(limits.key, key), condition))

@@ -30,6 +30,14 @@ export const userAtDoor = (db: Db, email: string, { place, device, accountKey }:
     .where(eq(users.email, email))
     .limit(1)
 
+/** The place, where its user has signed in there. */
+export const knownPlace = (db: Db, { userId, place }: { readonly userId: UserId; readonly place: string | null }) =>
+  db
+    .select({ place: signInPlaces.place })
+    .from(signInPlaces)
+    .where(and(eq(signInPlaces.userId, userId), eq(signInPlaces.place, place ?? '')))
+    .limit(1)
+
 /** Makes the place of a session that this very batch has started known to its user. */
 export const noteSignIn = (db: Db, sessionId: SessionId, place: string) =>
   db

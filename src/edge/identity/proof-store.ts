@@ -45,6 +45,14 @@ export const burnExcess = (
 export const isMailable = (table: ProofTable, id: string): SQL =>
   sql`EXISTS (SELECT 1 FROM ${table} WHERE id = ${id} AND user_id IS NOT NULL AND code_mac IS NOT NULL)`
 
+/** Whose a request is: nobody's for an address that has no account. */
+export const askerOf = (db: Db, table: ProofTable, id: string) =>
+  db
+    .select({ userId: known(table).userId })
+    .from(known(table))
+    .where(eq(known(table).id, id))
+    .limit(1)
+
 /** A wrong code costs a try; a link has too many bits to be guessed. */
 export const countWrongTry = (db: Db, table: ProofTable, given: Given) => {
   const t = known(table)

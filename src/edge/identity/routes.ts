@@ -9,12 +9,12 @@ import { sessionEndpoints as devices } from '../../contract/sessions.ts'
 import { type EdgeApp, implement } from '../http/implement.ts'
 import { isLoginOriginAllowed } from '../http/session.ts'
 import { placeOf } from '../platform/limiter/place.ts'
+import { restoreAccount } from './account-restore.ts'
 import { mountAdmin } from './admin-routes.ts'
 import { mountApiKeys } from './api-key-routes.ts'
 import { answerIntoCookies, dropCookies, intoCookies, presentedRefresh, withTrust } from './cookies.ts'
 import { deviceOf } from './device.ts'
 import { changeEmail, confirmEmailChange } from './email-change.ts'
-import { restoreEmail } from './email-restore.ts'
 import { mountFactors } from './factor-routes.ts'
 import { login } from './login.ts'
 import { askMagicLink, useMagicLink } from './magic.ts'
@@ -51,6 +51,7 @@ export function mountIdentity(app: EdgeApp): void {
   implement(app, api.getSession, async ({ actor }) => sessionInfo(actor))
   implement(app, api.getMe, ({ scope, actor }) => me(scope, actor))
   implement(app, account.updateMe, ({ scope, actor, body, ifMatch }) => updateMe(scope, actor, { ifMatch, changes: body }))
+  implement(app, account.restoreAccount, ({ scope, body }) => restoreAccount(scope, body).then(() => undefined))
   implement(app, keys.getOpenIdConfiguration, async ({ scope }) => openIdConfiguration(scope.config))
   implement(app, keys.getJwks, async ({ scope }) => ({ keys: await publicKeys(scope) }))
   mountSessions(app)
@@ -89,5 +90,4 @@ function mountMagic(app: EdgeApp): void {
 function mountEmail(app: EdgeApp): void {
   implement(app, emails.changeEmail, ({ scope, actor, body }) => changeEmail(scope, actor, body))
   implement(app, emails.confirmEmailChange, ({ scope, actor, body }) => confirmEmailChange(scope, actor, body).then(() => undefined))
-  implement(app, emails.restoreEmail, ({ scope, body }) => restoreEmail(scope, body).then(() => undefined))
 }

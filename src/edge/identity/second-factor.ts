@@ -8,6 +8,7 @@ import { drawChallenge, requestOptions } from './ceremony.ts'
 import { proveFactor } from './factor-proof.ts'
 import { passkeysOf } from './passkey-store.ts'
 import { closePending, isPending, openPending, takeTry } from './pending-store.ts'
+import { knownPlace } from './place-store.ts'
 import { newSession, startSession } from './sign-in.ts'
 import { userById } from './store.ts'
 import type { pendingSignIns } from './tables.ts'
@@ -38,9 +39,11 @@ export interface Finished {
  */
 export async function finishLogin(scope: Scope, { pendingId: id, proof, trustDevice }: FinishLogin): Promise<Finished> {
   const [pending] = await takeTry(scope.db, id, scope.now())
-  const [user] = pending ? await userById(scope.db, pending.userId) : []
-  if (!pending || !user) throw new Problem('sign-in-ended')
-  const methods = await proveFactor(scope, user, { proof, purpose: purposeOf(id) })
+  if (!pending) throw new Problem('sign-in-ended')
+  const [[user], [known]] = await scope.db.batch([userById(scope.db, pending.userId), knownPlace(scope.db, pending)])
+  if (!user) throw new Problem('sign-in-ended')
+  const door = known ? { knownPlace: known.place } : 'anywhere'
+  const methods = await proveFactor(scope, user, { proof, purpose: purposeOf(id), door })
   const session = newSession(scope, user, {
     mode: pending.mode,
     device: { browser: pending.browser, system: pending.system, country: pending.country, city: pending.city },

@@ -4,7 +4,6 @@ import type { Locale, SessionInfo, UserId } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
 import type { Authenticate } from '../http/session.ts'
 import { openDb } from '../platform/db.ts'
-import { chargeFor } from '../platform/limiter/limiter.ts'
 import type { EverythingEnded, SessionIds, SessionsEnded } from '../platform/live-sockets.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { authenticate as authenticateToken } from './access-token.ts'
@@ -14,6 +13,7 @@ import { accountCharge } from './attempt.ts'
 import { closureOf as closure } from './closure.ts'
 import { dropCookies } from './cookies.ts'
 import { type EndedUsers, endNextUsers } from './everybody.ts'
+import { codeCharge } from './factor-proof.ts'
 import { eraseFactors, totpOf } from './factor-store.ts'
 import { erasePasskeys, passkeysOf } from './passkey-store.ts'
 import { erasePendings } from './pending-store.ts'
@@ -26,6 +26,7 @@ import { type Acting, endedSince, isAccessLive, isActing, liveSession, sessionsO
 import { demandStepUp, standing } from './standing.ts'
 import { eraseUser, userByEmail, userById } from './store.ts'
 import { deleteTrustsIf, trustsOf } from './trust-store.ts'
+import { eraseFactorWaysBack, factorWaysBackOf } from './way-back-store.ts'
 
 /** Who an access token speaks for. @throws Problem `unauthenticated`, `session-ended` or `step-up-required` */
 export const authenticate: Authenticate = (scope, token, demands) => authenticateToken(scope, token, demands)
@@ -39,6 +40,15 @@ export async function requireFreshProof(scope: Scope, actor: Actor): Promise<voi
 /** Whether a session may act, read at the primary: the isolate's memory and a replica may be behind. */
 export async function isSessionLive(scope: Scope, { sessionId }: Pick<Actor, 'sessionId'>): Promise<boolean> {
   return (await liveSession(openDb(scope.env.DB, undefined).db, sessionId, scope.now())).length > 0
+}
+
+/** For whoever comes with a ticket: what they asked for it with may have ended since, a session or an API key. @throws Problem `session-ended` */
+export async function demandLiveAccess(scope: Scope, { userId, sessionId }: Pick<Actor, 'userId' | 'sessionId'>): Promise<void> {
+  const { db } = openDb(scope.env.DB, undefined)
+  const [found] = await db.all<{ readonly isLive: number }>(
+    sql`SELECT ${isAccessLive({ id: sessionId, userId, now: scope.now() })} AS isLive`,
+  )
+  if (found?.isLive !== 1) throw new Problem('session-ended')
 }
 
 /** The active user with this address. */
@@ -91,13 +101,14 @@ export const linkTokenHash = (token: string): Promise<string> => tokenHash(token
 export async function exportIdentity(scope: Scope, userId: UserId): Promise<object> {
   const [user] = await userById(scope.db, userId)
   const { db } = scope
-  const [roles, keys, sessions, totp, passkeys, trusts, resets, magic, changes] = await db.batch([
+  const [roles, keys, sessions, totp, passkeys, trusts, waysBack, resets, magic, changes] = await db.batch([
     roleRowsOf(db, userId),
     keysOf(db, userId),
     sessionsOf(db, userId),
     totpOf(db, userId),
     passkeysOf(db, userId),
-    trustsOf(db, userId, 0),
+    trustsOf(db, userId),
+    factorWaysBackOf(db, userId),
     ...proofsOf(db, userId),
   ])
   return {
@@ -132,6 +143,12 @@ export async function exportIdentity(scope: Scope, userId: UserId): Promise<obje
     totp: totp.map((t) => ({ createdAt: toMoment(t.createdAt), isConfirmed: t.confirmedAt !== null })),
     passkeys: passkeys.map((p) => ({ id: p.id, name: p.name, createdAt: toMoment(p.createdAt) })),
     trustedDevices: trusts.map((t) => ({ id: t.id, browser: t.browser, system: t.system, country: t.country, city: t.city })),
+    factorWaysBack: waysBack.map((w) => ({
+      email: w.email,
+      addedAt: toMoment(w.addedAt),
+      expiresAt: toMoment(w.expiresAt),
+      restoredAt: w.restoredAt && toMoment(w.restoredAt),
+    })),
     passwordResets: resets.map(toRequest),
     magicLinks: magic.map(toRequest),
     emailChanges: changes.map((c) => ({
@@ -153,7 +170,7 @@ const toRequest = (r: { readonly id: string; readonly createdAt: number; readonl
 /** Forgets a user; the audit keeps the id, which then names nobody. */
 export async function eraseIdentity(scope: Scope, userId: UserId): Promise<void> {
   const [user] = await userById(scope.db, userId)
-  const factors = await chargeFor(scope, 'factor', { subject: [userId] })
+  const codes = await Promise.all((['anywhere', 'session'] as const).map((door) => codeCharge(scope, userId, door)))
   const failures = user ? [reopenPassword(scope.db, (await accountCharge(scope, user.email)).key)] : []
   const { db } = scope
   const end = await everySessionEnd(scope, userId)
@@ -161,8 +178,9 @@ export async function eraseIdentity(scope: Scope, userId: UserId): Promise<void>
     sessionsOf(db, userId),
     erasePlaces(db, userId),
     ...failures,
-    reopenPassword(db, factors.key),
+    ...codes.map(({ key }) => reopenPassword(db, key)),
     ...eraseFactors(db, userId),
+    eraseFactorWaysBack(db, userId),
     erasePasskeys(db, userId),
     erasePendings(db, userId),
     deleteTrustsIf(db, userId, sql`true`),

@@ -179,7 +179,7 @@ async function awaitFactor(scope: Scope, user: User, { session, place, methods }
   const row = { id, userId: user.id, passwordVersion: user.passwordVersion, amr, mode, place, name, browser, system, country, city }
   await commit(scope, [
     insertPending(scope.db, { ...row, createdAt, expiresAt }),
-    auditEntry(scope, { action: 'session.await-factor', subject: user.id, actorId: user.id }),
+    auditEntry(scope, { action: 'session.await-factor', subject: user.id, actorId: 'anonymous' }),
   ])
   return { factorRequired: { pendingId: id, methods, expiresAt: toMoment(expiresAt) } }
 }

@@ -36,7 +36,7 @@ export async function stepUp(scope: Scope, actor: Actor, proof: StepUp): Promise
   const methods =
     proof.method === 'password'
       ? await provePassword(scope, user, proof.password).then(() => ['pwd'] as const)
-      : await proveFactor(scope, user, { proof, purpose: purposeOf(actor) })
+      : await proveFactor(scope, user, { proof, purpose: purposeOf(actor), door: 'session' })
   const now = scope.now()
   const [raised] = await scope.db.batch([
     raiseSession(scope.db, { ...actor, now }, { methods, condition: sql`true` }),

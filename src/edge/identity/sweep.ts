@@ -8,6 +8,7 @@ import { deleteProofs } from './proof-store.ts'
 import { deleteSessions } from './session-store.ts'
 import { deleteRegistrations } from './store.ts'
 import { deleteStaleTrusts } from './trust-store.ts'
+import { deleteFactorWaysBack } from './way-back-store.ts'
 
 const DAY_MS = 86_400_000
 /** Ended sessions stay listed for a while, so that people can see what happened. */
@@ -22,6 +23,7 @@ export async function sweepIdentity(scope: Scope): Promise<number> {
   const forgotten = await scope.db.batch([
     deleteRegistrations(scope.db, now - DAY_MS),
     ...deleteProofs(scope.db, now - DAY_MS),
+    deleteFactorWaysBack(scope.db, now - DAY_MS),
     deletePlaces(scope.db, now - KEEP_SESSIONS_MS),
     deleteSessions(scope.db, now - KEEP_SESSIONS_MS),
     deleteStalePendings(scope.db, now - DAY_MS),

@@ -92,6 +92,16 @@ export const emailChanges = sqliteTable('email_changes', {
   restoredAt: integer('restored_at'),
 })
 
+/** Ways back from a first factor, mailed to the address that the account had then. */
+export const factorWaysBack = sqliteTable('factor_ways_back', {
+  restoreHash: text('restore_hash').primaryKey(),
+  userId: text('user_id').$type<UserId>().notNull(),
+  email: text('email').notNull(),
+  addedAt: integer('added_at').notNull(),
+  expiresAt: integer('expires_at').notNull(),
+  restoredAt: integer('restored_at'),
+})
+
 export const signingKeys = sqliteTable('signing_keys', {
   kid: text('kid').primaryKey(),
   alg: text('alg').$type<SigningAlg>().notNull(),

@@ -36,7 +36,7 @@ export async function startTotp(scope: Scope, actor: Actor): Promise<TotpEnrolme
 export async function confirmTotp(scope: Scope, actor: Actor, code: string): Promise<{ recoveryCodes: string[] }> {
   const { user } = await standing(scope, actor)
   const use = (budget: string) => confirm(scope, actor, { user, code, budget })
-  return { recoveryCodes: await tryCode(scope, user, { cause: 'totp', use }) }
+  return { recoveryCodes: await tryCode(scope, user, { cause: 'totp', door: 'session', use }) }
 }
 
 interface Confirmation {
@@ -64,7 +64,7 @@ async function confirm(scope: Scope, actor: Actor, { user, code, budget }: Confi
   ])
   if (confirmed.meta.changes === 0) return undefined
   after.end.tell(ended)
-  scope.deliver([after.noticeId])
+  scope.deliver(after.noticeIds)
   return brought.meta.changes > 0 ? after.codes : []
 }
 

@@ -1,8 +1,8 @@
-import { and, desc, eq, gt, lt, ne, type SQL, sql } from 'drizzle-orm'
+import { and, desc, eq, gt, lt, ne, not, type SQL, sql } from 'drizzle-orm'
 import type { TrustedDeviceId } from '../../contract/factors.ts'
 import type { SessionId, UserId } from '../../contract/identity.ts'
 import type { Db } from '../platform/db.ts'
-import { type Acting, isActing, type NewSession } from './session-store.ts'
+import { type Acting, isActing, isBarred, type NewSession } from './session-store.ts'
 import { trustedDevices } from './tables.ts'
 
 /** Trusts the device of a session that this very batch has started. */
@@ -18,7 +18,8 @@ export const insertTrust = (
 
 /** Whether a device is trusted by this very user. */
 export const isTrusted = (userId: UserId, tokenHash: string, now: number): SQL =>
-  sql`EXISTS (SELECT 1 FROM trusted_devices AS td WHERE td.token_hash = ${tokenHash} AND td.user_id = ${userId} AND td.expires_at > ${now})`
+  sql`EXISTS (SELECT 1 FROM trusted_devices AS td WHERE td.token_hash = ${tokenHash} AND td.user_id = ${userId} AND td.expires_at > ${now}
+    AND NOT ${isBarred(sql`td.user_id`, sql`td.created_at`)})`
 
 /** Ties the trust to the session that it has just started, so that they end together. */
 export const useTrust = (db: Db, s: NewSession, tokenHash: string) =>
@@ -33,11 +34,20 @@ export const useTrust = (db: Db, s: NewSession, tokenHash: string) =>
       ),
     )
 
-export const trustsOf = (db: Db, userId: UserId, now: number) =>
+export const trustsOf = (db: Db, userId: UserId) => db.select().from(trustedDevices).where(eq(trustedDevices.userId, userId))
+
+/** The devices that a user's second factor is left out on, the last used first. */
+export const liveTrustsOf = (db: Db, userId: UserId, now: number) =>
   db
     .select()
     .from(trustedDevices)
-    .where(and(eq(trustedDevices.userId, userId), gt(trustedDevices.expiresAt, now)))
+    .where(
+      and(
+        eq(trustedDevices.userId, userId),
+        gt(trustedDevices.expiresAt, now),
+        not(isBarred(sql`trusted_devices.user_id`, sql`trusted_devices.created_at`)),
+      ),
+    )
     .orderBy(desc(trustedDevices.lastUsedAt))
     .limit(100)
 

@@ -4,7 +4,7 @@ import { Problem } from '../../contract/problem.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import { toBase64Url } from '../platform/base64.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
-import { deleteTrust, trustsOf } from './trust-store.ts'
+import { deleteTrust, liveTrustsOf } from './trust-store.ts'
 
 const PREFIX = 'ptd_'
 const SECRET_BYTES = 32
@@ -21,7 +21,7 @@ export const trustExpiry = (now: number): number => now + TRUST_DAYS * 86_400_00
 
 /** The devices on which the user leaves the second factor out. */
 export async function listTrustedDevices(scope: Scope, actor: Actor): Promise<{ items: TrustedDevice[] }> {
-  const rows = await trustsOf(scope.db, actor.userId, scope.now())
+  const rows = await liveTrustsOf(scope.db, actor.userId, scope.now())
   const items = rows.map((row) => ({
     id: row.id,
     browser: row.browser,

@@ -3,6 +3,7 @@ import type { PageQuery } from '../../contract/id.ts'
 import { OrgId } from '../../contract/orgs.ts'
 import { Problem } from '../../contract/problem.ts'
 import { createExport, listCheckpoints, listEntries, openExport, verifyChain } from '../audit/service.ts'
+import { demandLiveAccess } from '../identity/service.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { requireOrgRole } from './service.ts'
 
@@ -33,9 +34,12 @@ export async function createOrgAuditExport(scope: Scope, actor: Actor, at: { rea
   return createExport(scope, actor, { chain: at.orgId, wanted: at.wanted })
 }
 
-/** The file itself, if whoever got the path is an owner still. @throws Problem `ticket-invalid`, `not-found` or `forbidden` */
+/** The file itself, if whoever got the path is signed in and an owner still. @throws Problem `ticket-invalid`, `session-ended`, `not-found` or `forbidden` */
 export async function openOrgAuditFile(scope: Scope, at: { readonly orgId: string; readonly url: string }): Promise<Response> {
   const { data: orgId } = OrgId.safeParse(at.orgId)
   if (!orgId) throw new Problem('ticket-invalid')
-  return openExport(scope, { chain: orgId, url: at.url }, (actor) => requireOwner(scope, actor, orgId))
+  return openExport(scope, { chain: orgId, url: at.url }, async (actor) => {
+    await demandLiveAccess(scope, actor)
+    await requireOwner(scope, actor, orgId)
+  })
 }

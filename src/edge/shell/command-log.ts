@@ -10,6 +10,7 @@ import { toMoment } from '../../contract/id.ts'
 import { OrgId } from '../../contract/orgs.ts'
 import { Problem } from '../../contract/problem.ts'
 import { auditOnce, csvLine } from '../audit/service.ts'
+import { demandLiveAccess } from '../identity/service.ts'
 import { orgRoleOf } from '../orgs/service.ts'
 import { fromBase64Url } from '../platform/base64.ts'
 import { toPage } from '../platform/page.ts'
@@ -96,13 +97,14 @@ export async function createCommandExport(
   return ticketedPath(scope, actor, pathOf(of.orgId, of.wanted))
 }
 
-/** The file behind such a path. The entry that records the download is also what uses the ticket up. @throws Problem `ticket-invalid` or `not-found` */
+/** The file behind such a path. The entry that records the download is also what uses the ticket up. @throws Problem `ticket-invalid`, `session-ended` or `not-found` */
 export async function openCommandFile(scope: Scope, at: { readonly orgId: string; readonly url: string }): Promise<Response> {
   const { ticket = '', ...query } = Object.fromEntries(new URL(at.url).searchParams)
   const orgId = OrgId.safeParse(at.orgId).data
   const wanted = CreateCommandExport.safeParse(query).data
   if (!orgId || !wanted) throw new Problem('ticket-invalid')
   const { actor, jti } = await checkTicket(scope, ticket, pathOf(orgId, wanted))
+  await demandLiveAccess(scope, actor)
   await orgRoleOf(scope, actor, orgId)
   const act = { action: 'command.export', subject: orgId, orgId, cause: `${wanted.format} ${jti}` } as const
   if ((await auditOnce({ ...scope, actor }, act)).meta.changes !== 1) throw new Problem('ticket-invalid')

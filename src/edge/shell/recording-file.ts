@@ -2,6 +2,7 @@ import { Problem } from '../../contract/problem.ts'
 import { CreateRecordingFile, RECORDING_FILE_PATH, type RecordingFile, type RecordingFormat } from '../../contract/recordings.ts'
 import { ShellId } from '../../contract/shell.ts'
 import { auditOnce } from '../audit/service.ts'
+import { demandLiveAccess } from '../identity/service.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { checkTicket, ticketedPath } from '../platform/ticket.ts'
 import { createLineScreen } from './line-screen.ts'
@@ -37,13 +38,14 @@ export async function createRecordingFile(
   return ticketedPath(scope, actor, pathOf(of.shellId, of.wanted))
 }
 
-/** The file behind such a path. The entry that records the look is also what uses the ticket up. @throws Problem `ticket-invalid`, `not-found` or `forbidden` */
+/** The file behind such a path. The entry that records the look is also what uses the ticket up. @throws Problem `ticket-invalid`, `session-ended`, `not-found` or `forbidden` */
 export async function openRecordingFile(scope: Scope, at: { readonly shellId: string; readonly url: string }): Promise<Response> {
   const { ticket = '', fromMs, ...rest } = Object.fromEntries(new URL(at.url).searchParams)
   const shellId = ShellId.safeParse(at.shellId).data
   const wanted = CreateRecordingFile.safeParse({ ...rest, fromMs: Number(fromMs ?? 0) }).data
   if (!shellId || !wanted) throw new Problem('ticket-invalid')
   const { actor, jti } = await checkTicket(scope, ticket, pathOf(shellId, wanted))
+  await demandLiveAccess(scope, actor)
   const recording = await watchable(scope, actor, shellId)
   const act = { action: `recording.${wanted.purpose}`, subject: shellId, orgId: recording.orgId, cause: `${wanted.format} ${jti}` } as const
   if ((await auditOnce({ ...scope, actor }, act)).meta.changes !== 1) throw new Problem('ticket-invalid')

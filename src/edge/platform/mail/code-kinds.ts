@@ -135,8 +135,8 @@ export const CODE_KINDS = {
       body: [
         'Your {product} account has another mail address since {time}. This one is no longer used.',
         'If it was you, there is nothing to do.',
-        'If it was not you, take your account back with this link. It restores this address, signs out every device and asks for a new password:',
-        { link: 'Restore this address' },
+        'If it was not you, take your account back with this link. It restores this address, removes what was added lately, signs out every device and asks for a new password:',
+        { link: 'Take the account back' },
         'The link works once, for the next {term}.',
       ],
     },
@@ -146,8 +146,32 @@ export const CODE_KINDS = {
       body: [
         'Votre compte {product} a une autre adresse depuis le {time}. Celle-ci n’est plus utilisée.',
         'Si c’était vous, il n’y a rien à faire.',
-        'Si ce n’était pas vous, reprenez votre compte avec ce lien. Il rétablit cette adresse, déconnecte tous les appareils et demande un nouveau mot de passe\u00a0:',
-        { link: 'Rétablir cette adresse' },
+        'Si ce n’était pas vous, reprenez votre compte avec ce lien. Il rétablit cette adresse, retire ce qui vient d’être ajouté, déconnecte tous les appareils et demande un nouveau mot de passe\u00a0:',
+        { link: 'Reprendre le compte' },
+        'Le lien ne sert qu’une fois, dans les {term}.',
+      ],
+    },
+  },
+  'first-factor-added': {
+    en: {
+      subject: 'A sign-in method was added to your {product} account',
+      heading: 'A sign-in method was added',
+      body: [
+        'Since {time} signing in to your {product} account also takes {factor}. All devices that had not proven it were signed out.',
+        'If it was you, there is nothing to do. Keep the recovery codes where you find them without this device, and delete this message: its link undoes the change.',
+        'If it was not you, somebody knows your password, and could keep you out. Take your account back with this link. It removes the method, signs out every device and asks for a new password:',
+        { link: 'Take the account back' },
+        'The link works once, for the next {term}.',
+      ],
+    },
+    fr: {
+      subject: 'Un moyen de connexion a été ajouté à votre compte {product}',
+      heading: 'Un moyen de connexion a été ajouté',
+      body: [
+        'Depuis le {time}, la connexion à votre compte {product} demande aussi {factor}. Tous les appareils qui ne l’avaient pas présenté ont été déconnectés.',
+        'Si c’était vous, il n’y a rien à faire. Gardez les codes de secours là où vous les retrouvez sans cet appareil, et effacez ce message\u00a0: son lien annule le changement.',
+        'Si ce n’était pas vous, quelqu’un connaît votre mot de passe et pourrait vous fermer votre compte. Reprenez-le avec ce lien. Il retire ce moyen, déconnecte tous les appareils et demande un nouveau mot de passe\u00a0:',
+        { link: 'Reprendre le compte' },
         'Le lien ne sert qu’une fois, dans les {term}.',
       ],
     },

@@ -82,23 +82,23 @@ export const NOTICE_KINDS = {
       ],
     },
   },
-  'email-restored': {
+  'account-restored': {
     en: {
-      subject: 'The change of address of your {product} account was undone',
-      heading: 'The change of address was undone',
+      subject: 'Your {product} account was taken back',
+      heading: 'The account was taken back',
       body: [
-        'Your {product} account has its former mail address back since {time}. Every device was signed out, and the account needs a new password.',
-        'If it was you, choose one with “Forgot password”, at the former address.',
-        'If it was not you, the owner of the former address has taken the account back.',
+        'Your {product} account was taken back on {time}, with a link that its owner was mailed. The address of that mail holds again, sign-in methods and API keys that were added lately are removed, every device was signed out, and the account needs a new password.',
+        'If it was you, choose one with “Forgot password”, at the address that the link was mailed to.',
+        'If it was not you, the owner of that address has taken the account back.',
       ],
     },
     fr: {
-      subject: 'Le changement d’adresse de votre compte {product} a été annulé',
-      heading: 'Le changement d’adresse a été annulé',
+      subject: 'Votre compte {product} a été repris',
+      heading: 'Le compte a été repris',
       body: [
-        'Votre compte {product} a retrouvé son ancienne adresse le {time}. Tous les appareils ont été déconnectés, et il faut un nouveau mot de passe.',
-        'Si c’était vous, choisissez-le avec «\u00a0Mot de passe oublié\u00a0», à l’ancienne adresse.',
-        'Si ce n’était pas vous, le propriétaire de l’ancienne adresse a repris le compte.',
+        'Votre compte {product} a été repris le {time}, avec un lien envoyé à son propriétaire. L’adresse de ce message vaut de nouveau, les moyens de connexion et les clés d’API ajoutés ces derniers temps sont retirés, tous les appareils sont déconnectés, et il faut un nouveau mot de passe.',
+        'Si c’était vous, choisissez-le avec «\u00a0Mot de passe oublié\u00a0», à l’adresse qui a reçu le lien.',
+        'Si ce n’était pas vous, le propriétaire de cette adresse a repris le compte.',
       ],
     },
   },
@@ -173,6 +173,26 @@ export const NOTICE_KINDS = {
         'Votre compte {product} a un moyen de connexion de moins depuis le {time}\u00a0: {factor}.',
         'Si c’était vous, il n’y a rien à faire.',
         'Si ce n’était pas vous, changez votre mot de passe tout de suite, ce qui déconnecte tous les autres, et ajoutez de nouveau ce moyen.',
+      ],
+    },
+  },
+  'factors-removed': {
+    en: {
+      subject: 'The sign-in methods of your {product} account were removed',
+      heading: 'Your sign-in methods were removed',
+      body: [
+        'On {time} an administrator removed the authenticator app, the passkeys and the recovery codes of your {product} account. Every device was signed out, and the account needs a new password.',
+        'If you asked for it, choose a password with “Forgot password”, then set up a second factor again.',
+        'If you did not, somebody has spoken in your name: choose a new password at once with “Forgot password”, and tell the people who run {product}.',
+      ],
+    },
+    fr: {
+      subject: 'Les moyens de connexion de votre compte {product} ont été retirés',
+      heading: 'Vos moyens de connexion ont été retirés',
+      body: [
+        'Le {time}, un administrateur a retiré l’application d’authentification, les clés d’accès et les codes de secours de votre compte {product}. Tous les appareils ont été déconnectés, et il faut un nouveau mot de passe.',
+        'Si vous l’avez demandé, choisissez un mot de passe avec «\u00a0Mot de passe oublié\u00a0», puis configurez de nouveau un second facteur.',
+        'Si vous ne l’avez pas demandé, quelqu’un a parlé en votre nom\u00a0: choisissez tout de suite un nouveau mot de passe avec «\u00a0Mot de passe oublié\u00a0», et prévenez les responsables de {product}.',
       ],
     },
   },
