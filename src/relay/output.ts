@@ -1,8 +1,8 @@
-import { CREDIT_BYTES_MAX, RING_BYTES_MAX } from '../contract/krp.ts'
-import { DATA_BYTES_MAX, KrpError } from '../contract/krp-frame.ts'
+import { RING_BYTES_MAX } from '../contract/krp.ts'
+import { KrpError } from '../contract/krp-frame.ts'
 import type { StreamPort } from './port.ts'
-import { Refusal } from './refusal.ts'
 import { createRing } from './ring.ts'
+import { createSender } from './sender.ts'
 
 /** A readable side of a channel. */
 export interface OutputSource {
@@ -47,10 +47,7 @@ interface OutputDeps {
 /** Joins both sources in order of arrival and reads them only while there is room. */
 export function createOutput({ stdout, stderr, onBytes, onAllSent }: OutputDeps): Output {
   const ring = createRing(RING_BYTES_MAX)
-  let port: StreamPort | undefined
-  let sentOffset = 0
-  let sentOffsetMax = 0
-  let creditOffset = 0
+  const sender = createSender(ring, onAllSent)
   let isDiscarding = false
 
   const regulate = (): void => {
@@ -59,56 +56,36 @@ export function createOutput({ stdout, stderr, onBytes, onAllSent }: OutputDeps)
       else source.resume()
     }
   }
-  const pump = (): void => {
-    while (port?.isWritable() === true && sentOffset < creditOffset) {
-      const run = ring.read(sentOffset, Math.min(DATA_BYTES_MAX, creditOffset - sentOffset))
-      if (run === undefined) break
-      sentOffset += run.bytes.length
-      sentOffsetMax = Math.max(sentOffsetMax, sentOffset)
-      port.sendOutput(run)
-    }
-    if (sentOffset === ring.nextOffset()) onAllSent()
-  }
   const take = (bytes: Buffer, isStderr: boolean): void => {
     if (isDiscarding) return
     ring.append(bytes, isStderr)
     if (ring.isFull()) regulate()
     onBytes(ring.nextOffset())
-    pump()
+    sender.gather()
   }
   stdout.on('data', (bytes) => take(bytes, false))
   stderr.on('data', (bytes) => take(bytes, true))
   return {
-    attach(newPort, fromOffset, creditBytes) {
-      if (fromOffset > sentOffsetMax) throw new Refusal('offset-unknown')
-      ring.acknowledge(fromOffset)
-      port = newPort
-      sentOffset = Math.max(fromOffset, ring.firstOffset())
-      creditOffset = sentOffset + creditBytes
+    attach(port, fromOffset, creditBytes) {
+      sender.attach(port, fromOffset, creditBytes)
       regulate()
       return { firstOffset: ring.firstOffset(), nextOffset: ring.nextOffset() }
     },
-    detach() {
-      port = undefined
-    },
-    pump,
+    detach: sender.detach,
+    pump: sender.pump,
     acknowledge(offset) {
-      if (offset > sentOffset) throw new KrpError('offset-range')
+      if (offset > sender.sentOffset()) throw new KrpError('offset-range')
       ring.acknowledge(offset)
       regulate()
     },
-    addCredit(bytes) {
-      if (creditOffset + bytes - sentOffset > CREDIT_BYTES_MAX) throw new KrpError('credit-overflow')
-      creditOffset += bytes
-      pump()
-    },
+    addCredit: sender.addCredit,
     discard() {
       isDiscarding = true
       ring.acknowledge(ring.nextOffset())
-      sentOffset = ring.nextOffset()
+      sender.skip()
       regulate()
     },
-    isAllSent: () => sentOffset === ring.nextOffset(),
+    isAllSent: () => sender.sentOffset() === ring.nextOffset(),
     nextOffset: () => ring.nextOffset(),
     heldBytes: () => ring.heldBytes(),
   }
