@@ -5,6 +5,7 @@ import { type AlgorithmChoice, HostKeyPin, type Pty } from '../contract/krp.ts'
 import { algorithmsFor, isTerrapinProne } from './algorithms.ts'
 import type { Ask, Login } from './attempt.ts'
 import type { Guard } from './guard.ts'
+import { hastenPackets } from './packet-keys.ts'
 import { type PresentedKey, Refusal } from './refusal.ts'
 import { guardProtocol, type KeyExchange, signalChannel } from './ssh-internals.ts'
 
@@ -84,6 +85,7 @@ export function connectSsh(request: SshRequest, signal: AbortSignal): Promise<Ss
     client.on('change password', () => refuse(new Refusal('login-refused')))
     client.on('handshake', (negotiated) => {
       algorithms = negotiated
+      hastenPackets(client)
       if (isTerrapinProne(client, negotiated)) return refuse(new Refusal('no-common-algorithm'))
       if (phase === 'handshake') phase = 'login'
     })
