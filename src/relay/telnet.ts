@@ -230,11 +230,14 @@ function tellSize({ send, size }: State): void {
 
 function encode(bytes: Uint8Array): Uint8Array {
   if (!bytes.includes(IAC) && !bytes.includes(CR)) return bytes
-  const out: number[] = []
-  for (const [i, byte] of bytes.entries()) {
-    out.push(byte)
-    if (byte === IAC) out.push(IAC)
-    if (byte === CR && bytes[i + 1] !== LF) out.push(NUL)
+  const out = new Uint8Array(2 * bytes.length)
+  let length = 0
+  for (let i = 0; i < bytes.length; i += 1) {
+    const byte = bytes[i] ?? NUL
+    out[length] = byte
+    // A NUL stands there already.
+    if (byte === IAC) out[length + 1] = IAC
+    length += byte === IAC || (byte === CR && bytes[i + 1] !== LF) ? 2 : 1
   }
-  return Uint8Array.from(out)
+  return out.subarray(0, length)
 }

@@ -77,6 +77,7 @@ describe('the terminal’s side of Telnet', () => {
     expect(line.text()).toBe('a\u00ffb\rc\r\nd')
     expect([...line.encode(Uint8Array.of(1, IAC, 2))]).toEqual([1, IAC, IAC, 2])
     expect([...line.encode(Buffer.from('ls\rx\r\n'))]).toEqual(bytesOf('ls\r\0x\r\n'))
+    expect(Buffer.from(line.encode(Buffer.alloc(100_000, IAC))).equals(Buffer.alloc(200_000, IAC))).toBe(true)
     line.interrupt()
     line.nudge()
     expect(line.sent.slice(-2)).toEqual([
