@@ -130,3 +130,15 @@ test('inserted blanks push what they meet off the line, so a terminal of a thous
   screen.feed(bytes('ab\x1b[D\x1b[2@'))
   expect(screen.line().trimEnd()).toBe('a  b')
 })
+
+test('a flood without line ends costs no more than its line may have, and the next line is whole', () => {
+  const lines: string[] = []
+  const screen = createLineScreen(80, (line) => lines.push(line))
+  const flood = 'é'.repeat(500_000)
+  screen.feed(bytes(flood.slice(0, 250_001)))
+  screen.feed(bytes(flood.slice(250_001)))
+  screen.feed(bytes('\x1b[31mno more\x1b[0m\rover\r\nnext 🌊 line\r\n'))
+  expect(lines.map((line) => line.length)).toEqual([4096, 12])
+  expect(lines[0]).toMatch(/^é+over?/)
+  expect(lines[1]).toBe('next 🌊 line')
+})

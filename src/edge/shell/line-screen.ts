@@ -41,10 +41,7 @@ export function createLineScreen(columns: number, onLine: (line: string) => void
     params: '',
   }
   return {
-    feed(bytes) {
-      // A sequence that a line feed interrupts was none, or was cut.
-      for (const char of s.decoder.decode(bytes, { stream: true })) (char === '\n' ? ground : s.take)(char, s)
-    },
+    feed: (bytes) => feed(s, s.decoder.decode(bytes, { stream: true })),
     line: () => lineOf(s),
     cursor: () => s.rows.slice(0, s.row).reduce((sum, row) => sum + row.length, 0) + s.column,
     isWhole: () => s.isWhole,
@@ -52,6 +49,27 @@ export function createLineScreen(columns: number, onLine: (line: string) => void
       s.columns = Math.max(1, wanted)
     },
   }
+}
+
+function feed(s: State, text: string): void {
+  for (let at = 0; at < text.length; ) {
+    // A flood without line ends is nothing but such characters.
+    if (s.take === ground && isFull(s)) at = endOfPlain(text, at)
+    const char = String.fromCodePoint(text.codePointAt(at) ?? 0)
+    // A sequence that a line feed interrupts was none, or was cut.
+    if (at < text.length) (char === '\n' ? ground : s.take)(char, s)
+    at += char.length
+  }
+}
+
+/** Whether nothing that is printed here counts any more. */
+const isFull = ({ row, column, columns }: State): boolean => column < columns && row * columns + column >= LINE_CHARS_MAX
+
+function endOfPlain(text: string, from: number): number {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for.
+  const control = /[\u0000-\u001f\u007f]/g
+  control.lastIndex = from
+  return control.exec(text)?.index ?? text.length
 }
 
 const lineOf = ({ rows }: State): string => rows.map((row) => Array.from(row, (char) => char ?? ' ').join('')).join('')
