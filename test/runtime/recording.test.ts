@@ -87,12 +87,12 @@ test('storage that stays away costs a gap that says how much is lost, and nothin
   onBench(false, async (bench) => {
     const { shellId, keeper, show, tape } = bench
     show(block(1))
-    show(new Uint8Array(256 * 1024).fill(1))
+    show(new Uint8Array(15 * 64 * 1024).fill(1))
     await keeper.keep()
     const before = keeper.recorder.state()
     expect(before.keptOffset).toBe(tape.nextOffset())
     bench.isDown = true
-    show(new Uint8Array(256 * 1024).fill(2))
+    show(new Uint8Array(1024 * 1024).fill(2))
     await keeper.keep()
     expect(keeper.recorder.state().keptOffset).toBe(before.keptOffset)
     for (let n = 0; n < 80; n++) show(block(2))
@@ -136,7 +136,7 @@ test('a recording that is full costs the rest of the output and no more, and end
   await onBench(false, async (bench) => {
     const { keeper, show, tape } = bench
     show(block(1))
-    show(new Uint8Array(256 * 1024).fill(1))
+    show(new Uint8Array(15 * 64 * 1024).fill(1))
     await keeper.keep()
     keeper.recorder.change({ bytes: RECORDING_BYTES_MAX })
     for (let n = 0; n < 80; n++) show(block(2))
@@ -148,7 +148,7 @@ test('a recording that is full costs the rest of the output and no more, and end
   await onBench(true, async ({ keeper, show, failed }) => {
     await keeper.begin()
     keeper.recorder.change({ bytes: RECORDING_BYTES_MAX })
-    for (let n = 0; n < 5; n++) show(block(2))
+    for (let n = 0; n < 17; n++) show(block(2))
     await keeper.keep()
     expect(failed[0]).toContain('as long as one may be')
   })

@@ -127,7 +127,7 @@ describeWith('sshd', 'a recording', () => {
 
   test('survives cuts of the link and the death of the runtime without a byte lost or doubled', async () => {
     const { view, screen } = await open()
-    view.write(`stty -echo; seq 1 120000; printf 'E''ND\\n'\n`)
+    view.write(`stty -echo; seq 1 300000; printf 'E''ND\\n'\n`)
     for (const mark of [100_000, 250_000]) {
       await until(() => screen.bytes() > mark)
       rig.network.cut()
@@ -145,7 +145,7 @@ describeWith('sshd', 'a recording', () => {
 
   test('that one byte was changed in is broken at that chunk, and says so when it is played', async () => {
     const { view, screen } = await open()
-    view.write(`stty -echo; seq 1 120000; printf 'E''ND\\n'\n`)
+    view.write(`stty -echo; seq 1 300000; printf 'E''ND\\n'\n`)
     await screen.until('END\r\n', 30_000)
     const { chunks } = await end(view)
     const store = await bucket()
@@ -219,7 +219,7 @@ describeWith('sshd', 'a recording', () => {
 
   test('is found by what it shows, over the cuts of chunks and pages', async () => {
     const { view, screen } = await open()
-    view.write(`stty -echo; seq 1 90000; printf '\\033[1mNee\\033[0mdle in a haystack\\n'; seq 1 90000; printf 'E''ND\\n'\n`)
+    view.write(`stty -echo; seq 1 170000; printf '\\033[1mNee\\033[0mdle in a haystack\\n'; seq 1 170000; printf 'E''ND\\n'\n`)
     await screen.until('END\r\n', 30_000)
     await end(view)
     const find = async (text: string) => {

@@ -2,16 +2,14 @@ import { RECORDING_BYTES_MAX, RECORDING_STATEMENT_TYP, type RecordingClaims } fr
 import { signEvidence } from '../audit/service.ts'
 import { describeError } from '../platform/log.ts'
 import type { Scope } from '../platform/scope.ts'
-import { joined } from './capture.ts'
 import { type DetectedLine, insertDetected } from './command-store.ts'
 import type { Recorder, StoredMark } from './recorder.ts'
 import { type ChunkHead, encodeChunk, hashOfChunk, keyOfChunk, keyOfStatement, type Mark, sealLink, textOfLine } from './recording-chunk.ts'
 import { deleteRecording, endRecording, keepChunkRow } from './recording-store.ts'
 import type { Tape } from './tape.ts'
 
-/** A chunk is written when so much waits, and holds at most four times as much when storage is slow. */
-const CHUNK_BYTES = 256 * 1024
-const CHUNK_BYTES_MAX = 4 * CHUNK_BYTES
+/** A chunk is written when so much waits, and holds no more: each costs a write in two places, whatever is in it. */
+const CHUNK_BYTES = 1024 * 1024
 /** Output that waits for storage; the remote program stands still beyond it, or output is lost when storage fails. */
 const PENDING_BYTES_MAX = 4 * 1024 * 1024
 /** What is shown is in storage this soon; a strict organisation learns of a failure within five seconds. */
@@ -170,8 +168,8 @@ function nextRun({ tape, recorder }: State) {
   const parts: Uint8Array[] = []
   let first: number | undefined
   let next = keptOffset
-  while (next - (first ?? keptOffset) < CHUNK_BYTES_MAX) {
-    const run = tape.read(next, CHUNK_BYTES_MAX - (next - (first ?? keptOffset)))
+  while (next - (first ?? keptOffset) < CHUNK_BYTES) {
+    const run = tape.read(next, CHUNK_BYTES - (next - (first ?? keptOffset)))
     if (!run || (first !== undefined && run.offset !== next)) break
     first ??= run.offset
     parts.push(run.bytes)
@@ -179,7 +177,8 @@ function nextRun({ tape, recorder }: State) {
   }
   const isAll = first === undefined || next >= tape.nextOffset()
   const marks = recorder.marks(isAll ? Number.MAX_SAFE_INTEGER : next)
-  return { firstOffset: first ?? keptOffset, nextOffset: first === undefined ? tape.nextOffset() : next, bytes: joined(parts), marks }
+  const bytes = parts.reduce((sum, { length }) => sum + length, 0)
+  return { firstOffset: first ?? keptOffset, nextOffset: first === undefined ? tape.nextOffset() : next, parts, bytes, marks }
 }
 
 /** The marks of a chunk: what was lost before it, and of which stream and moment its first byte is. */
@@ -202,12 +201,12 @@ async function keepChunk(s: State): Promise<void> {
   const run = nextRun(s)
   const { shellId, orgId, seq, prevHash } = before
   const head: ChunkHead = { version: 1, shellId, seq, prevHash, firstOffset: run.firstOffset, marks: marksOf(s, run) }
-  const object = encodeChunk(head, run.bytes)
+  const object = encodeChunk(head, run.parts)
   const hash = await hashOfChunk(object)
   await env.RECORDINGS.put(keyOfChunk(orgId, shellId, seq), object)
   const link = { recordingId: shellId, seq, prevHash, hash }
-  const bytes = before.bytes + run.bytes.length
-  const row = { ...link, mac: await sealLink(config.keyring, link), firstOffset: run.firstOffset, bytes: run.bytes.length }
+  const bytes = before.bytes + run.bytes
+  const row = { ...link, mac: await sealLink(config.keyring, link), firstOffset: run.firstOffset, bytes: run.bytes }
   const lastMs = run.marks.at(-1)?.atMs ?? before.lastMs
   const { gaps } = recorder.state()
   const rows = keepChunkRow(db, { ...row, atMs: head.marks[0]?.atMs ?? lastMs }, { bytes, gaps, durationMs: lastMs })

@@ -2,6 +2,7 @@ import type { OrgId } from '../../contract/orgs.ts'
 import type { ShellId } from '../../contract/shell.ts'
 import { toBase64Url } from '../platform/base64.ts'
 import type { Keyring } from '../platform/keyring.ts'
+import { joined } from './capture.ts'
 
 /**
  * What happened at an offset of the output. `o` and `e`: from here on it came at this time, on standard output or error; `r`: the terminal has
@@ -50,13 +51,11 @@ export const keyOfChunk = (orgId: OrgId, shellId: ShellId, seq: number): string 
 export const keyOfStatement = (orgId: OrgId, shellId: ShellId): string => `${prefixOf(orgId, shellId)}statement`
 
 /** `u32 length of the head | head as JSON | output`. */
-export function encodeChunk(head: ChunkHead, bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+export function encodeChunk(head: ChunkHead, parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const json = utf8.encode(JSON.stringify(head))
-  const whole = new Uint8Array(LENGTH_BYTES + json.length + bytes.length)
-  new DataView(whole.buffer).setUint32(0, json.length)
-  whole.set(json, LENGTH_BYTES)
-  whole.set(bytes, LENGTH_BYTES + json.length)
-  return whole
+  const length = new Uint8Array(LENGTH_BYTES)
+  new DataView(length.buffer).setUint32(0, json.length)
+  return joined([length, json, ...parts])
 }
 
 /** Reads what {@link encodeChunk} wrote; call it for bytes whose hash is known. */
