@@ -28,9 +28,6 @@ export interface ShellOutput {
   readonly stop: () => void
 }
 
-/** This often, so that the window of the shell never runs dry. */
-const ACK_STEP_BYTES = VIEW_ACK_BYTES / 2
-
 interface Piece {
   readonly bytes: Uint8Array
   /** Offset after its last byte. */
@@ -111,7 +108,7 @@ async function draw(s: State, { bytes, to }: Piece): Promise<void> {
 
 function acknowledge(s: State): void {
   const to = Math.min(s.drawnTo, s.heardTo)
-  if (s.isStopped || to - s.ackedTo < ACK_STEP_BYTES) return
+  if (s.isStopped || to - s.ackedTo < VIEW_ACK_BYTES) return
   s.ackedTo = to
   s.ack(to)
 }

@@ -60,8 +60,7 @@ export function deliverTo(live: LiveShell, socket: WebSocket, fresh?: OffsetChun
   const before = sentOffset
   while (sentOffset < tape.nextOffset() && sentOffset - ackedOffset < VIEW_WINDOW_BYTES) {
     const bytesMax = Math.min(MESSAGE_BYTES_MAX, VIEW_WINDOW_BYTES - (sentOffset - ackedOffset))
-    const run =
-      fresh?.offset === sentOffset ? { offset: sentOffset, bytes: fresh.bytes.subarray(0, bytesMax) } : tape.read(sentOffset, bytesMax)
+    const run = fresh && sentOffset >= fresh.offset ? cut(fresh, sentOffset, bytesMax) : tape.read(sentOffset, bytesMax)
     const start = run?.offset ?? tape.nextOffset()
     if (start > sentOffset) {
       tell(socket, { type: 'gap', from: sentOffset, to: start })
@@ -76,6 +75,11 @@ export function deliverTo(live: LiveShell, socket: WebSocket, fresh?: OffsetChun
   if (sentOffset !== before) hub.change(socket, { sentOffset, ackedOffset })
   if (isOver(live) && sentOffset >= tape.nextOffset()) tellEnd(live, socket)
 }
+
+const cut = ({ offset, bytes }: OffsetChunk, from: number, bytesMax: number): OffsetChunk => ({
+  offset: from,
+  bytes: bytes.subarray(from - offset, from - offset + bytesMax),
+})
 
 /** How far the opener lets the remote program run ahead; without an opener only what is kept counts. */
 export function paceOffset(live: LiveShell): number {
