@@ -141,6 +141,21 @@ test('a shell whose relay stays away beyond its time has failed, and D1 hears of
   expect(results).toEqual([{ cause: 'The relay could not be reached in time.' }])
 })
 
+test('a shell to which nobody came back in time is over, however often it was looked after', async () => {
+  const ago = (seconds: number) => Date.now() - seconds * 1000
+  const shell = await shellWith({ leftAt: ago(599), unlinkedAt: ago(2) })
+  await runDurableObjectAlarm(shell)
+  const recordNow = () => runInDurableObject(shell, (_, ctx) => loadRecord(ctx.storage.sql))
+  expect(await recordNow()).toMatchObject({ state: 'detached', endedAt: null })
+  await runInDurableObject(shell, (_, ctx) => {
+    const record = loadRecord(ctx.storage.sql)
+    if (record) createRecord(ctx.storage.sql, { ...record, leftAt: ago(601) })
+  })
+  await evictDurableObject(shell)
+  await runDurableObjectAlarm(shell)
+  expect(await recordNow()).toMatchObject({ state: 'closed', reason: 'Nobody came back in time, so it was ended.' })
+})
+
 test('a word that D1 could not take is told again by the alarm', async () => {
   const shellId = `shl_runtime${shells + 1}`
   await env.DB.prepare(

@@ -1,10 +1,12 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import * as fc from 'fast-check'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { COMMAND_CHARS_MAX, type CommandPart, EXEC_OUTPUT_BYTES_MAX } from '../../src/contract/shell.ts'
 import { createCapture } from '../../src/edge/shell/capture.ts'
+import { createCommandStream } from '../../src/edge/shell/command-stream.ts'
 import { createPieceQueue } from '../../src/edge/shell/piece-queue.ts'
+import type { StreamOrder } from '../../src/edge/shell/rpc.ts'
 import type { TestUser } from '../harness.ts'
 import { describeWith } from '../requires.ts'
 import { isGone, problemOf, type Rig, startRig, until } from './rig.ts'
@@ -307,4 +309,28 @@ test('a queue of output gives every byte in its order, by stream, however it cam
   for (let i = 0; i < 100_000; i++) queue.push(Uint8Array.of(i % 256), i % 2 === 0)
   for (let i = 0; i < 100_000; i++) expect(queue.take(10)?.bytes[0]).toBe(i % 256)
   expect(queue.take(10)).toBeUndefined()
+})
+
+test('a streamed command whose caller has left during the handshake, so that nobody takes its first part, is ended after fifteen seconds', async () => {
+  vi.useFakeTimers()
+  try {
+    const order = { shellId: 'shl_untaken', traceparent: '' } as unknown as StreamOrder
+    const begin = async () => {
+      const left = vi.fn()
+      const stream = createCommandStream(order, left)
+      stream.sink.begun()
+      return { left, body: await stream.follow(new Promise(() => undefined)) }
+    }
+    const untaken = await begin()
+    const taken = await begin()
+    await taken.body.getReader().read()
+    vi.advanceTimersByTime(14_999)
+    expect(untaken.left).not.toHaveBeenCalled()
+    vi.advanceTimersByTime(1)
+    expect(untaken.left).toHaveBeenCalledOnce()
+    vi.advanceTimersByTime(60_000)
+    expect(taken.left).not.toHaveBeenCalled()
+  } finally {
+    vi.useRealTimers()
+  }
 })

@@ -129,6 +129,22 @@ describeWith('sshd', 'a shell whose way is cut', () => {
     await end(back)
   })
 
+  test('by its viewer, and whose program ends meanwhile, is known to have ended, with its last words', async () => {
+    const { view } = await open()
+    view.write(`stty -echo; printf 'la''st words\\n'; while test ! -e gone; do sleep 0.1; done; exit 7\n`)
+    await view.delivered()
+    view.close()
+    const state = async () => rig.owner.client.getShell({ params: { shellId: view.id } })
+    await until(async () => (await state()).state === 'detached')
+    await exec('touch gone')
+    expect(await until(async () => (await state()).state === 'closed' && state(), 25_000)).toMatchObject({
+      reason: 'The remote program ended with exit code 7.',
+    })
+    const again = screenOf()
+    await rig.owner.client.shells.attach(view.id, { output: again.output }).finished()
+    expect(again.text()).toContain('last words')
+  })
+
   test('at the relay itself fails with a reason, since its program is gone', async () => {
     const { view } = await open()
     await rig.relay().kill()

@@ -15,6 +15,9 @@ import { deliver } from './viewing.ts'
 /** D1 is usually back within a moment; after that once a minute is enough. */
 const REPORT_RETRY_MS = 2_000
 
+/** What a person reads when nobody came back. */
+export const LEFT_ALONE = 'Nobody came back in time, so it was ended.'
+
 /** How a shell ends. */
 export type End = Pick<ShellRecord, 'reason'> & { readonly state: 'closed' | 'failed' }
 
@@ -39,7 +42,7 @@ export function finishShell(live: LiveShell, end: End): void {
 export function endOf({ record }: LiveShell, reason: ControlBody<'CLOSE'>['reason']): End {
   if (record.ending) return { state: 'closed', reason: record.ending.reason }
   if (reason === 'done') return { state: 'closed', reason: exitReason(record.exit) }
-  if (reason === 'detached-too-long') return { state: 'closed', reason: 'Nobody came back in time, so it was ended.' }
+  if (reason === 'detached-too-long') return { state: 'closed', reason: LEFT_ALONE }
   if (reason === 'idle') return { state: 'closed', reason: 'Nobody typed for as long as its host allows, so it was ended.' }
   if (reason === 'expired') return { state: 'closed', reason: 'It lived as long as its host or its approval allows, so it was ended.' }
   if (reason === 'gone') return { state: 'failed', reason: 'The connection to the host broke.' }

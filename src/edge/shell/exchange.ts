@@ -18,7 +18,7 @@ import { changeRecord, isOver, type LiveShell, logOf } from './live.ts'
 import { planAlarm } from './schedule.ts'
 import { deliverTo, greet, roleOf, tellPrompt } from './viewing.ts'
 import { gateOf, noteWatcher, noteWatching, setLock } from './watching.ts'
-import { connectShell, settleOutput } from './wiring.ts'
+import { comeBack, connectShell, settleOutput } from './wiring.ts'
 
 /** Messages of one viewer: a paste comes in slices, and 10 MB/s of output are acknowledged 160 times a second. */
 const MESSAGES_PER_SECOND_MAX = 500
@@ -108,8 +108,7 @@ function takeAttach(live: LiveShell, socket: WebSocket, frame: Extract<ViewerFra
   noteWatcher(live, live.hub.viewerOf(socket))
   noteWatching(live)
   if (isOver(live)) return
-  if (live.wire) settleOutput(live, live.wire)
-  else live.ctx.waitUntil(connectShell(live))
+  comeBack(live)
   planAlarm(live)
 }
 

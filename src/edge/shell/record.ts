@@ -30,6 +30,8 @@ export interface ShellRecord {
   readonly ending: EndOrder | null
   /** Since when no link is up, Unix milliseconds. */
   readonly unlinkedAt: number | null
+  /** Since when nobody watches and the shell goes on alone, Unix milliseconds. */
+  readonly leftAt?: number | null
   readonly endedAt: number | null
   /** That the host has let us in was told. */
   readonly isConnectTold?: boolean

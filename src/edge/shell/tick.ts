@@ -1,11 +1,11 @@
 import { endLive } from './closing.ts'
-import { reportState } from './ending.ts'
+import { LEFT_ALONE, reportState } from './ending.ts'
 import { expel } from './exchange.ts'
 import { closeNormally } from './hub.ts'
-import { changeRecord, isOver, type LiveShell } from './live.ts'
-import { ATTACH_MAX_MS, EMPTY_GRACE_MS, FLUSH_ENDED_MS, KEEP_ENDED_MS, planAlarm, SILENT_MAX_MS, UNLINKED_MAX_MS } from './schedule.ts'
+import { isOver, type LiveShell } from './live.ts'
+import { ATTACH_MAX_MS, EMPTY_GRACE_MS, FLUSH_ENDED_MS, KEEP_ENDED_MS, leftUntil, lookAt, planAlarm, SILENT_MAX_MS } from './schedule.ts'
 import { CHECK_MS, checkStanding, OPENER_LEFT } from './standing.ts'
-import { connectShell, detachShell, keepIfDue } from './wiring.ts'
+import { connectShell, detachShell, keepIfDue, leaveAlone } from './wiring.ts'
 
 /** Does what is due. Answers whether the shell is to be forgotten. */
 export async function tick(live: LiveShell): Promise<boolean> {
@@ -43,15 +43,13 @@ function tickEnded(live: LiveShell, now: number): boolean {
 async function tickLink(live: LiveShell, now: number): Promise<void> {
   if (isOver(live) || live.isOpening || live.dialing) return
   const isWatched = live.hub.attached().length > 0
-  const { ending, unlinkedAt, state } = live.record
+  const { ending, state } = live.record
   if (live.wire) {
     if (!isWatched && now - live.emptySince >= EMPTY_GRACE_MS) detachShell(live)
     return
   }
-  const isExpired = unlinkedAt !== null && now - unlinkedAt >= UNLINKED_MAX_MS
-  if ((isWatched || ending || isExpired || state === 'connecting') && now >= live.retryAt) await connectShell(live)
-  else if (state === 'open') {
-    changeRecord(live, { state: 'detached' })
-    await reportState(live)
-  }
+  if (!isWatched && !ending && now >= leftUntil(live.record)) return endLive(live, { reason: LEFT_ALONE, actorId: null })
+  const isLookDue = state === 'detached' && now >= lookAt(live.record, now)
+  if ((isWatched || ending || isLookDue || state === 'connecting') && now >= live.retryAt) await connectShell(live)
+  else if (state === 'open') leaveAlone(live)
 }

@@ -4,7 +4,7 @@ import { isProblem, Problem } from '../../contract/problem.ts'
 import { describeError } from '../platform/log.ts'
 import type { RelayConfig } from '../platform/relays.ts'
 import { watchOutput } from './alerts.ts'
-import { endOf, finishShell, reportState } from './ending.ts'
+import { endOf, finishShell, LEFT_ALONE, reportState } from './ending.ts'
 import { tell } from './hub.ts'
 import { NOT_RECORDED } from './keeper.ts'
 import { changeRecord, isOver, type LiveShell, logOf, type Wire } from './live.ts'
@@ -120,7 +120,7 @@ function attachFailed(live: LiveShell, error: unknown): void {
     ...describeError(error),
   })
   if (ending && (isGone || isTooLate)) finishShell(live, { state: 'closed', reason: ending.reason })
-  else if (isGone) finishShell(live, isTooLate ? LEFT_ALONE : LOST)
+  else if (isGone) finishShell(live, isTooLate ? { state: 'closed', reason: LEFT_ALONE } : LOST)
   else if (isTooLate) finishShell(live, UNREACHABLE)
   else if (live.record.state === 'open') {
     changeRecord(live, { state: 'connecting' })
@@ -129,7 +129,6 @@ function attachFailed(live: LiveShell, error: unknown): void {
   }
 }
 
-const LEFT_ALONE = { state: 'closed', reason: 'Nobody came back in time, so it was ended.' } as const
 const LOST = {
   state: 'failed',
   reason: 'The relay does not have this shell any more: it was restarted, or the opening was cut off.',
@@ -178,16 +177,31 @@ function takeUp(live: LiveShell, wire: Wire, stream: RelayStream): void {
   if (isOver(live) || live.wire !== wire) return stream.close()
   live.attempts = 0
   live.emptySince = Date.now()
-  const wasOpen = live.record.state === 'open'
-  changeRecord(live, { state: 'open', unlinkedAt: null })
+  changeRecord(live, { unlinkedAt: null })
   logOf(live)('shell.linked', { epoch: live.record.epoch, fromOffset: wire.ackedOffset })
-  if (!wasOpen) tellState(live)
+  // Who only looks after a shell that goes on alone changes nothing about it.
+  if (live.record.state !== 'detached' || live.hub.attached().length > 0) takeBack(live)
   stream.resize({ cols: live.record.columns, rows: live.record.rows })
   for (const socket of live.hub.attached()) tellResend(live, socket)
   deliver(live)
   if (live.record.ending) stream.close()
   settleOutput(live, wire)
+}
+
+/** The shell is somebody's: everybody hears that it is open. */
+function takeBack(live: LiveShell): void {
+  if (live.record.state !== 'open') {
+    changeRecord(live, { state: 'open', leftAt: null })
+    tellState(live)
+  }
   live.ctx.waitUntil(reportState(live))
+}
+
+/** Somebody has come to watch: what is linked goes on, and what is not is linked. */
+export function comeBack(live: LiveShell): void {
+  if (!live.wire) return live.ctx.waitUntil(connectShell(live))
+  if (live.wire.stream) takeBack(live)
+  settleOutput(live, live.wire)
 }
 
 /** Where a typist goes on after a link was made: what was on its way on the one before is lost. */
@@ -293,6 +307,11 @@ export function loseLink(live: LiveShell, why: string): void {
 /** Nobody watches: the link is let go, so that the object may hibernate while the remote program lives on in the relay. */
 export function detachShell(live: LiveShell): void {
   loseLink(live, 'detached')
-  changeRecord(live, { state: 'detached' })
+  leaveAlone(live)
+}
+
+/** The shell goes on without anybody. */
+export function leaveAlone(live: LiveShell): void {
+  changeRecord(live, { state: 'detached', leftAt: live.record.leftAt ?? Date.now() })
   live.ctx.waitUntil(reportState(live))
 }
