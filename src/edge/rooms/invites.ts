@@ -19,7 +19,7 @@ import {
   invitesOf,
   spendInvite,
 } from './invite-store.ts'
-import { tellSeats } from './members.ts'
+import { reviewCompany } from './members.ts'
 import { announceRoom } from './news.ts'
 import { getRoom, requireOwner } from './service.ts'
 
@@ -103,7 +103,7 @@ export async function acceptInvite(scope: Scope, actor: Actor, token: string): P
       bumpInvited(scope.db, acceptance.tokenHash),
     ])
     scope.deliver([news.id])
-    scope.waitUntil(tellSeats(scope, actor.userId).catch((error: unknown) => scope.log('room.seats-untold', describeError(error))))
+    scope.waitUntil(reviewCompany(scope, [actor.userId]).catch((error: unknown) => scope.log('room.seats-untold', describeError(error))))
     const [later] = await inviteFor(scope.db, acceptance)
     if (!later || later.role === null) throw new Problem(later?.isFull ? 'limit-reached' : 'code-invalid')
   }

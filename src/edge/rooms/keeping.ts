@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import type { UserId } from '../../contract/identity.ts'
+import { UserId } from '../../contract/identity.ts'
 import { OrgId } from '../../contract/orgs.ts'
 import { Problem } from '../../contract/problem.ts'
 import { type Room, RoomId, type UpdateRoom } from '../../contract/rooms.ts'
@@ -7,8 +7,9 @@ import { auditIfChanged } from '../audit/service.ts'
 import { openDb } from '../platform/db.ts'
 import { type Consumer, commit, outboxEvent } from '../platform/outbox/outbox.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
+import { reviewCompany } from './members.ts'
 import { announceRoom } from './news.ts'
-import { seatsNow } from './seat-store.ts'
+import { companiesIn, seatsNow } from './seat-store.ts'
 import { getRoom, requireOwner } from './service.ts'
 import { changeRoom, deleteMarked, markDeleted, roomExists } from './store.ts'
 
@@ -18,6 +19,7 @@ export const ROOM_CHANGED = 'rooms.changed'
 export const ROOM_DELETED = 'rooms.deleted'
 
 const OfRoom = z.strictObject({ roomId: RoomId })
+const Deleted = z.strictObject({ roomId: RoomId, company: z.array(UserId).default([]) })
 
 const ofOrg = (orgId: string | null) => (orgId === null ? {} : { orgId: OrgId.parse(orgId) })
 
@@ -44,6 +46,13 @@ export async function updateRoom(scope: Scope, actor: Actor, at: { readonly room
   return getRoom(scope, actor, roomId)
 }
 
+/** The events that empty the objects of rooms which this batch deletes; who sees the others there is in them, since no row tells it after that. */
+export async function deletionOf(scope: Scope, roomIds: readonly RoomId[]) {
+  const company = await companiesIn(scope.db, roomIds)
+  const of = (roomId: RoomId) => company.filter((row) => row.roomId === roomId).map(({ userId }) => userId)
+  return Promise.all(roomIds.map((roomId) => outboxEvent(scope, ROOM_DELETED, { roomId, company: of(roomId) })))
+}
+
 /** Deletes a room for good: its rows now, its object within moments. @throws Problem `not-found` or `forbidden` */
 export async function deleteRoom(scope: Scope, actor: Actor, roomId: RoomId): Promise<void> {
   const room = await requireOwner(scope, actor, roomId)
@@ -56,7 +65,7 @@ export async function deleteRoom(scope: Scope, actor: Actor, roomId: RoomId): Pr
       ...news.statements,
       ...deleteMarked(scope.db, roomId),
     ],
-    [await outboxEvent(scope, ROOM_DELETED, { roomId })],
+    await deletionOf(scope, [roomId]),
   )) as readonly D1Result[]
   if (results[0]?.meta.changes === 1) return scope.deliver([news.id])
   await requireOwner(scope, actor, roomId)
@@ -66,16 +75,25 @@ export async function deleteRoom(scope: Scope, actor: Actor, roomId: RoomId): Pr
 /** Brings the sockets of a room in line with how its seats stand now. */
 export const applyRoom: Consumer = async (scope, { payload }) => {
   const { roomId } = OfRoom.parse(payload)
+  const { db } = openDb(scope.env.DB, undefined)
   const object = scope.env.ROOMS.getByName(roomId)
   const userIds: readonly UserId[] = await object.seated()
-  const states = await seatsNow(openDb(scope.env.DB, undefined).db, roomId, userIds)
+  const states = await seatsNow(db, roomId, userIds)
   if (states.length > 0) await object.applySeats(states)
   scope.log('room.reseated', { roomId, users: states.length })
+  // An archived room is no company any more, and one that is back is.
+  const company = await companiesIn(db, [roomId])
+  await reviewCompany(
+    scope,
+    company.map(({ userId }) => userId),
+  )
 }
 
 /** Empties the object of a room that is no more. */
 export const emptyRoom: Consumer = async (scope, { payload }) => {
-  const { roomId } = OfRoom.parse(payload)
+  const { roomId, company } = Deleted.parse(payload)
   const [room] = await roomExists(openDb(scope.env.DB, undefined).db, roomId)
-  if (!room) await scope.env.ROOMS.getByName(roomId).destroy()
+  if (room) return
+  await scope.env.ROOMS.getByName(roomId).destroy()
+  await reviewCompany(scope, company)
 }

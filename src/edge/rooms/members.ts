@@ -91,12 +91,14 @@ export async function removeMember(scope: Scope, actor: Actor, at: { readonly ro
 export const applySeat: Consumer = async (scope, { payload }) => {
   const { roomId, userId } = MembersChanged.parse(payload)
   const [seat] = await seatNow(openDb(scope.env.DB, undefined).db, roomId, userId)
-  await tellSeats(scope, userId)
+  await reviewCompany(scope, [userId])
   if (seat) await scope.env.ROOMS.getByName(roomId).applySeats([{ userId, role: seat.role, version: seat.version }])
 }
 
-/** Tells a user's inbox that they may share a room with others than before. */
-export const tellSeats = (scope: Scope, userId: UserId): Promise<void> => scope.env.INBOXES.getByName(userId).seatsChanged()
+/** Tells inboxes that their users may share a room with others than before. */
+export async function reviewCompany(scope: Scope, userIds: readonly UserId[]): Promise<void> {
+  await Promise.all(userIds.map((userId) => scope.env.INBOXES.getByName(userId).seatsChanged()))
+}
 
 /** What webhooks are told of a change that is on record. */
 const NEWS = {

@@ -4,8 +4,8 @@ import { OrgId } from '../../contract/orgs.ts'
 import { RoomId } from '../../contract/rooms.ts'
 import { openDb } from '../platform/db.ts'
 import { type Consumer, commit, outboxEvent } from '../platform/outbox/outbox.ts'
-import { ROOM_DELETED } from './keeping.ts'
-import { tellSeats } from './members.ts'
+import { deletionOf } from './keeping.ts'
+import { reviewCompany } from './members.ts'
 import { bumpOrgRooms, eraseOrgSeats, orgRoomsAfter, seatNow } from './seat-store.ts'
 import { deleteMarked, markOrphan } from './store.ts'
 
@@ -37,7 +37,7 @@ export const applyOrgMember: Consumer = async (scope, { payload }) => {
 export const applyOrgSeats: Consumer = async (scope, { payload }) => {
   const { orgId, userId, after } = OrgSeats.parse(payload)
   const { db } = openDb(scope.env.DB, undefined)
-  if (after === null) await tellSeats(scope, userId)
+  if (after === null) await reviewCompany(scope, [userId])
   const rooms = await orgRoomsAfter(db, { orgId, after, limit: ROOMS_PER_EVENT })
   for (const { id } of rooms) {
     const [seat] = await seatNow(db, id, userId)
@@ -55,11 +55,14 @@ export const applyOrgEnd: Consumer = async (scope, { payload }) => {
   for (;;) {
     const rooms = await orgRoomsAfter(db, { orgId, after: null, limit: ROOMS_PER_EVENT })
     if (rooms.length === 0) return
-    const events = await Promise.all(rooms.map(({ id }) => outboxEvent({ ...scope, db }, ROOM_DELETED, { roomId: id })))
+    const deletion = await deletionOf(
+      { ...scope, db },
+      rooms.map(({ id }) => id),
+    )
     await commit(
       { ...scope, db },
       rooms.flatMap(({ id }) => [markOrphan(db, id, orgId), ...deleteMarked(db, id)]),
-      events,
+      deletion,
     )
   }
 }

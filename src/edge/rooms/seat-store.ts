@@ -219,6 +219,14 @@ export const orgRoomsAfter = (db: Db, page: { readonly orgId: OrgId; readonly af
 /** Rooms of a user that are looked through for others; their newest. */
 const PEER_ROOMS_MAX = 200
 
+/** The rooms in which people see each other to be here, and by whom: rooms of few that have no audience. */
+export const companiesIn = (db: Db, roomIds: readonly RoomId[]) =>
+  db.all<{ readonly roomId: RoomId; readonly userId: UserId }>(sql`SELECT seat.room_id AS roomId, seat.user_id AS userId
+    FROM json_each(${JSON.stringify(roomIds)}) AS asked JOIN rooms ON rooms.id = asked.value AND rooms.is_broadcast = 0
+    JOIN room_members AS seat ON seat.room_id = rooms.id
+    WHERE (SELECT count(*) FROM (SELECT 1 FROM room_members AS held WHERE held.room_id = rooms.id
+      LIMIT ${INBOX_PEER_ROOM_MEMBERS_MAX + 1})) <= ${INBOX_PEER_ROOM_MEMBERS_MAX}`)
+
 /** Who has a seat of their own in a room of few, but not in an audience, where this user has one too, those of the newest rooms first. */
 export const peersIn = (db: Db, userId: UserId) =>
   db.all<{ readonly id: UserId }>(sql`SELECT other.user_id AS id FROM (
