@@ -27,6 +27,27 @@ test('a lane takes up what is exempt however much waits, and goes on after a fai
   expect(lane.isIdle()).toBe(true)
 })
 
+test('what the calls of many lanes carry at one moment has one bound, and each goes on with an item at a time', async () => {
+  const calls = { bytes: 0 }
+  let carrying = 0
+  let most = 0
+  const held: (() => void)[] = []
+  const carry = async (items: readonly number[]) => {
+    carrying += items.length
+    most = Math.max(most, carrying)
+    await new Promise<void>((resolve) => void held.push(resolve))
+    carrying -= items.length
+  }
+  const lanes = Array.from({ length: 32 }, () => openLane<number>({ calls, carry, onLost: () => undefined }))
+  for (const lane of lanes) for (let i = 0; i < 8; i++) lane.push(i, MIB)
+  while (!lanes.every((lane) => lane.isIdle())) {
+    for (const go of held.splice(0)) go()
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  expect(most).toBeLessThanOrEqual(4 * 8 + 28)
+  expect(calls.bytes).toBe(0)
+})
+
 test('answers beyond their budget close only who asked, and the rest of the leaf hears on', async () => {
   const orders: Order[] = []
   const lost: string[] = []
@@ -41,13 +62,14 @@ test('answers beyond their budget close only who asked, and the rest of the leaf
     }),
     nextLink: () => 1,
     answers: { bytes: 0 },
+    calls: { bytes: 0 },
     onBusy: () => undefined,
     onFailed: () => undefined,
     onLost: (peers) => void lost.push(...peers.map(({ id }) => id)),
   })
   const peers = Array.from({ length: 70 }, (_, i) => link.seat(`${i}`))
   for (const peer of peers) peer.send(new Uint8Array(MIB))
-  link.tell({ kind: 'document', frames: [] }, 64)
+  link.give({ kind: 'document', frames: [] }, 64)
   await link.carried()
   expect(lost).toEqual([])
   expect(orders.filter(({ kind }) => kind === 'frame')).toHaveLength(16)

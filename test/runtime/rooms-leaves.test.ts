@@ -283,6 +283,34 @@ describe('when memory goes', () => {
     await numbered(ada, 1)
   })
 
+  test('of a room that is killed at rest, those who sat in it vanish for those on leaves, and are seen again when they come back', async () => {
+    const room = newRoom()
+    const [watcher, far] = [await liveIn(leafOf(room, 0), 'watcher'), editorIn(leafOf(room, 0), 'far')]
+    const door: Door = { fetch: (...args) => sameAs(room).fetch(...args) }
+    const [ada, bob] = [editorIn(door, 'ada'), editorIn(door, 'bob')]
+    await watcher.subscribe('presence')
+    for (const [i, { provider }] of [ada, bob].entries()) provider.awareness.setLocalState({ at: i })
+    for (let i = 0; i < 5; i++) bob.provider.awareness.setLocalState({ at: 1, i })
+    await until([far], () => far.provider.awareness.getStates().size === 3)
+    await atRest(room)
+    await evictDurableObject(room, { webSockets: 'hibernate' })
+    bob.provider.awareness.setLocalState({ at: 1, isAwake: true })
+    await until([far], () => far.provider.awareness.getStates().get(bob.doc.clientID)?.['isAwake'] === true)
+    expect(far.provider.awareness.getStates().size).toBe(3)
+    ada.stop()
+    await until([far], () => far.provider.awareness.getStates().size === 2)
+    await atRest(room)
+    bob.provider.shouldConnect = false
+    await kill(room)
+    expect(await runInDurableObject(sameAs(room), (_, state) => state.getWebSockets().length)).toBe(0)
+    await until([far], () => far.provider.awareness.getStates().size === 1)
+    const { off } = await watcher.frame('presence', (frame) => frame.off.includes(userId('bob')))
+    expect(off).not.toContain(userId('far'))
+    bob.provider.connect()
+    await until([far], () => far.provider.awareness.getStates().get(bob.doc.clientID)?.['isAwake'] === true)
+    for (const editor of [far, bob]) editor.stop()
+  })
+
   test('of what a leaf was told, its sockets come again rather than miss something', async () => {
     const room = newRoom()
     const [ada, bob] = [await liveIn(leafOf(room, 0), 'ada'), await liveIn(room, 'bob')]

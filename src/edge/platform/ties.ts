@@ -12,7 +12,8 @@ export const newSocketTag = (): string => `${TAG}${crypto.randomUUID()}`
 /** A socket that the object holds, or one that is held for it under a name. */
 type Tied = WebSocket | { readonly id: string }
 
-const socketIdOf = (ctx: DurableObjectState, socket: Tied): string | undefined =>
+/** The name of a socket, if it was given one. */
+export const nameOf = (ctx: Pick<DurableObjectState, 'getTags'>, socket: Tied): string | undefined =>
   socket instanceof WebSocket
     ? ctx
         .getTags(socket)
@@ -43,7 +44,7 @@ export function tiesOf(
   const holder = ctx.id.name ?? ctx.id.toString()
   return {
     async tie(socket, { userId, sessionId, expiresAt, isIncognito }) {
-      const socketId = socketIdOf(ctx, socket)
+      const socketId = nameOf(ctx, socket)
       if (socketId === undefined) throw new Error('a socket without a name')
       try {
         return await env.INBOXES.getByName(userId).tieSocket({ socketId, kind, holder, sessionId, expiresAt, isIncognito })
@@ -53,7 +54,7 @@ export function tiesOf(
       }
     },
     untie(socket, userId) {
-      const socketId = socketIdOf(ctx, socket)
+      const socketId = nameOf(ctx, socket)
       if (socketId === undefined) return
       ctx.waitUntil(
         env.INBOXES.getByName(userId)

@@ -79,6 +79,12 @@ export function arrive(crowd: Crowd, userId: UserId): void {
   if (!crowd.shown.has(userId) || crowd.leaving.has(userId)) appear(crowd, userId)
 }
 
+/** Somebody who was told to be here went with the memory that knew it. */
+export function miss(crowd: Crowd, userId: UserId): void {
+  crowd.shown.add(userId)
+  depart(crowd, userId)
+}
+
 function depart(crowd: Crowd, userId: UserId): void {
   if (!isWatched(crowd)) return settle(crowd, userId)
   if (!crowd.shown.has(userId)) return
@@ -103,10 +109,10 @@ function settle({ talk, shown }: Crowd, userId: UserId): void {
 function note(crowd: Crowd, userId: UserId): void {
   if (!isWatched(crowd)) return settle(crowd, userId)
   crowd.changed.add(userId)
-  crowd.timer ??= setTimeout(() => tellChanges(crowd), isCrowd(crowd.talk, crowd.shown.size) ? CROWD_WINDOW_MS : WINDOW_MS)
+  crowd.timer ??= setTimeout(() => broadcastChanges(crowd), isCrowd(crowd.talk, crowd.shown.size) ? CROWD_WINDOW_MS : WINDOW_MS)
 }
 
-function tellChanges(crowd: Crowd): void {
+function broadcastChanges(crowd: Crowd): void {
   const { talk, shown } = crowd
   crowd.timer = undefined
   const people = peopleIn(talk)

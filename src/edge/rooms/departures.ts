@@ -22,7 +22,13 @@ export function openDepartures(sql: SqlStorage): Departures {
   return {
     clockOf: (clientId) => sql.exec<{ clock: number }>('SELECT clock FROM departures WHERE client_id = ?', clientId).toArray()[0]?.clock,
     note(clientId, clock, now) {
-      sql.exec('INSERT OR REPLACE INTO departures (client_id, clock, at) VALUES (?, ?, ?)', clientId, clock, now)
+      sql.exec(
+        `INSERT INTO departures (client_id, clock, at) VALUES (?, ?, ?)
+          ON CONFLICT (client_id) DO UPDATE SET clock = max(clock, excluded.clock), at = excluded.at`,
+        clientId,
+        clock,
+        now,
+      )
     },
     forget: (clientId) => void sql.exec('DELETE FROM departures WHERE client_id = ?', clientId),
     prune: (now) => void sql.exec('DELETE FROM departures WHERE at < ?', now - KEPT_MS),

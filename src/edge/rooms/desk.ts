@@ -19,7 +19,7 @@ import type { LiveRoom } from './live.ts'
 import { endWindow, gatherChange, gatherWork } from './window.ts'
 
 /** A document as REST tells it. @throws Problem `payload-too-large` */
-function tellDocument(doc: Y.Doc, state: Uint8Array, format: DocumentFormat | undefined): RoomDocument {
+function answerOf(doc: Y.Doc, state: Uint8Array, format: DocumentFormat | undefined): RoomDocument {
   if (format !== undefined && state.byteLength > DOCUMENT_READ_BYTES_MAX)
     throw new Problem('payload-too-large', { detail: 'Sync it over a WebSocket.' })
   return {
@@ -49,7 +49,7 @@ export function statsOf({ document: { size }, hub, leaves, meter }: LiveRoom): R
 /** The document as it is stored now. */
 export function readDocument(room: LiveRoom, format?: DocumentFormat): RoomDocument {
   endWindow(room)
-  return tellDocument(documentOf(room.document), stateOf(room.document), format)
+  return answerOf(documentOf(room.document), stateOf(room.document), format)
 }
 
 function bytesOf(text: string, pointer: string): Uint8Array {
@@ -91,7 +91,7 @@ async function versionOf(room: LiveRoom, id: string): Promise<{ readonly doc: Y.
 /** The document as it was. */
 export async function readVersion(room: LiveRoom, id: string, format: DocumentFormat): Promise<RoomDocument> {
   const { doc, state } = await versionOf(room, id)
-  return tellDocument(doc, state, format)
+  return answerOf(doc, state, format)
 }
 
 /** What changed in the text since. */

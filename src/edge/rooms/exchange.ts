@@ -8,8 +8,8 @@ import { entryOf, inFrames, isShown } from './awareness.ts'
 import { holds, isEmptyUpdate, missingFrom, stateVectorOf } from './document.ts'
 import { awarenessFrame, deniedFrame, type Message, readFrame, step1Frame, step2Frame } from './framing.ts'
 import { authenticatedFrame, syncStatusFrame, tokenRequestFrame } from './hocuspocus-framing.ts'
-import { type LiveRoom, logOf, tell } from './live.ts'
-import { noteAnswer, tell as tellLive } from './outlet.ts'
+import { type LiveRoom, logOf, sendFramed } from './live.ts'
+import { noteAnswer, sendText } from './outlet.ts'
 import type { Peer } from './peer.ts'
 import type { Place } from './place.ts'
 import { type Allowance, closeCodeIn, fullAllowance, isOverdrawn, mayWrite, RENEWAL_AHEAD_MS, spend } from './policy.ts'
@@ -19,6 +19,8 @@ import { endWindow, gatherChange, gatherEcho } from './window.ts'
 
 /** Users whose allowance is remembered after they left, so that coming back does not refill it. */
 const ALLOWANCES_MAX = 2_000
+/** A question or its answer may have been lost with the memory, so it is asked again at the next look. */
+const ASKED_AGAIN_MS = RENEWAL_AHEAD_MS / 2
 /** To look at so many sockets is as much work as a message. */
 const SOCKETS_PER_MESSAGE = 10
 
@@ -104,23 +106,24 @@ export function applySeat(room: LiveRoom, { userId, role, version }: SeatState):
     if (role === null) expel(room, socket, 'not-found')
     else changeRole(room, socket, { role, version })
     const now = room.hub.placeOf(socket)
-    if (role !== null && now.live) tellLive(socket, { type: 'ready', userId, role, expiresAt: now.expiresAt })
+    if (role !== null && now.live) sendText(socket, { type: 'ready', userId, role, expiresAt: now.expiresAt })
   }
 }
 
 function changeRole(room: LiveRoom, socket: Peer, to: Pick<Place, 'role' | 'version'>): void {
   const { role, live } = room.hub.placeOf(socket)
   room.hub.change(socket, { ...to, isDenied: false })
-  if (room.hub.placeOf(socket).framing === 'hocuspocus') tell(room, socket, authenticatedFrame(mayWrite(to.role)))
+  if (room.hub.placeOf(socket).framing === 'hocuspocus') sendFramed(room, socket, authenticatedFrame(mayWrite(to.role)))
   // Who may write from now on is asked for what was refused before.
   const follows = live?.streams.includes('document') ?? true
-  if (follows && mayWrite(to.role) && !mayWrite(role)) tell(room, socket, step1Frame(stateVectorOf(room.document)))
+  if (follows && mayWrite(to.role) && !mayWrite(role)) sendFramed(room, socket, step1Frame(stateVectorOf(room.document)))
 }
 
 /** When a socket needs attention: before its token expires where a fresh one can be asked for. */
 function dueOf(room: LiveRoom, socket: Peer): number {
-  const { expiresAt, framing, isAsked } = room.hub.placeOf(socket)
-  return framing === 'hocuspocus' && !isAsked ? expiresAt - RENEWAL_AHEAD_MS : expiresAt
+  const { expiresAt, framing, askedAt } = room.hub.placeOf(socket)
+  if (framing !== 'hocuspocus') return expiresAt
+  return askedAt ? Math.min(expiresAt, askedAt + ASKED_AGAIN_MS) : expiresAt - RENEWAL_AHEAD_MS
 }
 
 /** Ends the sockets whose token has expired and asks for those that soon will be; answers when the next one does. */
@@ -133,8 +136,8 @@ export function expelExpired(room: LiveRoom, now: number): number | undefined {
       continue
     }
     if (dueOf(room, socket) <= now) {
-      room.hub.change(socket, { isAsked: true })
-      tell(room, socket, tokenRequestFrame)
+      room.hub.change(socket, { askedAt: now })
+      sendFramed(room, socket, tokenRequestFrame)
     }
     next = Math.min(next ?? expiresAt, dueOf(room, socket))
   }
@@ -170,14 +173,14 @@ function answerStep1(room: LiveRoom, socket: Peer, stateVector: Uint8Array): voi
   if (room.hub.placeOf(socket).framing === 'hocuspocus') frames.push(step1Frame(stateVectorOf(room.document)))
   if (room.served.has(socket)) return reply(room, socket, frames)
   room.served.add(socket)
-  for (const frame of frames) tell(room, socket, frame)
+  for (const frame of frames) sendFramed(room, socket, frame)
 }
 
 /** A short question can have a long answer, so the answer is charged. */
 function reply(room: LiveRoom, socket: Peer, frames: readonly Uint8Array[]): void {
   const bytes = frames.reduce((sum, frame) => sum + frame.byteLength, 0)
   charge(room, room.hub.placeOf(socket), { messages: 0, bytes })
-  for (const frame of frames) tell(room, socket, frame)
+  for (const frame of frames) sendFramed(room, socket, frame)
 }
 
 function write(room: LiveRoom, socket: Peer, message: { readonly kind: 'step2' | 'update'; readonly update: Uint8Array }): void {
@@ -189,14 +192,14 @@ function write(room: LiveRoom, socket: Peer, message: { readonly kind: 'step2' |
     return
   }
   if (isNamed)
-    return tell(
+    return sendFramed(
       room,
       socket,
       syncStatusFrame(isEmptyUpdate(message.update) || (message.kind === 'step2' && isOldNews(room, socket, message.update))),
     )
   if (place.isDenied || isEmptyUpdate(message.update) || (message.kind === 'step2' && isOldNews(room, socket, message.update))) return
   room.hub.change(socket, { isDenied: true })
-  tell(room, socket, deniedFrame('forbidden'))
+  sendFramed(room, socket, deniedFrame('forbidden'))
   logOf(room, place)('room.write-refused', { role: place.role })
 }
 
@@ -205,7 +208,7 @@ function take(room: LiveRoom, socket: Peer, { kind, update }: { readonly kind: '
   const isLacking = gatherChange(room, update, room.hub.placeOf(socket).trace)
   if (!isLacking || kind === 'step2' || room.asked.has(socket)) return
   room.asked.set(socket, [])
-  tell(room, socket, step1Frame(stateVectorOf(room.document)))
+  sendFramed(room, socket, step1Frame(stateVectorOf(room.document)))
 }
 
 /** The client has answered: its echoes no longer wait for that. */

@@ -6,7 +6,7 @@ import { traceFrom } from '../platform/trace.ts'
 import { expel, presenceFrames, receive } from './exchange.ts'
 import type { Message } from './framing.ts'
 import { authenticatedFrame, documentOf, named, pongFrame, readNamedFrame, refusedFrame } from './hocuspocus-framing.ts'
-import { type LiveRoom, send, tell, type Waiting } from './live.ts'
+import { type LiveRoom, send, sendFramed, type Waiting } from './live.ts'
 import type { Peer } from './peer.ts'
 import type { Seat } from './place.ts'
 import { mayWrite } from './policy.ts'
@@ -171,8 +171,8 @@ async function seat(
 }
 
 function welcome(room: LiveRoom, socket: Peer, { role }: Seat): void {
-  tell(room, socket, authenticatedFrame(mayWrite(role)))
-  for (const frame of presenceFrames(room, 'hocuspocus')) tell(room, socket, frame)
+  sendFramed(room, socket, authenticatedFrame(mayWrite(role)))
+  for (const frame of presenceFrames(room, 'hocuspocus')) sendFramed(room, socket, frame)
 }
 
 /** A seat, or why there is none. */
@@ -194,7 +194,7 @@ async function renew(room: LiveRoom, socket: Peer, by: ShownToken & { readonly a
     if (typeof found === 'string') return turnAway(room, socket, { ...by, slug: found })
     if (found.userId !== place.userId) return turnAway(room, socket, { ...by, slug: 'forbidden' })
     const { sessionId, role, version, expiresAt } = found
-    room.hub.change(socket, { sessionId, expiresAt, isAsked: false, ...(version >= place.version ? { role, version } : {}) })
+    room.hub.change(socket, { sessionId, expiresAt, askedAt: null, ...(version >= place.version ? { role, version } : {}) })
     welcome(room, socket, { ...found, role: room.hub.placeOf(socket).role })
   } catch (error) {
     logFor(room.hub.placeOf(socket).trace, { roomId: room.roomId })('room.failed', describeError(error))

@@ -32,8 +32,11 @@ export const LATE = 'late'
 
 const Y: Line = { framing: 'y', key: null, live: null, isIncognito: false }
 
+/** Is called with every change of a socket that is held here. */
+export type OnNear = (socket: WebSocket, place: Place) => void
+
 /** Opens the hub over the sockets that outlived the object's memory. To keep a place comes last: it may end the way to a leaf, and so the place. */
-export function openHub(ctx: DurableObjectState): Hub {
+export function openHub(ctx: DurableObjectState, onNear: OnNear = () => undefined): Hub {
   const places = new WeakMap<Peer, Place>()
   // Kept beside the runtime's list, whose reading costs more than a send does to each who is on it.
   const here = new Set<Peer>()
@@ -56,6 +59,7 @@ export function openHub(ctx: DurableObjectState): Hub {
     } catch {
       // A socket that is already closed keeps no attachment and needs none.
     }
+    if (socket instanceof WebSocket) onNear(socket, place)
   }
 
   function list(socket: Peer, { isGone, presence, userId, ...place }: Place): void {
@@ -93,7 +97,7 @@ export function openHub(ctx: DurableObjectState): Hub {
   }
 
   return {
-    sit: (socket, seat, line) => adopt(socket, { ...seat, ...Y, ...line, presence: null, isDenied: false, isAsked: false, isGone: false }),
+    sit: (socket, seat, line) => adopt(socket, { ...seat, ...Y, ...line, presence: null, isDenied: false, askedAt: null, isGone: false }),
     adopt,
     placeOf,
     change(socket, change) {
@@ -111,10 +115,8 @@ export function openHub(ctx: DurableObjectState): Hub {
     count: () => here.size,
     isBroadcast: () => isBroadcast,
     holderOf: (clientId) => holders.get(clientId),
-    presences: () =>
-      [...here].flatMap((socket) => {
-        const { presence } = placeOf(socket)
-        return presence !== null && presence.json !== null ? [{ socket, presence }] : []
-      }),
+    presences: () => [...here].flatMap((socket) => shownOn(socket, placeOf(socket))),
   }
 }
+
+const shownOn = (socket: Peer, { presence }: Place) => (presence !== null && presence.json !== null ? [{ socket, presence }] : [])

@@ -2,6 +2,8 @@ import { within } from '../platform/within.ts'
 
 /** What goes in one call: an RPC of the runtime carries 32 MiB at most. */
 const CALL_BYTES_MAX = 8_388_608
+/** What all calls of a room carry at one moment: each copies what it carries, and an object has 128 MB. */
+const CALLS_BYTES_MAX = 33_554_432
 /** What may wait; beyond it the other side does not keep up. */
 const WAITING_BYTES_MAX = 33_554_432
 /** A call that is not answered by then has failed. */
@@ -26,32 +28,41 @@ export function openLane<T>({
   carry,
   onLost,
   onDone = () => undefined,
+  calls = { bytes: 0 },
 }: {
   readonly carry: (items: readonly T[]) => Promise<void>
   readonly onLost: (items: readonly T[], error: unknown) => void
   /** These wait no more, whatever became of them. */
   readonly onDone?: (items: readonly T[]) => void
+  /** What is being carried, on this lane and those it shares memory with: the less is left, the less goes in a call, one item at least. */
+  readonly calls?: { bytes: number }
 }): Lane<T> {
   let waiting: { readonly item: T; readonly bytes: number; readonly isExempt: boolean }[] = []
   let waitingBytes = 0
   let failures = 0
   let moving: Promise<void> | undefined
 
-  function takeCall(): readonly T[] {
+  function takeCall(): { readonly items: readonly T[]; readonly bytes: number } {
+    const most = Math.min(CALL_BYTES_MAX, CALLS_BYTES_MAX - calls.bytes)
     let bytes = 0
     const end = waiting.findIndex((next, i) => {
       bytes += next.bytes
-      return i > 0 && bytes > CALL_BYTES_MAX
+      return i > 0 && bytes > most
     })
     const call = waiting.splice(0, end < 0 ? waiting.length : end)
     waitingBytes -= call.reduce((sum, next) => sum + (next.isExempt ? 0 : next.bytes), 0)
-    return call.map(({ item }) => item)
+    return { items: call.map(({ item }) => item), bytes: call.reduce((sum, next) => sum + next.bytes, 0) }
   }
 
   async function carryNext(): Promise<void> {
-    const items = takeCall()
+    const { items, bytes } = takeCall()
+    calls.bytes += bytes
+    const end = () => {
+      calls.bytes -= bytes
+      onDone(items)
+    }
     try {
-      await withinTime(carry(items)).finally(() => onDone(items))
+      await withinTime(carry(items)).finally(end)
       failures = 0
     } catch (error) {
       failures += 1

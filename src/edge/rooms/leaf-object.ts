@@ -5,13 +5,14 @@ import type { Env } from '../env.ts'
 import { declined } from '../platform/admission.ts'
 import { describeError, logFor } from '../platform/log.ts'
 import { closeBack, closeWith } from '../platform/socket.ts'
+import { openTurns, type Turns } from '../platform/turns.ts'
 import { concat } from './document.ts'
 import { type Hub, openHub } from './hub.ts'
 import { type Lane, openLane, withinTime } from './lane.ts'
 import { openQueue } from './leaf-door.ts'
-import type { Delivery, Held, Order, Receipt, Word } from './leaf-words.ts'
+import { type Delivery, type Held, lengthOf, type Order, type Receipt, type Word } from './leaf-words.ts'
 import { send } from './live.ts'
-import { noteAnswer, noteRead, tell, tellMessages, unreadOf } from './outlet.ts'
+import { noteAnswer, noteRead, sendMessages, sendText, unreadOf } from './outlet.ts'
 import type { Place } from './place.ts'
 import { closeCodeIn } from './policy.ts'
 import type { LeafRpc } from './rpc.ts'
@@ -19,6 +20,8 @@ import { arrivalOf, upgraded } from './seat.ts'
 import { listeners } from './talk.ts'
 import { fanOut } from './window.ts'
 
+/** A word is as much work as so many bytes, however short: a call must be heard in time. */
+const WORD_BYTES = 256
 /** Longer text frames are no reports of what was read. */
 const REPORT_CHARS_MAX = 128
 /** A client that has this much unread of what went to it alone is not worth its memory. */
@@ -43,6 +46,7 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
   readonly #behind = new Set<string>()
   readonly #queue = openQueue()
   readonly #lane: Lane<Word>
+  readonly #turns: Turns
   #at: Pick<Delivery, 'link' | 'call'> | undefined
   /** Whether the room may believe in sockets that went with this object's memory. */
   #isNew = true
@@ -52,6 +56,7 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
     const [roomId = '', leaf] = (ctx.id.name ?? '').split('.')
     this.#roomId = roomId
     this.#leaf = Number(leaf)
+    this.#turns = openTurns(ctx)
     this.#hub = openHub(ctx)
     for (const socket of ctx.getWebSockets()) this.#sockets.set(this.#idOf(socket), socket)
     this.#lane = openLane<Word>({
@@ -103,13 +108,14 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
   }
 
   override webSocketMessage(socket: WebSocket, data: ArrayBuffer | string): void {
+    this.#turns.note(lengthOf(data))
     const id = this.#idOf(socket)
     const problem = this.#queue.refusal(id, this.#hub.placeOf(socket), lengthOf(data))
     if (problem) return this.#close(socket, problem)
     noteAnswer(socket)
     const read = typeof data === 'string' ? readReport(data) : undefined
     if (read !== undefined) noteRead(socket, read)
-    this.#say({ kind: 'frame', id, data }, 2 * lengthOf(data), socket)
+    this.#say({ kind: 'frame', id, data }, WORD_BYTES + 2 * lengthOf(data), socket)
   }
 
   override webSocketClose(socket: WebSocket, code: number): void {
@@ -134,11 +140,11 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
       case 'document':
         return fanOut(this.#hub, order.frames, (socket) => this.#close(socket, 'rate-limited'))
       case 'messages':
-        for (const socket of listeners(this.#hub, 'messages')) if (!tellMessages(this.#hub, socket, order)) this.#fallBehind(socket)
+        for (const socket of listeners(this.#hub, 'messages')) if (!sendMessages(this.#hub, socket, order)) this.#fallBehind(socket)
         return
       case 'stream':
         for (const socket of listeners(this.#hub, order.stream))
-          if (order.except === null || socket !== this.#sockets.get(order.except)) tell(socket, order.text, 'ephemeral')
+          if (order.except === null || socket !== this.#sockets.get(order.except)) sendText(socket, order.text, 'ephemeral')
         return
       case 'cut':
         this.#turnAway()
@@ -167,7 +173,7 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
 
   #obeyFor(socket: WebSocket, order: Extract<Order, { readonly kind: 'place' | 'frame' | 'close' }>): void {
     if (order.kind === 'place') return this.#hub.adopt(socket, this.#placed(order.id, { ...this.#hub.placeOf(socket), ...order.change }))
-    if (order.kind === 'frame') return this.#tell(socket, order)
+    if (order.kind === 'frame') return this.#pass(socket, order)
     try {
       socket.close(order.code, order.reason)
     } catch {
@@ -190,9 +196,9 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
     this.#say({ kind: 'behind', id })
   }
 
-  #tell(socket: WebSocket, { id, data, isLast }: Extract<Order, { readonly kind: 'frame' }>): void {
+  #pass(socket: WebSocket, { id, data, isLast }: Extract<Order, { readonly kind: 'frame' }>): void {
     if (typeof data === 'string') {
-      tell(socket, data)
+      sendText(socket, data)
       if (unreadOf(socket) > UNREAD_CHARS_MAX) this.#close(socket, 'rate-limited')
       return
     }
@@ -258,8 +264,6 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
     return this.ctx.getTags(socket)[0] ?? ''
   }
 }
-
-const lengthOf = (data: ArrayBuffer | string): number => (typeof data === 'string' ? data.length : data.byteLength)
 
 /** How much a client says it has read, if that is what a frame says. The room hears it too, and answers what is wrong with it. */
 function readReport(text: string): number | undefined {

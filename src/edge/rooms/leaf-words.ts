@@ -45,6 +45,9 @@ export type Word =
   /** The client has left so much unread that it gets no more messages. */
   | { readonly kind: 'behind'; readonly id: string }
 
+/** How much a frame of a client holds, in bytes or UTF-16 units. */
+export const lengthOf = (data: ArrayBuffer | string): number => (typeof data === 'string' ? data.length : data.byteLength)
+
 /** Words on their way to a room. */
 export interface Report {
   /** Number of the leaf. */

@@ -67,6 +67,7 @@ export function openLeaves({ ctx, env, isSettled, onLost }: LeavesParts): Leaves
   const ledger = openLeafLedger(ctx.storage)
   const links = new Map<number, Kept>()
   const answers = { bytes: 0 }
+  const calls = { bytes: 0 }
   const log = logFor(undefined, { roomId })
   const noteBusy = watchRest({ ledger, links, isSettled })
   const seated = () => [...links.values()].filter(({ link: { peers } }) => peers.size > 0)
@@ -79,6 +80,7 @@ export function openLeaves({ ctx, env, isSettled, onLost }: LeavesParts): Leaves
       stub: () => env.LEAVES.getByName(leafName(roomId, leaf)),
       nextLink: ledger.nextLink,
       answers,
+      calls,
       onBusy: () => noteBusy(leaf),
       onFailed: (error) => log('room.leaf-lost', { leaf, ...describeError(error) }),
       onLost,
@@ -100,7 +102,7 @@ export function openLeaves({ ctx, env, isSettled, onLost }: LeavesParts): Leaves
   return {
     spread,
     cast(order, bytes) {
-      for (const { link: to } of seated()) to.tell(order, bytes)
+      for (const { link: to } of seated()) to.give(order, bytes)
     },
     brace() {
       for (const { link: to } of seated()) to.noteBusy()
@@ -114,7 +116,7 @@ export function openLeaves({ ctx, env, isSettled, onLost }: LeavesParts): Leaves
       await Promise.all([...links.values()].map(({ link: to }) => to.carried()))
     },
     probe() {
-      for (const { link: to, busyAt } of links.values()) if (busyAt === undefined) to.tell({ kind: 'document', frames: [] })
+      for (const { link: to, busyAt } of links.values()) if (busyAt === undefined) to.give({ kind: 'document', frames: [] })
     },
   }
 }

@@ -17,7 +17,7 @@ export interface Link {
   readonly leaf: number
   readonly peers: ReadonlyMap<string, FarPeer>
   /** Has the leaf do something. */
-  readonly tell: (order: Order, bytes?: number) => void
+  readonly give: (order: Order, bytes?: number) => void
   /** A socket that the leaf holds, with what the leaf remembers of it. */
   readonly seat: (id: string, place?: Place) => FarPeer
   readonly unseat: (id: string) => void
@@ -45,6 +45,8 @@ export interface LinkParts {
   readonly nextLink: () => number
   /** What waits for single sockets, on this link and the room's others. */
   readonly answers: { bytes: number }
+  /** What calls to leaves carry now, on this link and the room's others. */
+  readonly calls: { bytes: number }
   /** Called in the same turn as whatever causes an order, before it goes out. */
   readonly onBusy: () => void
   readonly onFailed: (error: unknown) => void
@@ -53,7 +55,7 @@ export interface LinkParts {
 }
 
 /** Opens a link. */
-export function openLink({ leaf, stub, nextLink, answers, onBusy, onFailed, onLost }: LinkParts): Link {
+export function openLink({ leaf, stub, nextLink, answers, calls, onBusy, onFailed, onLost }: LinkParts): Link {
   const peers = new Map<string, FarPeer>()
   let link = nextLink()
   let call = 0
@@ -70,6 +72,7 @@ export function openLink({ leaf, stub, nextLink, answers, onBusy, onFailed, onLo
 
   const lane = openLane<Order>({
     carry,
+    calls,
     onLost(_, error) {
       onFailed(error)
       cut()
@@ -90,10 +93,10 @@ export function openLink({ leaf, stub, nextLink, answers, onBusy, onFailed, onLo
     call = 0
     lane.clear()
     lose([...peers.keys()])
-    tell({ kind: 'cut' })
+    give({ kind: 'cut' })
   }
 
-  function tell(order: Order, bytes?: number): boolean {
+  function give(order: Order, bytes?: number): boolean {
     onBusy()
     if (order.kind === 'frame') answers.bytes += bytesOf(order.data)
     return lane.push(order, bytes, EXEMPT.has(order.kind))
@@ -103,7 +106,7 @@ export function openLink({ leaf, stub, nextLink, answers, onBusy, onFailed, onLo
     answers.bytes === 0 || answers.bytes + bytes <= (bytes > SMALL_BYTES ? ANSWERS_BYTES_MAX : 2 * ANSWERS_BYTES_MAX)
 
   function seat(id: string, place?: Place): FarPeer {
-    const peer: FarPeer = farPeer(id, { tell, mayAnswer, isHere: () => peers.get(id) === peer, cut, place })
+    const peer: FarPeer = farPeer(id, { give, mayAnswer, isHere: () => peers.get(id) === peer, cut, place })
     peers.set(id, peer)
     return peer
   }
@@ -111,7 +114,7 @@ export function openLink({ leaf, stub, nextLink, answers, onBusy, onFailed, onLo
   return {
     leaf,
     peers,
-    tell: (order, bytes) => void (tell(order, bytes) || cut()),
+    give: (order, bytes) => void (give(order, bytes) || cut()),
     seat,
     unseat: (id) => void peers.delete(id),
     async resume() {
@@ -131,13 +134,13 @@ const EXEMPT: ReadonlySet<Order['kind']> = new Set(['answer', 'close', 'cut', 'f
 function farPeer(
   id: string,
   {
-    tell,
+    give,
     mayAnswer,
     isHere,
     cut,
     place,
   }: {
-    readonly tell: (order: Order, bytes?: number) => boolean
+    readonly give: (order: Order, bytes?: number) => boolean
     readonly mayAnswer: (bytes: number) => boolean
     readonly isHere: () => boolean
     readonly cut: () => void
@@ -152,13 +155,13 @@ function farPeer(
   function close(code = 1000, reason = ''): void {
     if (!isOpen()) return
     isClosing = true
-    tell({ kind: 'close', id, code, reason })
+    give({ kind: 'close', id, code, reason })
   }
 
   function send(data: string | ArrayBuffer | ArrayBufferView): void {
     if (!isOpen()) return
     if (!mayAnswer(bytesOf(data))) return close(closeCodeOf('unavailable'), 'unavailable')
-    for (const { part, isLast } of partsOf(data)) tell({ kind: 'frame', id, data: part, isLast }, bytesOf(part))
+    for (const { part, isLast } of partsOf(data)) give({ kind: 'frame', id, data: part, isLast }, bytesOf(part))
   }
 
   return {
@@ -171,7 +174,7 @@ function farPeer(
     serializeAttachment(next: Place) {
       const change = changeOf(known, next)
       known = next
-      if (isHere() && change && !tell({ kind: 'place', id, change }, 1_024 + (next.live?.state?.byteLength ?? 0))) cut()
+      if (isHere() && change && !give({ kind: 'place', id, change }, 1_024 + (next.live?.state?.byteLength ?? 0))) cut()
     },
     deserializeAttachment: () => known,
   }

@@ -19,7 +19,7 @@ import { expel, greetingOf, receive } from './exchange.ts'
 import { admitLate } from './late.ts'
 import { send } from './live.ts'
 import { eventsAfter, firstServedSeq, markRead, readMarkers } from './messages.ts'
-import { isBehind, noteAnswer, noteRead, tell } from './outlet.ts'
+import { isBehind, noteAnswer, noteRead, sendText } from './outlet.ts'
 import type { Peer } from './peer.ts'
 import type { LivePlace, Place } from './place.ts'
 import { isAudience, isNobody } from './seat.ts'
@@ -65,7 +65,7 @@ export function greet(p: Parlour, socket: Peer): void {
     setTimeout(() => isNobody(room.hub.placeOf(socket)) && expel(room, socket, 'unauthenticated'), LIVE_AUTHENTICATE_SECONDS * 1000)
     return
   }
-  if (place.live) tell(socket, readyFrame(place))
+  if (place.live) sendText(socket, readyFrame(place))
   greetPerson(p, socket)
 }
 
@@ -126,7 +126,7 @@ function refuse(
   room.meter.note({ refusals: 1 })
   if (isObstinate(socket) || isNobody(room.hub.placeOf(socket))) return expel(room, socket, slug)
   const seconds = isProblem(error) ? error.extras.retryAfterSeconds : undefined
-  tell(socket, {
+  sendText(socket, {
     type: 'error',
     code: slug,
     title: (isProblem(error) && error.extras.detail) || PROBLEMS[slug].title,
@@ -191,7 +191,7 @@ async function takeSeat(p: Parlour, socket: Peer, token: string): Promise<void> 
   await p.talk.watchExpiry(seat.expiresAt)
   await p.tie(socket, hub.placeOf(socket))
   if (hub.placeOf(socket).isGone) return
-  tell(socket, readyFrame(hub.placeOf(socket)))
+  sendText(socket, readyFrame(hub.placeOf(socket)))
   if (!wasNobody) return
   greetPerson(p, socket)
 }
@@ -210,8 +210,8 @@ function subscribe(p: Parlour, said: Said<'subscribe'>): void {
   take(socket, 'presence')
   if (stream === 'messages') return subscribeMessages(p, said)
   changeStreams(p, said, (streams) => [...streams.filter((s) => s !== stream), stream])
-  tell(socket, { type: 'subscribed', stream })
-  if (stream === 'presence') tell(socket, wholePresence(p.crowd))
+  sendText(socket, { type: 'subscribed', stream })
+  if (stream === 'presence') sendText(socket, wholePresence(p.crowd))
   if (stream !== 'document') return
   for (const greeting of greetingOf(p.talk.room, 'live')) send(socket, greeting)
   warnNewcomer(p.talk.room, socket)
@@ -233,9 +233,9 @@ function subscribeMessages(p: Parlour, said: Said<'subscribe'>): void {
   const isAll = (events.at(-1)?.seq ?? newest) === newest
   changeStreams(p, said, (streams) => [...streams.filter((s) => s !== 'messages'), ...(isAll ? (['messages'] as const) : [])])
   const { epoch, ttlSeconds } = log.state
-  tell(socket, { type: 'subscribed', stream: 'messages', epoch, seq: newest, firstSeq, recovered, ttlSeconds, reads: readMarkers(log) })
-  if (events.length > 0) tell(socket, { type: 'messages', events })
-  if (!isAll) tell(socket, { type: 'behind', stream: 'messages', seq: events.at(-1)?.seq ?? from })
+  sendText(socket, { type: 'subscribed', stream: 'messages', epoch, seq: newest, firstSeq, recovered, ttlSeconds, reads: readMarkers(log) })
+  if (events.length > 0) sendText(socket, { type: 'messages', events })
+  if (!isAll) sendText(socket, { type: 'behind', stream: 'messages', seq: events.at(-1)?.seq ?? from })
 }
 
 /** Who does not want to be seen leaves no marker either. */
@@ -265,6 +265,6 @@ function signal(p: Parlour, { socket, place, frame }: Said<'signal'>): void {
   if (frame.to === undefined) return broadcast(p.talk, 'signals', { frame: told, except: socket })
   const { hub } = p.talk.room
   for (const other of hub.open(frame.to)) {
-    if (other !== socket && isListening(hub, other, { stream: 'signals', now: Date.now() })) tell(other, text, 'ephemeral')
+    if (other !== socket && isListening(hub, other, { stream: 'signals', now: Date.now() })) sendText(other, text, 'ephemeral')
   }
 }

@@ -4,7 +4,7 @@ import { type Departures, openDepartures } from './departures.ts'
 import { openDocument, type RoomDocument } from './document.ts'
 import type { PresenceEntry } from './framing.ts'
 import { named } from './hocuspocus-framing.ts'
-import { type Hub, openHub } from './hub.ts'
+import { type Hub, type OnNear, openHub } from './hub.ts'
 import type { Leaves } from './leaves.ts'
 import { type Meter, openMeter } from './meter.ts'
 import type { Peer } from './peer.ts'
@@ -75,10 +75,14 @@ export interface LiveRoom {
 export const newGathering = (): Gathering => ({ presences: new Map(), echoes: [], trace: undefined })
 
 /** Opens what outlived the memory: the stored document and the sockets. */
-export const openLive = (ctx: DurableObjectState, leaves: Leaves, endOverfed: LiveRoom['endOverfed']): LiveRoom => ({
+export const openLive = (
+  ctx: DurableObjectState,
+  leaves: Leaves,
+  { endOverfed, onNear }: Pick<LiveRoom, 'endOverfed'> & { readonly onNear: OnNear },
+): LiveRoom => ({
   roomId: ctx.id.name ?? ctx.id.toString(),
   document: openDocument(ctx.storage),
-  hub: openHub(ctx),
+  hub: openHub(ctx, onNear),
   leaves,
   versions: openVersions(ctx.storage),
   meter: openMeter(ctx.storage),
@@ -107,7 +111,7 @@ export const windowOf = ({ hub, leaves }: LiveRoom, last: LastWindow): number =>
 export const logOf = (room: LiveRoom, place: Place): Log => logFor(place.trace, { roomId: room.roomId, userId: place.userId })
 
 /** Sends a frame of y-websocket framing in the framing of the peer. */
-export function tell(room: Pick<LiveRoom, 'hub'>, socket: Peer, frame: Uint8Array): void {
+export function sendFramed(room: Pick<LiveRoom, 'hub'>, socket: Peer, frame: Uint8Array): void {
   const { framing, key } = room.hub.placeOf(socket)
   if (framing !== 'hocuspocus') return send(socket, frame)
   if (key !== null) send(socket, named(key, frame))

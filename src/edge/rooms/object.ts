@@ -11,7 +11,8 @@ import { seal } from '../platform/rpc.ts'
 import { closeBack, closeWith } from '../platform/socket.ts'
 import { newSocketTag, type Ties, tiesOf } from '../platform/ties.ts'
 import { traceFrom } from '../platform/trace.ts'
-import { recount } from './crowd.ts'
+import { openTurns, type Turns } from '../platform/turns.ts'
+import { miss, recount } from './crowd.ts'
 import { diffVersion, keepVersion, patchDocument, readDocument, readVersion, restoreVersion, statsOf } from './desk.ts'
 import { type Door, openDoor } from './door.ts'
 import { runErrands } from './errands.ts'
@@ -19,15 +20,17 @@ import { applySeat, expel, expelExpired, expelSessions, greetingOf, leave, recei
 import { closeUnseated, letWait, receiveNamed, stopWaiting, WAITING_SOCKETS_MAX } from './hocuspocus.ts'
 import { LATE } from './hub.ts'
 import { admitLate } from './late.ts'
-import type { Report, Word } from './leaf-words.ts'
+import { lengthOf, type Report, type Word } from './leaf-words.ts'
 import { type Leaves, openLeaves } from './leaves.ts'
 import { type Link, missingFrom } from './link.ts'
 import { type LiveRoom, openLive, send } from './live.ts'
 import { greet, hear, openParlour, type Parlour } from './live-exchange.ts'
+import { type NearLedger, openNearLedger } from './near-ledger.ts'
 import { endMessages } from './outlet.ts'
 import type { FarPeer, Peer } from './peer.ts'
 import type { Admission, Arrival, Place, Seat } from './place.ts'
 import { expiryCheckAt, JOIN_FLIGHT_MS, RENEWAL_AHEAD_MS } from './policy.ts'
+import { endLost } from './presence.ts'
 import type { AuthorOrder, MessagesOrder, RoomRpc, SeatState } from './rpc.ts'
 import { arrivalOf, elsewhere, isNobody, NEW_LIVE_PLACE, upgraded } from './seat.ts'
 import { endTalkWindow } from './talk.ts'
@@ -39,14 +42,18 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
   #room: LiveRoom
   #door: Door
   #leaves: Leaves
+  #near: NearLedger
   readonly #ties: Ties
+  readonly #turns: Turns
   #parlour: Parlour
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env)
     const roomId = ctx.id.name ?? ctx.id.toString()
+    this.#turns = openTurns(ctx)
     this.#door = openDoor(ctx.storage.sql)
     this.#leaves = this.#openLeaves()
+    this.#near = openNearLedger(ctx)
     this.#room = this.#openLive()
     this.#ties = tiesOf(ctx, env, { kind: 'room', log: logFor(undefined, { roomId }) })
     closeUnseated(this.#room, ctx.getWebSockets(LATE))
@@ -54,6 +61,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     // Answered by the runtime, so an idle client keeps its connection without waking the room.
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(LIVE_PING, LIVE_PONG))
     if (this.#leaves.isKnown()) ctx.blockConcurrencyWhile(() => this.#resume())
+    else this.#near.end()
   }
 
   /** Takes an upgrade that the Worker has admitted, or sends it on to a leaf. */
@@ -76,7 +84,11 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     link.noteBusy()
     this.#room.meter.note({})
     if (roll) for (const peer of missingFrom(link, roll)) this.#lost(link, peer, 1006)
-    for (const word of words) this.#hearWord(link, word)
+    for (const word of words) {
+      this.#hearWord(link, word)
+      const turn = this.#turns.take(word.kind === 'frame' ? lengthOf(word.data) : 0)
+      if (turn) await turn
+    }
   }
 
   /** Brings users' open sockets in line with their seats. */
@@ -112,6 +124,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
       await this.ctx.storage.deleteAll()
       this.#door = openDoor(this.ctx.storage.sql)
       this.#leaves = this.#openLeaves()
+      this.#near = openNearLedger(this.ctx)
       this.#room = this.#openLive()
       this.#parlour = this.#openParlour()
       this.#door.shut(Date.now())
@@ -194,6 +207,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
   }
 
   override webSocketMessage(socket: WebSocket, data: ArrayBuffer | string): Promise<void> {
+    this.#turns.note(lengthOf(data))
     return this.#hear(socket, data)
   }
 
@@ -273,7 +287,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     const peer = link.peers.get(word.id)
     if (!peer) {
       // It was given up meanwhile, and what it missed it gets by coming again.
-      if (word.kind === 'frame') link.tell({ kind: 'close', id: word.id, code: closeCodeOf('unavailable'), reason: 'unavailable' })
+      if (word.kind === 'frame') link.give({ kind: 'close', id: word.id, code: closeCodeOf('unavailable'), reason: 'unavailable' })
       return
     }
     if (word.kind === 'left') return this.#lost(link, peer, word.code)
@@ -284,12 +298,13 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
   async #receiveFar(link: Link, { id, arrival }: Extract<Word, { readonly kind: 'arrival' }>): Promise<void> {
     let slug: ProblemSlug | null
     try {
+      this.#near.begin(this.#room.hub)
       slug = await this.#receive(arrival, () => link.seat(id))
     } catch (error) {
       logFor(traceFrom(arrival.traceparent), { roomId: this.#room.roomId })('room.failed', describeError(error))
       slug = 'internal'
     }
-    link.tell({ kind: 'answer', id, slug })
+    link.give({ kind: 'answer', id, slug })
   }
 
   #fail(peer: Peer, error: unknown): void {
@@ -302,6 +317,11 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     const resumed = await this.#leaves.resume()
     for (const { peer, place } of resumed) this.#room.hub.adopt(peer, place)
     recount(this.#parlour.crowd)
+    for (const { userId, client } of this.#near.takeLost(this.#room.hub.near)) {
+      if (client) endLost(this.#room, client)
+      miss(this.#parlour.crowd, userId)
+    }
+    this.#near.begin(this.#room.hub)
     for (const { peer, place, isDoubtful } of resumed) {
       if (place.userId === undefined) closeWith(peer, 'unavailable')
       else if (isDoubtful || isNobody(place)) expel(this.#room, peer, 'unavailable')
@@ -309,7 +329,10 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
   }
 
   #openLive(): LiveRoom {
-    return openLive(this.ctx, this.#leaves, (socket) => expel(this.#room, socket, 'rate-limited'))
+    return openLive(this.ctx, this.#leaves, {
+      endOverfed: (socket) => expel(this.#room, socket, 'rate-limited'),
+      onNear: this.#near.note,
+    })
   }
 
   #openLeaves(): Leaves {

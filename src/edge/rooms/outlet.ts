@@ -38,7 +38,7 @@ export function noteRead(socket: Peer, chars: number): void {
 export const isBehind = (socket: Peer): boolean => unreadOf(socket) > LIVE_BEHIND_CHARS
 
 /** Sends a frame; what is ephemeral is left out for a client that lags. */
-export function tell(socket: Peer, frame: LiveServerFrame | string, lane: 'kept' | 'ephemeral' = 'kept'): void {
+export function sendText(socket: Peer, frame: LiveServerFrame | string, lane: 'kept' | 'ephemeral' = 'kept'): void {
   const outlet = outletOf(socket)
   if (lane === 'ephemeral' && unreadOf(socket) > LIVE_EPHEMERAL_CHARS_MAX) return
   const text = typeof frame === 'string' ? frame : JSON.stringify(frame)
@@ -63,15 +63,15 @@ export const messagesFrame = (events: readonly MessageEvent[]): MessagesFrame =>
 })
 
 /** Sends messages, or ends the stream for a client that lags and answers false: it reads on from its cursor. */
-export function tellMessages(hub: Hub, socket: Peer, { text, seq }: MessagesFrame): boolean {
+export function sendMessages(hub: Hub, socket: Peer, { text, seq }: MessagesFrame): boolean {
   const { live } = hub.placeOf(socket)
   if (!live) return true
   if (!isBehind(socket)) {
-    tell(socket, text)
+    sendText(socket, text)
     return true
   }
   endMessages({ hub }, socket)
-  tell(socket, { type: 'behind', stream: 'messages', seq: seq - 1 })
+  sendText(socket, { type: 'behind', stream: 'messages', seq: seq - 1 })
   return false
 }
 

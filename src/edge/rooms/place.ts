@@ -43,8 +43,8 @@ export interface Place extends Seat, Line {
   readonly presence: Presence | null
   /** Whether the client was told that its changes are not accepted. */
   readonly isDenied: boolean
-  /** Whether it was asked for a fresh token. */
-  readonly isAsked: boolean
+  /** When it was last asked for a fresh token and has not shown one since, Unix milliseconds. */
+  readonly askedAt: number | null
   /** Whether it has left: a closed socket may still be listed until its peer answers. */
   readonly isGone: boolean
 }

@@ -1,6 +1,6 @@
 import { endOf, isHeld, judgeEntry, mayHoldRenewals, type Presence, renewed } from './awareness.ts'
 import { awarenessFrame, type PresenceEntry } from './framing.ts'
-import { type LiveRoom, tell } from './live.ts'
+import { type LiveRoom, sendFramed } from './live.ts'
 import type { Peer } from './peer.ts'
 import { isAudience } from './seat.ts'
 import { gatherPresence } from './window.ts'
@@ -22,16 +22,21 @@ export function hearEntry(room: LiveRoom, socket: Peer, entry: PresenceEntry): v
   const verdict = judgeEntry(place.presence ?? undefined, entry, { claim, now: Date.now(), isBound: place.live !== null })
   if (verdict.kind === 'ignore') return
   if (verdict.kind === 'challenge')
-    return tell(room, socket, awarenessFrame([{ clientId: entry.clientId, clock: verdict.clock, json: NULL }]))
+    return sendFramed(room, socket, awarenessFrame([{ clientId: entry.clientId, clock: verdict.clock, json: NULL }]))
   if (holder && holderPlace) hub.change(holder, { presence: null })
   hub.change(socket, { presence: verdict.presence })
-  if (verdict.kind === 'renew') tellRenewals(room, verdict.presence.heardAt)
+  if (verdict.kind === 'renew') shareRenewals(room, verdict.presence.heardAt)
   else show(room, verdict.presence)
 }
 
 /** Ends what a socket showed. */
 export function endPresence(room: LiveRoom, presence: Presence | null): void {
   if (presence !== null && presence.json !== null) show(room, endOf(presence))
+}
+
+/** Ends what a socket showed that went with the memory, at a clock that it cannot have passed. */
+export function endLost(room: LiveRoom, { clientId, clock }: Pick<Presence, 'clientId' | 'clock'>): void {
+  if (!room.hub.holderOf(clientId)) show(room, { clientId, clock, json: null, heardAt: 0, toldAt: 0 })
 }
 
 function show(room: LiveRoom, presence: Presence): void {
@@ -42,7 +47,7 @@ function show(room: LiveRoom, presence: Presence): void {
 }
 
 /** A renewal says only that nothing changed, so many of them share a frame. */
-function tellRenewals(room: LiveRoom, now: number): void {
+function shareRenewals(room: LiveRoom, now: number): void {
   const shown = shownIn(room)
   if (
     mayHoldRenewals(

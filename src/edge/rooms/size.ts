@@ -1,7 +1,7 @@
 import { ROOM_DOCUMENT_BYTES_MAX } from '../../contract/rooms.ts'
 import { logFor } from '../platform/log.ts'
 import type { LiveRoom } from './live.ts'
-import { tell } from './outlet.ts'
+import { sendText } from './outlet.ts'
 import type { Peer } from './peer.ts'
 import { sizeWarning } from './policy.ts'
 import { broadcast } from './talk.ts'
@@ -10,7 +10,7 @@ const bytesOf = ({ document: { size } }: LiveRoom): number => size.baseBytes + s
 
 /** Warns a client that begins to follow a document which is large already. */
 export function warnNewcomer(room: LiveRoom, socket: Peer): void {
-  if (sizeWarning(room.document.size) > 0) tell(socket, { type: 'size', bytes: bytesOf(room), bytesMax: ROOM_DOCUMENT_BYTES_MAX })
+  if (sizeWarning(room.document.size) > 0) sendText(socket, { type: 'size', bytes: bytesOf(room), bytesMax: ROOM_DOCUMENT_BYTES_MAX })
 }
 
 /** Warns all who follow the document when it has passed a further share of its largest size. */

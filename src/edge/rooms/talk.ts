@@ -10,7 +10,7 @@ import { type Errands, noteEvents, openErrands } from './errands.ts'
 import type { Hub } from './hub.ts'
 import { type LiveRoom, logOf, windowOf } from './live.ts'
 import { append, findPost, knownEvent, type MessageLog, nextExpiryAt, openMessages, remember, rewriteMessage } from './messages.ts'
-import { messagesFrame, tell, tellMessages } from './outlet.ts'
+import { messagesFrame, sendMessages, sendText } from './outlet.ts'
 import type { Peer } from './peer.ts'
 import { type LastWindow, maySpeak, NO_WINDOW } from './policy.ts'
 
@@ -122,9 +122,9 @@ export function endTalkWindow(talk: Talk): void {
     const { hub, leaves } = talk.room
     const frame = messagesFrame(events)
     leaves.cast({ kind: 'messages', ...frame }, 2 * frame.text.length)
-    for (const socket of listeners(hub, 'messages')) tellMessages(hub, socket, frame)
+    for (const socket of listeners(hub, 'messages')) sendMessages(hub, socket, frame)
   }
-  for (const { socket, cid, seq, at } of acks) tell(socket, { type: 'ack', cid, seq, at })
+  for (const { socket, cid, seq, at } of acks) sendText(socket, { type: 'ack', cid, seq, at })
 }
 
 /** Messages expire in the order they came, so the look that is planned for the oldest plans the next. */
@@ -168,7 +168,7 @@ export function isHeard({ room: { hub } }: Pick<Talk, 'room'>, stream: LiveStrea
 export function broadcast({ room: { hub, leaves } }: Pick<Talk, 'room'>, stream: LiveStream, { frame, except }: Broadcast): void {
   const text = JSON.stringify(frame)
   leaves.cast({ kind: 'stream', stream, text, except: except && 'id' in except ? except.id : null }, 2 * text.length)
-  for (const socket of listeners(hub, stream)) if (socket !== except) tell(socket, text, 'ephemeral')
+  for (const socket of listeners(hub, stream)) if (socket !== except) sendText(socket, text, 'ephemeral')
 }
 
 /** What to tell, and whom not. */

@@ -6,7 +6,7 @@ import { entryOf, inFrames, type Presence } from './awareness.ts'
 import { forget, type Settlement, settle, stateOf, takeIn, work } from './document.ts'
 import { awarenessFrame, queryAwarenessFrame, updateFrame } from './framing.ts'
 import type { Hub } from './hub.ts'
-import { type LiveRoom, newGathering, tell, windowOf } from './live.ts'
+import { type LiveRoom, newGathering, sendFramed, windowOf } from './live.ts'
 import { feed } from './outlet.ts'
 import type { Peer } from './peer.ts'
 import { warnOfSize } from './size.ts'
@@ -44,7 +44,7 @@ export function gatherPresence(room: LiveRoom, presence: Presence): void {
 export function gatherEcho(room: LiveRoom, socket: Peer, frame: Uint8Array): void {
   const asked = room.asked.get(socket)
   if (asked) asked.push(frame)
-  else if (room.timer === undefined) tell(room, socket, frame)
+  else if (room.timer === undefined) sendFramed(room, socket, frame)
   else room.gathering.echoes.push({ socket, frame })
 }
 
@@ -64,14 +64,14 @@ export function endWindow(room: LiveRoom): void {
   if (!stored) return
   if (stored.updates.length > 0) warnOfSize(room)
   const frames = [...stored.updates.map(updateFrame), ...inFrames([...presences.values()]).map(awarenessFrame)]
-  tellWhenKept(room, () => {
+  whenKept(room, () => {
     broadcast(room, frames)
-    for (const { socket, frame } of echoes) tell(room, socket, frame)
+    for (const { socket, frame } of echoes) sendFramed(room, socket, frame)
   })
 }
 
 /** Waits for the disk once, where the runtime would hold back each frame by itself, which costs a fifth of what sending does. */
-function tellWhenKept(room: LiveRoom, telling: () => void): void {
+function whenKept(room: LiveRoom, telling: () => void): void {
   room.untold += 1
   room.telling = room.telling
     .then(() => room.document.storage.sync())
@@ -137,6 +137,6 @@ export function fanOut(hub: Hub, frames: readonly Uint8Array[], endOverfed: (soc
     if (expiresAt <= now || (live && !live.streams.includes('document'))) continue
     const course = feed(socket, bytes)
     if (course === 'end') endOverfed(socket)
-    else for (const frame of course === 'send' ? frames : [...frames, queryAwarenessFrame]) tell({ hub }, socket, frame)
+    else for (const frame of course === 'send' ? frames : [...frames, queryAwarenessFrame]) sendFramed({ hub }, socket, frame)
   }
 }
