@@ -50,6 +50,14 @@ export const HookQuestion = z
     use: HostUse,
     host: z.object({ id: HostId, kind: HostKind, name: z.string(), address: z.string(), port: z.int(), tags: z.array(HostTag) }),
     command: z.string().optional().meta({ description: 'With `before-exec`, of a command: as it goes to the host.' }),
+    stdinBytes: z
+      .int()
+      .optional()
+      .meta({ description: 'With `before-exec`, of a command: how much it is given to read, in bytes of UTF-8.' }),
+    envNames: z
+      .array(z.string())
+      .optional()
+      .meta({ description: 'With `before-exec`, of a command: the names of the variables that it is given.' }),
     file: z
       .object({ op: z.enum(['list', 'read', 'write']), path: z.string() })
       .optional()

@@ -137,7 +137,7 @@ export const runEndpoints = {
     body: StartRun,
     success: 201,
     response: Run,
-    problems: ['not-found', 'forbidden', 'step-up-required', 'command-forbidden', 'limit-reached'],
+    problems: ['not-found', 'forbidden', 'step-up-required', 'command-forbidden', 'host-unsuited', 'limit-reached'],
   }),
   listRuns: endpoint({
     id: 'listRuns',

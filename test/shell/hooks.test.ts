@@ -82,8 +82,14 @@ describeWith('sshd', 'hooks of an organisation', () => {
       { type: 'shell.before_exec', data: { ...who, host, command: 'echo ran' } },
     ])
     expect(asked()[0]?.data).not.toHaveProperty('command')
+    await operator.client.execCommand({
+      params: { hostId: rig.host.id },
+      body: { command: 'cat', stdin: 'canary-ä', env: { TZ: 'canary-zone', PARVIS_TICKET: 'canary-7' } },
+    })
+    expect(asked().at(-1)?.data).toMatchObject({ command: 'cat', stdinBytes: 9, envNames: ['TZ', 'PARVIS_TICKET'] })
+    expect(JSON.stringify(asked().slice(2))).not.toContain('canary')
     for (const { headers, raw } of receiver.at('/gate')) expect(verify(headers, raw, secret)).toBe(true)
-    expect(new Set(receiver.at('/gate').map(({ headers }) => headers['webhook-id'])).size).toBe(2)
+    expect(new Set(receiver.at('/gate').map(({ headers }) => headers['webhook-id'])).size).toBe(4)
   })
 
   test('refuse with a reason: shells, commands, transfers and hosts of a run; nothing begins, and it is on record', async () => {
@@ -184,6 +190,8 @@ describeWith('sshd', 'hooks of an organisation', () => {
     const ran = { shellId, orgId: rig.org.id, hostId: rig.host.id, userId: operator.id, use: 'exec' }
     expect((await told('shell.after_connect', 2)).data).toEqual(ran)
     expect((await told('shell.on_close', 2)).data).toEqual({ ...ran, state: 'done', exitCode: 5, signal: null })
+    expect((await problemOf(files())).slug).toBe('file-failed')
+    expect((await told('shell.on_close', 3)).data).toMatchObject({ use: 'files', state: 'failed', reason: 'file-failed' })
     expect(asked().filter(({ type }) => type === 'shell.on_alert')).toHaveLength(1)
     for (const { headers, raw } of receiver.at('/gate')) expect(verify(headers, raw, secret)).toBe(true)
     const { items } = await rig.owner.client.listWebhookDeliveries({ params: { webhookId: webhookId as never }, query: {} })

@@ -1,10 +1,13 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import type { UserId } from '../../src/contract/identity.ts'
 import { RUN_FOLLOW_SECONDS } from '../../src/contract/runs.ts'
 import type { LiveRun } from '../../src/edge/shell/run-drive.ts'
 import { eventsOf } from '../../src/edge/shell/run-events.ts'
 
 beforeEach(() => void vi.useFakeTimers())
 afterEach(() => void vi.useRealTimers())
+
+const follower = { userId: 'usr_a' as UserId, after: 0 }
 
 /** A run of which a follower sees only these changes. */
 function runOf() {
@@ -13,17 +16,17 @@ function runOf() {
     changedAfter: (seq: number, limit: number) => hosts.filter((host) => host.seq > seq).slice(0, limit),
     record: () => ({ endedAt: null }),
   }
-  const run = { book, wakes: new Set<() => void>() } as unknown as LiveRun
+  const run = { book, followers: new Map<() => void, UserId>() } as unknown as LiveRun
   const change = (seq: number) => {
     hosts.push({ seq })
-    for (const wake of run.wakes) wake()
+    for (const wake of run.followers.keys()) wake()
   }
   return { run, change }
 }
 
 test('a stream of events tells changes at once, gives a sign of life in silence, and ends after its minute', async () => {
   const { run, change } = runOf()
-  const reader = eventsOf(run, 0).getReader()
+  const reader = eventsOf(run, follower).getReader()
   const next = async () => new TextDecoder().decode((await reader.read()).value)
   expect(await next()).toMatch(/^retry\W 1000\n\n$/)
   const first = next()
@@ -40,13 +43,26 @@ test('a stream of events tells changes at once, gives a sign of life in silence,
   expect(said.at(-1)).toBe(': come back\n\n')
   expect(said.slice(0, -1).every((line) => line === ': \n\n')).toBe(true)
   expect(said.length).toBeGreaterThanOrEqual(4)
-  expect(run.wakes.size).toBe(0)
+  expect(run.followers.size).toBe(0)
 })
 
 test('a follower who goes away leaves nothing behind', async () => {
   const { run } = runOf()
-  const reader = eventsOf(run, 0).getReader()
+  const reader = eventsOf(run, follower).getReader()
   await reader.read()
   await reader.cancel()
-  expect(run.wakes.size).toBe(0)
+  expect(run.followers.size).toBe(0)
+})
+
+test('a follower who takes nothing holds their place for as long as anybody, and no longer', async () => {
+  const { run, change } = runOf()
+  const reader = eventsOf(run, follower).getReader()
+  await vi.advanceTimersByTimeAsync(RUN_FOLLOW_SECONDS * 1000 - 1)
+  change(1)
+  expect(run.followers.size).toBe(1)
+  await vi.advanceTimersByTimeAsync(1)
+  expect(run.followers.size).toBe(0)
+  const said: string[] = []
+  for (let { done, value } = await reader.read(); !done; { done, value } = await reader.read()) said.push(new TextDecoder().decode(value))
+  expect(said).toEqual(['retry: 1000\n\n'])
 })

@@ -63,7 +63,7 @@ describeWith('sshd', 'one command on many hosts', () => {
     expect(done.map(({ name }) => name).sort()).toEqual(['web-1', 'web-2', 'web-3', 'web-4', 'web-5', 'web-6'])
     for (const host of done) expect(host).toMatchObject({ exitCode: 0, stdout: 'to all\nfrom us\n', stderr: 'err\n', truncated: false })
     expect(hosts.map(({ seq }) => seq)).toEqual(hosts.map(({ seq }) => seq).toSorted((a, b) => a - b))
-    expect(told.at(-1)).toMatch(/^event: run\ndata: \{/)
+    expect(told.at(-1)).toMatch(/^id: \d+\nevent: run\ndata: \{/)
     expect(JSON.parse(told.at(-1)!.split('data: ')[1]!)).toMatchObject({ state: 'done', succeeded: 6, failed: 0 })
     const kept = await hostsOf(run.id)
     expect(kept.map(({ hostId }) => hostId)).toEqual(ids)
@@ -73,7 +73,9 @@ describeWith('sshd', 'one command on many hosts', () => {
       .all()
     expect(results).toEqual([{ n: 6 }])
     const last = Math.max(...hosts.map(({ seq }) => seq))
-    expect((await events(run.id, reader, { 'last-event-id': String(last) })).status).toBe(204)
+    // Whoever was away when it ended hears of the end; whoever heard of it has nothing more to come back for.
+    expect(await (await events(run.id, reader, { 'last-event-id': String(last) })).text()).toContain(`id: ${last + 1}\nevent: run`)
+    expect((await events(run.id, reader, { 'last-event-id': String(last + 1) })).status).toBe(204)
     const later = await (await events(run.id, reader, { 'last-event-id': String(last - 1) })).text()
     expect(later.match(/event: host/g)).toHaveLength(1)
     const typed: RunEvent[] = []
@@ -144,6 +146,17 @@ describeWith('sshd', 'one command on many hosts', () => {
     expect((await events(run.id, stranger)).status).toBe(404)
     expect((await rig.edge.request(`/v1/runs/${run.id}/events`)).status).toBe(401)
     await over(run.id)
+  })
+
+  test('is followed by a person a few times at once, which leaves room for others, and ends each of them with itself', async () => {
+    writeFileSync(file('gate'), '')
+    const run = await start({ command: whileGate(), on: { hostIds: [ids[0]!] as never } })
+    const followed = await Promise.all(Array.from({ length: 8 }, () => events(run.id, rig.owner)))
+    expect(followed.map(({ status }) => status)).toEqual(Array(8).fill(200))
+    expect((await events(run.id, rig.owner)).status).toBe(409)
+    followed.push(await events(run.id, reader))
+    execFileSync('rm', [file('gate')])
+    for (const one of followed) expect((await one.text()).trimEnd().split('\n\n').at(-1)).toContain('event: run')
   })
 
   test('a person has a few runs under way at most', async () => {

@@ -86,5 +86,11 @@ describeWith('sshd', 'a host that speaks Telnet', () => {
     const at = { hostId: hostId as never }
     expect(await problem(rig.owner.client.execCommand({ params: at, body: { command: 'id' } }))).toBe('host-unsuited')
     expect(await problem(rig.owner.client.listFiles({ params: at, query: { path: '/' } }))).toBe('host-unsuited')
+    const body = { on: { hostIds: [rig.host.id, hostId as never] }, command: 'id' }
+    expect(await problemOf(rig.owner.client.startRun({ params: { orgId: rig.org.id }, body }))).toEqual({
+      slug: 'host-unsuited',
+      detail: 'These run no commands: switch-2.',
+    })
+    expect((await rig.owner.client.listRuns({ params: { orgId: rig.org.id } })).items).toEqual([])
   })
 })

@@ -16,5 +16,5 @@ async function recordAlert({ ctx, env, record }: LiveShell, cause: string): Prom
   const { shellId: subject, orgId, userId: actorId, traceparent } = record
   const scope = objectScope(ctx, env, traceparent)
   const entry = auditEntry(scope, { action: 'shell.alert', subject, orgId, actorId, cause })
-  await commitTelling(scope, [entry], { point: 'on-alert', orgId, shellId: subject, rule: cause })
+  await commitTelling(scope, [entry], { point: 'on-alert', orgId, shellId: subject, use: 'shell', rule: cause })
 }

@@ -91,7 +91,7 @@ async function writeReport({ ctx, env, tape }: LiveShell, record: ShellRecord): 
     ...(reason === null ? {} : { cause: reason }),
     ...actor,
   })
-  const of = { orgId, shellId: id as ShellId }
+  const of = { orgId, shellId: id as ShellId, use: 'shell' as const }
   const used = addShellUsage(scope.db, { id: of.shellId, now: record.endedAt ?? 0, bytes: tape.nextOffset() })
   if (record.endedAt !== null) await commitTelling(scope, [update, used, entry], { point: 'on-close', ...of })
   else if (state === 'open' && !record.isConnectTold) await commitTelling(scope, [update], { point: 'after-connect', ...of })

@@ -53,7 +53,7 @@ export async function beginCommand(scope: Scope, beginning: Beginning): Promise<
   const { shellId = ShellId.parse(scope.newId('shl')) } = beginning
   const [{ isStrict, needsWatcher }, hooks] = await Promise.all([oversightIn(scope, host.orgId), hooksNow(scope, host.orgId)])
   if (needsWatcher) throw new Problem('forbidden', { detail: NOBODY_WATCHES })
-  const hooked = await askHooks(scope, hooks, { shellId, userId, use: 'exec', host, command: judged })
+  const hooked = await askHooks(scope, hooks, { shellId, userId, use: 'exec', host, what: { command: judged, ...givenTo(beginning) } })
   const now = scope.now()
   const results = (await commit(scope, [
     insertCommand(scope.db, { id: shellId, hostId: host.id, userId, command, timeoutSeconds, now, quotas: scope.config.shellQuotas }),
@@ -76,6 +76,12 @@ export async function beginCommand(scope: Scope, beginning: Beginning): Promise<
   }
 }
 
+/** Input and the values of variables may be secret, so hooks hear only how much and which. */
+const givenTo = ({ stdin, env }: Pick<ExecCommand, 'stdin' | 'env'>) => ({
+  stdinBytes: new TextEncoder().encode(stdin).length,
+  envNames: Object.keys(env),
+})
+
 /**
  * Runs what was begun and waits for its end. If its object dies, the log says `unknown` and the command is never run again.
  *
@@ -90,7 +96,7 @@ async function orLost<T>(scope: Scope, order: ExecOrder, asked: Promise<Sealed<T
   } catch (error) {
     // A problem was written down by the object itself; anything else means that the object is gone.
     if (isProblem(error)) throw error
-    await endTelling(scope, order, { state: 'unknown', problem: 'internal', endedAt: scope.now() })
+    await endTelling(scope, { ...order, use: 'exec' }, { state: 'unknown', problem: 'internal', endedAt: scope.now() })
     throw isOutage(error) ? commandLost(error) : error
   }
 }

@@ -38,7 +38,7 @@ async function beginTransfer(scope: Scope, actor: Actor, { hostId, op, path, ove
   const target = await targetOf(scope, host)
   const shellId = ShellId.parse(scope.newId('shl'))
   const { userId } = actor
-  const hooked = await askHooks(scope, hooks, { shellId, userId, use: 'files', host, file: { op, path } })
+  const hooked = await askHooks(scope, hooks, { shellId, userId, use: 'files', host, what: { file: { op, path } } })
   const command = `sftp ${op} ${path}`
   const quotas = scope.config.shellQuotas
   const results = (await commit(scope, [

@@ -5,17 +5,18 @@ import { auditEntry } from '../audit/service.ts'
 import { openDb } from '../platform/db.ts'
 import { describeError } from '../platform/log.ts'
 import type { Scope } from '../platform/scope.ts'
-import { unlessAborted } from '../platform/within.ts'
 import { askWebhook } from '../webhooks/service.ts'
-import { moduleNamed } from './hook-modules.ts'
+import { decideBy, moduleNamed } from './hook-modules.ts'
 import { type HookRow, hooksIn } from './hook-store.ts'
 import type { HostRow } from './host-store.ts'
 import { requireStart } from './starting.ts'
 import { countAnswer, dayOf } from './usage-store.ts'
 
 /** What is about to begin. */
-export interface Beginner extends Pick<HookQuestion, 'shellId' | 'userId' | 'use' | 'command' | 'file'> {
+export interface Beginner extends Pick<HookQuestion, 'shellId' | 'userId' | 'use'> {
   readonly host: HostRow
+  /** What hooks before a command or a transfer are told beside. */
+  readonly what?: Pick<HookQuestion, 'command' | 'stdinBytes' | 'envNames' | 'file'>
 }
 
 /** What hooks have said. */
@@ -25,7 +26,7 @@ export interface Hooked {
 }
 
 /** Why a hook did not decide; `module` is one that threw, answered what is no answer, or is not there. */
-type NoDecision = { readonly failure: string }
+type NoDecision = { readonly failure: string; readonly error?: unknown }
 
 /** The hooks of an organisation, read at the primary: a replica may not have heard of one. */
 export const hooksNow = (scope: Scope, orgId: OrgId): Promise<readonly HookRow[]> =>
@@ -46,10 +47,9 @@ export async function askHooks(scope: Scope, hooks: readonly HookRow[], beginner
   return { isConnectTold: hooks.some(({ point }) => point === 'after-connect') }
 }
 
-function questionOf({ shellId, userId, use, host, command, file }: Beginner, point: BeforePoint): HookQuestion {
+function questionOf({ shellId, userId, use, host, what }: Beginner, point: BeforePoint): HookQuestion {
   const { id, orgId, kind, name, address, port, tags } = host
-  const what = point === 'before-exec' ? { ...(command === undefined ? {} : { command }), ...(file === undefined ? {} : { file }) } : {}
-  return { shellId, orgId, userId, use, host: { id, kind, name, address, port, tags }, ...what }
+  return { shellId, orgId, userId, use, host: { id, kind, name, address, port, tags }, ...(point === 'before-exec' ? what : {}) }
 }
 
 interface Asking {
@@ -100,16 +100,11 @@ async function askOutside(scope: Scope, { hook, point, question }: Asking): Prom
 }
 
 async function askModule(scope: Scope, { hook, point, question }: Asking): Promise<HookAnswer | NoDecision> {
-  const decides = hook.module === null ? undefined : moduleNamed(hook.module)?.[point]
-  if (!decides) return { failure: 'module' }
+  const decide = hook.module === null ? undefined : moduleNamed(hook.module)?.[point]
+  if (!decide) return { failure: 'module' }
+  const { env, log } = scope
   const signal = AbortSignal.timeout(hook.deadlineMs ?? 0)
-  try {
-    const { env, log } = scope
-    const answer = await unlessAborted(decides(question, { env, log, now: scope.now(), signal }), signal)
-    return HookAnswer.safeParse(answer).data ?? { failure: 'module' }
-  } catch (error) {
-    if (signal.aborted) return { failure: 'timeout' }
-    scope.log('hook.module-failed', { module: hook.module ?? '', point, ...describeError(error) })
-    return { failure: 'module' }
-  }
+  const came = await decideBy(decide, question, { env, log, now: scope.now(), signal })
+  if ('error' in came) log('hook.module-failed', { module: hook.module ?? '', point, ...describeError(came.error) })
+  return came
 }

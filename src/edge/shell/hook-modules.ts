@@ -1,6 +1,7 @@
-import type { BeforePoint, HookAnswer, HookNews, HookPoint, HookQuestion, ToldPoint } from '../../contract/hooks.ts'
+import { type BeforePoint, HookAnswer, type HookNews, type HookPoint, type HookQuestion, type ToldPoint } from '../../contract/hooks.ts'
 import type { Env } from '../env.ts'
 import type { Log, LogFields } from '../platform/log.ts'
+import { unlessAborted } from '../platform/within.ts'
 
 /** What a module may touch. */
 export interface ModuleContext {
@@ -47,3 +48,17 @@ export const moduleNamed = (name: string): HookModule | undefined => (Object.has
 /** Every module, with the points that it serves. */
 export const listModules = (): { name: string; points: HookPoint[] }[] =>
   Object.entries(MODULES).map(([name, module]) => ({ name, points: Object.keys(module) as HookPoint[] }))
+
+/** What a module decides before its signal says stop; one that is late, throws, or answers what is no answer has not decided. */
+export async function decideBy(
+  decide: Decide,
+  question: HookQuestion,
+  context: ModuleContext,
+): Promise<HookAnswer | { readonly failure: 'timeout' | 'module'; readonly error?: unknown }> {
+  try {
+    const answer = await unlessAborted(decide(question, context), context.signal)
+    return HookAnswer.safeParse(answer).data ?? { failure: 'module' }
+  } catch (error) {
+    return context.signal.aborted ? { failure: 'timeout' } : { failure: 'module', error }
+  }
+}

@@ -4,6 +4,7 @@ import * as z from 'zod'
 import { HOOK_EVENTS, type HookNews, ToldPoint } from '../../contract/hooks.ts'
 import { OrgId } from '../../contract/orgs.ts'
 import { ShellId } from '../../contract/shell.ts'
+import { HostUse } from '../../contract/shell-policy.ts'
 import { WebhookEventId } from '../../contract/webhooks.ts'
 import { openDb } from '../platform/db.ts'
 import { describeError } from '../platform/log.ts'
@@ -12,16 +13,23 @@ import { type Consumer, commit, DeadEventError, outboxEventIf } from '../platfor
 import type { Scope } from '../platform/scope.ts'
 import { unlessAborted } from '../platform/within.ts'
 import { wake, written } from '../webhooks/service.ts'
+import type { CommandRow } from './command-store.ts'
 import { moduleNamed } from './hook-modules.ts'
-import { commandById, hookAt, isPointed, shellById } from './hook-store.ts'
-import { type CommandEnd, endCommand } from './store.ts'
+import { hookAt, isPointed, shellById } from './hook-store.ts'
+import { type CommandEnd, commandOf, endCommand } from './store.ts'
+import type { shells } from './tables.ts'
 import { addCommandUsage } from './usage-store.ts'
+
+type ShellRow = typeof shells.$inferSelect
 
 /** Topic of the events that tell a hook of something. */
 export const TELL_HOOK = 'shell.tell-hook'
 
-const Told = z.strictObject({ point: ToldPoint, orgId: OrgId, shellId: ShellId, rule: z.string().optional() })
+const Told = z.strictObject({ point: ToldPoint, orgId: OrgId, shellId: ShellId, use: HostUse, rule: z.string().optional() })
 type Told = z.infer<typeof Told>
+
+/** What began or ended, as whoever tells of it knows it. */
+type Happened = Pick<Told, 'shellId' | 'orgId' | 'use'>
 
 /** A module that hears gets this long at a time. */
 const MODULE_MS = 10_000
@@ -42,15 +50,16 @@ export async function commitTelling(scope: Scope, statements: readonly BatchItem
 }
 
 /** The host has let us in. */
-export const tellConnected = (scope: Scope, { shellId, orgId }: Pick<Told, 'shellId' | 'orgId'>): Promise<void> =>
-  commitTelling(scope, [], { point: 'after-connect', orgId, shellId })
+export const tellConnected = (scope: Scope, { shellId, orgId, use }: Happened): Promise<void> =>
+  commitTelling(scope, [], { point: 'after-connect', orgId, shellId, use })
 
 /** Writes down how a command or a transfer ended, and tells of it. The first word on an end stands. */
-export const endTelling = (scope: Scope, { shellId, orgId }: Pick<Told, 'shellId' | 'orgId'>, end: CommandEnd): Promise<void> =>
+export const endTelling = (scope: Scope, { shellId, orgId, use }: Happened, end: CommandEnd): Promise<void> =>
   commitTelling(scope, [endCommand(scope.db, shellId, end), addCommandUsage(scope.db, { id: shellId, now: end.endedAt })], {
     point: 'on-close',
     orgId,
     shellId,
+    use,
   })
 
 /** Carries news to whoever the hook points at now; nobody there, or nothing left to tell of, is fine. */
@@ -71,18 +80,18 @@ export const tellHook: Consumer = async (given, event) => {
 }
 
 /** What D1 knows of it now. It names things; what they hold is read over REST. */
-async function newsOf({ db }: Pick<Scope, 'db'>, { point, orgId, shellId, rule }: Told): Promise<HookNews | undefined> {
-  const [[shell], [held]] = await Promise.all([shellById(db, shellId), commandById(db, shellId)])
-  const isClose = point === 'on-close'
-  if (shell) {
-    const { hostId, userId, state, reason } = shell
-    const end = isClose ? { state, ...(reason === null ? {} : { reason }) } : {}
-    return { shellId, orgId, hostId, userId, use: 'shell', ...end, ...(rule === undefined ? {} : { rule }) }
-  }
-  if (!held) return undefined
-  const { hostId, userId, state, problem, exitCode, signal } = held.command
-  const end = isClose ? { state, ...(problem === null ? {} : { reason: problem }), exitCode, signal } : {}
-  return { shellId, orgId, hostId, userId, use: held.isRecorded ? 'exec' : 'files', ...end }
+async function newsOf({ db }: Pick<Scope, 'db'>, { point, orgId, shellId, use, rule }: Told): Promise<HookNews | undefined> {
+  const [row] = await (use === 'shell' ? shellById(db, shellId) : commandOf(db, shellId))
+  if (!row) return undefined
+  const { hostId, userId } = row
+  return { shellId, orgId, hostId, userId, use, ...(point === 'on-close' ? endIn(row) : {}), ...(rule === undefined ? {} : { rule }) }
+}
+
+function endIn(row: ShellRow | CommandRow): Pick<HookNews, 'state' | 'reason' | 'exitCode' | 'signal'> {
+  const { state } = row
+  if (!('problem' in row)) return { state, ...(row.reason === null ? {} : { reason: row.reason }) }
+  const { problem, exitCode, signal } = row
+  return { state, ...(problem === null ? {} : { reason: problem }), exitCode, signal }
 }
 
 interface Telling {

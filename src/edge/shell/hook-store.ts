@@ -5,7 +5,7 @@ import type { OrgId } from '../../contract/orgs.ts'
 import type { ShellId } from '../../contract/shell.ts'
 import { orgRoleSql } from '../orgs/service.ts'
 import type { Db } from '../platform/db.ts'
-import { shellCommands as c, shellHooks as h, shells as s } from './tables.ts'
+import { shellHooks as h, shells as s } from './tables.ts'
 
 /** A row of `shell_hooks`. */
 export type HookRow = typeof h.$inferSelect
@@ -48,14 +48,6 @@ export const isPointed = (orgId: OrgId, point: HookPoint): SQL =>
   sql`EXISTS (SELECT 1 FROM shell_hooks AS pointed WHERE pointed.org_id = ${orgId} AND pointed.point = ${point})`
 
 export const shellById = (db: Db, id: ShellId) => db.select().from(s).where(eq(s.id, id)).limit(1)
-
-/** Commands are recorded, transfers are not. */
-export const commandById = (db: Db, id: ShellId) =>
-  db
-    .select({ command: c, isRecorded: sql<number>`EXISTS (SELECT 1 FROM recordings AS whole WHERE whole.id = ${c.id})` })
-    .from(c)
-    .where(eq(c.id, id))
-    .limit(1)
 
 /** Part of forgetting an organisation that is gone. */
 export const deleteOrgHooks = (db: Db, orgId: OrgId) => db.delete(h).where(eq(h.orgId, orgId))

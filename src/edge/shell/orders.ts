@@ -90,17 +90,22 @@ const endOfRun = ({ result, stdoutBytes, stderrBytes }: CommandRun): CommandEnd 
   endedAt: 0,
 })
 
+/** What ends by itself, and so tells of its end: whoever opens a shell tells of it otherwise. */
+type Errand = ExecOrder | FileOrder
+
+const ofErrand = (order: Errand) => ({ ...order, use: 'op' in order ? ('files' as const) : ('exec' as const) })
+
 /** Tells whoever wants to hear that the host has let us in. */
-export function noteConnected(scope: Scope, ctx: DurableObjectState, order: ExecOrder | FileOrder): void {
+export function noteConnected(scope: Scope, ctx: DurableObjectState, order: Errand): void {
   if (!order.isConnectTold) return
-  ctx.waitUntil(tellConnected(scope, order).catch((error: unknown) => logOf(order)('hook.tell-failed', describeError(error))))
+  ctx.waitUntil(tellConnected(scope, ofErrand(order)).catch((error: unknown) => logOf(order)('hook.tell-failed', describeError(error))))
 }
 
 /** Writes down how something ended, as often as it takes. */
-export async function writeEnd(scope: Scope, order: Order, end: CommandEnd): Promise<void> {
+export async function writeEnd(scope: Scope, order: Errand, end: CommandEnd): Promise<void> {
   for (let tries = 1; tries <= END_TRIES; tries++) {
     try {
-      await endTelling(scope, order, end)
+      await endTelling(scope, ofErrand(order), end)
       return
     } catch (error) {
       logOf(order)('command.report-failed', { tries, ...describeError(error) })

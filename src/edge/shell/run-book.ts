@@ -45,6 +45,8 @@ export interface Book {
   firstWaiting(): HostEntry | undefined
   /** The hosts that changed after this number, in the order of change. */
   changedAfter(seq: number, limit: number): readonly HostEntry[]
+  /** The number of the latest change. */
+  lastSeq(): number
   after(place: number, limit: number): readonly HostEntry[]
   /** Every host that waits is left out. */
   skipWaiting(): void
@@ -108,6 +110,7 @@ function bookOver(sql: SqlStorage, kept: RunRecord): Book {
     in: (state) => rows('state = ? ORDER BY place', state).map(toEntry),
     firstWaiting: () => rows("state = 'waiting' ORDER BY place LIMIT 1").map(toEntry)[0],
     changedAfter: (seq, limit) => rows('seq > ? ORDER BY seq LIMIT ?', seq, limit).map(toEntry),
+    lastSeq: () => sql.exec<{ seq: number }>('SELECT coalesce(max(seq), 0) AS seq FROM hosts').one().seq,
     after: (place, limit) => rows('place > ? ORDER BY place LIMIT ?', place, limit).map(toEntry),
     skipWaiting() {
       for (const { place } of rows("state = 'waiting' ORDER BY place")) changeHost(place, { state: 'skipped' })

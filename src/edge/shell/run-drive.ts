@@ -1,3 +1,4 @@
+import type { UserId } from '../../contract/identity.ts'
 import { isProblem, type ProblemSlug } from '../../contract/problem.ts'
 import type { RunState } from '../../contract/runs.ts'
 import { type ExecResult, ShellId } from '../../contract/shell.ts'
@@ -8,7 +9,8 @@ import { beginCommand, finishCommand } from './exec.ts'
 import { endTelling } from './hook-news.ts'
 import type { ExecOrder } from './rpc.ts'
 import { type Book, type HostChange, type HostEntry, isFailure } from './run-book.ts'
-import { accessOf, commandOf, reportRun } from './run-store.ts'
+import { accessOf, reportRun } from './run-store.ts'
+import { commandOf } from './store.ts'
 
 /** Somebody's shells fill the user's places, or the relay's: the host waits its turn again. */
 const RETRY_MS = 1_000
@@ -19,8 +21,8 @@ export interface LiveRun {
   readonly scope: Scope
   /** Places of the hosts on which something happens now. */
   readonly busy: Set<number>
-  /** Called after every change. */
-  readonly wakes: Set<() => void>
+  /** Called after every change, each in the name of who follows. */
+  readonly followers: Map<() => void, UserId>
   /** Nothing is begun before. */
   retryAt: number
   timer: ReturnType<typeof setTimeout> | null
@@ -51,8 +53,8 @@ export function stop(run: LiveRun, state: Exclude<RunState, 'running' | 'done'>)
   drive(run)
 }
 
-function wake({ wakes }: LiveRun): void {
-  for (const one of wakes) one()
+function wake({ followers }: LiveRun): void {
+  for (const one of followers.keys()) one()
 }
 
 /** One host's part: it never fails, whatever happens on the host. */
@@ -141,7 +143,7 @@ async function recover(run: LiveRun, host: HostEntry): Promise<HostChange> {
     if (known) return toChange(await open(Promise.resolve(known)))
     const [logged] = await commandOf(scope.db, shellId)
     if (!logged) return { state: run.book.record().state === 'running' ? 'waiting' : 'skipped', shellId: null }
-    await endTelling(scope, { shellId, orgId: logged.orgId }, { state: 'unknown', endedAt: scope.now() })
+    await endTelling(scope, { shellId, orgId: logged.orgId, use: 'exec' }, { state: 'unknown', endedAt: scope.now() })
     const { state, exitCode, signal, killed, durationMs } = logged
     return { state: state === 'running' ? 'unknown' : state, exitCode, signal, killed, durationMs, truncated: true }
   } catch (error) {

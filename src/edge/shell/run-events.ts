@@ -1,3 +1,4 @@
+import type { UserId } from '../../contract/identity.ts'
 import { RUN_FOLLOW_SECONDS } from '../../contract/runs.ts'
 import type { LiveRun } from './run-drive.ts'
 
@@ -8,17 +9,28 @@ const BEAT_MS = 15_000
 
 const encoder = new TextEncoder()
 
+/** Who follows, and after which change. */
+interface Follower {
+  readonly userId: UserId
+  readonly after: number
+}
+
 /**
- * The changes of a run's hosts after `seq` as Server-Sent Events, in their order, then the run itself when it is over. Nothing is made that the
- * follower has not asked for, so a slow one costs nothing.
+ * The changes of a run's hosts after one as Server-Sent Events, in their order, then the run itself when it is over: as one change more, so that
+ * whoever was away just then is told too. Nothing is made that the follower has not asked for, so a slow one costs nothing, and one that takes
+ * nothing leaves its place when its time is over.
  */
-export function eventsOf(run: LiveRun, after: number): ReadableStream<Uint8Array> {
+export function eventsOf(run: LiveRun, { userId, after }: Follower): ReadableStream<Uint8Array> {
   const endsAt = Date.now() + RUN_FOLLOW_SECONDS * 1000
   let seq = after
+  let isAsked = false
   let awake: () => void = () => undefined
   const wake = () => awake()
-  run.wakes.add(wake)
-  const leave = () => run.wakes.delete(wake)
+  let ending: ReturnType<typeof setTimeout> | null = null
+  const leave = () => {
+    run.followers.delete(wake)
+    clearTimeout(ending)
+  }
   const changed = (ms: number) =>
     new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms)
@@ -38,7 +50,7 @@ export function eventsOf(run: LiveRun, after: number): ReadableStream<Uint8Array
         return { text: lines.join(''), isLast: false }
       }
       if (hosts.length === 0 && run.book.record().endedAt !== null)
-        return { text: `event: run\ndata: ${JSON.stringify(run.book.view())}\n\n`, isLast: true }
+        return { text: `id: ${run.book.lastSeq() + 1}\nevent: run\ndata: ${JSON.stringify(run.book.view())}\n\n`, isLast: true }
       if (leftMs <= 0) return { text: ': come back\n\n', isLast: true }
       const isQuiet = changed(Math.min(leftMs, BEAT_MS))
       await isQuiet
@@ -48,9 +60,19 @@ export function eventsOf(run: LiveRun, after: number): ReadableStream<Uint8Array
   }
 
   return new ReadableStream<Uint8Array>({
-    start: (controller) => controller.enqueue(encoder.encode('retry: 1000\n\n')),
+    start(controller) {
+      run.followers.set(wake, userId)
+      controller.enqueue(encoder.encode('retry: 1000\n\n'))
+      ending = setTimeout(() => {
+        if (isAsked) return
+        leave()
+        controller.close()
+      }, RUN_FOLLOW_SECONDS * 1000)
+    },
     async pull(controller) {
+      isAsked = true
       const { text, isLast } = await next()
+      isAsked = false
       controller.enqueue(encoder.encode(text))
       if (!isLast) return
       leave()

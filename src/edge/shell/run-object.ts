@@ -1,4 +1,5 @@
 import { DurableObject } from 'cloudflare:workers'
+import { UserId } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
 import { RUN_RESULTS_DAYS, type Run, type RunHost } from '../../contract/runs.ts'
 import { auditIfChanged } from '../audit/service.ts'
@@ -18,6 +19,8 @@ const STARTING_MS = 60_000
 const DAY_MS = 86_400_000
 /** Browsers of a team; each holds a stream open. */
 const FOLLOWERS_MAX = 32
+/** As many as a person has tabs, and never all there are. */
+const FOLLOWERS_PER_PERSON_MAX = 8
 
 /** One command on many hosts. Its book is durable before anything begins, so whatever dies, the alarm goes on from there. */
 export class RunObject extends DurableObject<Env> implements RunRpc {
@@ -63,11 +66,13 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
   override async fetch(request: Request): Promise<Response> {
     const run = this.#run
     if (!run) return new Response(null, { status: 410 })
-    const after = Number(new URL(request.url).searchParams.get('after'))
-    const isAllSeen = run.book.record().endedAt !== null && run.book.changedAfter(after, 1).length === 0
-    if (after > 0 && isAllSeen) return new Response(null, { status: 204 })
-    if (run.wakes.size >= FOLLOWERS_MAX) return new Response(null, { status: 409 })
-    return new Response(eventsOf(run, after))
+    const asked = new URL(request.url).searchParams
+    const [after, userId] = [Number(asked.get('after')), UserId.parse(asked.get('userId'))]
+    if (run.book.record().endedAt !== null && after > run.book.lastSeq()) return new Response(null, { status: 204 })
+    const people = [...run.followers.values()]
+    const isFull = people.length >= FOLLOWERS_MAX || people.filter((id) => id === userId).length >= FOLLOWERS_PER_PERSON_MAX
+    if (isFull) return new Response(null, { status: 409 })
+    return new Response(eventsOf(run, { after, userId }))
   }
 
   override async alarm(): Promise<void> {
@@ -85,7 +90,7 @@ export class RunObject extends DurableObject<Env> implements RunRpc {
   #live(book: LiveRun['book'] | undefined): LiveRun | undefined {
     if (!book) return undefined
     const scope = objectScope(this.ctx, this.env, book.record().traceparent)
-    return { book, scope, busy: new Set(), wakes: new Set(), retryAt: 0, timer: null }
+    return { book, scope, busy: new Set(), followers: new Map(), retryAt: 0, timer: null }
   }
 
   async #start(order: RunOrder): Promise<Run> {

@@ -1,26 +1,25 @@
 import { and, desc, eq, isNull, lt, sql } from 'drizzle-orm'
-import type { HostId } from '../../contract/hosts.ts'
+import type { HostId, HostKind } from '../../contract/hosts.ts'
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgId } from '../../contract/orgs.ts'
 import { RUN_HOSTS_MAX, RUNS_PER_USER_MAX, type RunId, type RunState, type StartRun } from '../../contract/runs.ts'
-import type { ShellId } from '../../contract/shell.ts'
 import { isAccessLiveSql } from '../identity/service.ts'
 import { orgRoleSql } from '../orgs/service.ts'
 import type { Db } from '../platform/db.ts'
 import type { RunOrder } from './rpc.ts'
 import type { Ask } from './store.ts'
-import { shellCommands as c, runs as r } from './tables.ts'
+import { runs as r } from './tables.ts'
 
 /** A row of `runs`. */
 export type RunRow = typeof r.$inferSelect
 
 /** The hosts a run is for, one more than it may have: of this organisation only, by name or by tag. */
 export const hostsFor = (db: Db, at: { readonly orgId: OrgId; readonly on: StartRun['on'] }) =>
-  db.all<{ readonly id: HostId; readonly name: string }>(
+  db.all<{ readonly id: HostId; readonly name: string; readonly kind: HostKind }>(
     'tag' in at.on
-      ? sql`SELECT id, name FROM hosts WHERE org_id = ${at.orgId} AND kind = 'ssh'
+      ? sql`SELECT id, name, kind FROM hosts WHERE org_id = ${at.orgId} AND kind = 'ssh'
           AND EXISTS (SELECT 1 FROM json_each(hosts.tags) WHERE json_each.value = ${at.on.tag}) ORDER BY id LIMIT ${RUN_HOSTS_MAX + 1}`
-      : sql`SELECT hosts.id, hosts.name FROM json_each(${JSON.stringify(at.on.hostIds)}) AS wanted JOIN hosts ON hosts.id = wanted.value
+      : sql`SELECT hosts.id, hosts.name, hosts.kind FROM json_each(${JSON.stringify(at.on.hostIds)}) AS wanted JOIN hosts ON hosts.id = wanted.value
           WHERE hosts.org_id = ${at.orgId} ORDER BY wanted.key`,
   )
 
@@ -88,6 +87,3 @@ export const deleteOrgRuns = (db: Db, orgId: OrgId, ids: readonly RunId[]) =>
 /** Whether the access with which a run was started still stands. */
 export const accessOf = (db: Db, of: { readonly sessionId: string; readonly userId: UserId; readonly now: number }) =>
   db.all<{ readonly isLive: number }>(sql`SELECT ${isAccessLiveSql({ id: of.sessionId, userId: of.userId, now: of.now })} AS isLive`)
-
-/** What the command log says of a command. */
-export const commandOf = (db: Db, id: ShellId) => db.select().from(c).where(eq(c.id, id)).limit(1)

@@ -23,7 +23,11 @@ const toRun = ({ createdAt, endedAt, ...row }: RunRow): Run => ({
   ...(endedAt === null ? {} : { endedAt: toMoment(endedAt) }),
 })
 
-/** Begins a command on many hosts. @throws Problem `not-found`, `forbidden`, `step-up-required`, `command-forbidden` or `limit-reached` */
+/**
+ * Begins a command on many hosts.
+ *
+ * @throws Problem `not-found`, `forbidden`, `step-up-required`, `command-forbidden`, `host-unsuited` or `limit-reached`
+ */
 export async function startRun(scope: Scope, actor: Actor, at: { readonly orgId: OrgId; readonly input: StartRun }): Promise<Run> {
   const { orgId } = at
   const { on, ...rest } = at.input
@@ -32,6 +36,8 @@ export async function startRun(scope: Scope, actor: Actor, at: { readonly orgId:
   const hosts = await hostsFor(scope.db, { orgId, on })
   if (hosts.length > RUN_HOSTS_MAX) throw new Problem('limit-reached', { detail: `A run has at most ${RUN_HOSTS_MAX} hosts.` })
   if (hosts.length === 0 || ('hostIds' in on && hosts.length < on.hostIds.length)) throw new Problem('not-found')
+  const unsuited = hosts.filter(({ kind }) => kind !== 'ssh').map(({ name }) => name)
+  if (unsuited.length > 0) throw new Problem('host-unsuited', { detail: `These run no commands: ${unsuited.join(', ')}.` })
   const { userId, sessionId } = actor
   const runId = RunId.parse(scope.newId('run'))
   const order = { ...rest, runId, orgId, userId, sessionId, hosts, createdAt: scope.now(), traceparent: traceparentOf(scope.trace) }
@@ -102,7 +108,7 @@ export async function followRun(
   if (!Number.isSafeInteger(after) || after < 0)
     throw new Problem('invalid-request', { errors: [{ detail: 'is no event id of ours', pointer: '#/header/last-event-id' }] })
   await requireReadable(scope, actor, at.runId)
-  const response = await scope.env.RUNS.getByName(at.runId).fetch(`https://object/?after=${after}`)
+  const response = await scope.env.RUNS.getByName(at.runId).fetch(`https://object/?after=${after}&userId=${actor.userId}`)
   if (response.status === 410) throw new Problem('gone')
   if (response.status === 409) throw new Problem('limit-reached')
   return { body: response.status === 204 ? null : response.body }

@@ -81,6 +81,9 @@ export const commandFor = (db: Db, ask: Ask<ShellId>) =>
     .where(and(eq(c.id, ask.id), eq(c.kind, 'exec'), isMember(commandRole(ask.callerId))))
     .limit(1)
 
+/** What the command log says of a command. */
+export const commandOf = (db: Db, id: ShellId) => db.select().from(c).where(eq(c.id, id)).limit(1)
+
 /** How a command ended. */
 export interface CommandEnd {
   readonly state: Exclude<CommandState, 'running'>
@@ -101,10 +104,13 @@ export const endCommand = (db: Db, id: ShellId, end: CommandEnd) =>
     .set(end)
     .where(and(eq(c.id, id), isNull(c.endedAt)))
 
+/** Commands are recorded, transfers are not; a recording lives longer than what it shows. */
+const useOfCommand = sql<'exec' | 'files'>`iif(EXISTS (SELECT 1 FROM recordings AS whole WHERE whole.id = ${c.id}), 'exec', 'files')`
+
 /** Commands whose object must be dead: nobody ended them long after they should have. */
 export const lostCommands = (db: Db, at: { readonly now: number; readonly slackMs: number }, limit: number) =>
   db
-    .select({ id: c.id, orgId: c.orgId })
+    .select({ id: c.id, orgId: c.orgId, use: useOfCommand })
     .from(c)
     .where(and(isNull(c.endedAt), sql`${c.startedAt} + ${c.timeoutSeconds} * 1000 + ${at.slackMs} < ${at.now}`))
     .orderBy(c.startedAt)

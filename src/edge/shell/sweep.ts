@@ -18,7 +18,8 @@ const ANSWER_DAYS = 30
 /** Commands whose object died get their last word: nobody knows how they ended. */
 export async function sweepCommands(scope: Scope): Promise<number> {
   const lost = await lostCommands(scope.db, { now: scope.now(), slackMs: COMMAND_SLACK_MS }, SHELLS_PER_SWEEP)
-  for (const { id: shellId, orgId } of lost) await endTelling(scope, { shellId, orgId }, { state: 'unknown', endedAt: scope.now() })
+  for (const { id: shellId, orgId, use } of lost)
+    await endTelling(scope, { shellId, orgId, use }, { state: 'unknown', endedAt: scope.now() })
   return lost.length
 }
 
@@ -47,5 +48,5 @@ async function settleStale(scope: Scope, { id, orgId, version }: StaleShell): Pr
   const isKnown = await scope.env.SHELLS.getByName(id).reportState()
   const report = { id, state: 'failed', reason: 'It could not be opened: the attempt was cut off.', version: version + 1, now } as const
   if (isKnown) await touchShell(scope.db, id, now)
-  else await commitTelling(scope, [reportShell(scope.db, report)], { point: 'on-close', orgId, shellId: id })
+  else await commitTelling(scope, [reportShell(scope.db, report)], { point: 'on-close', orgId, shellId: id, use: 'shell' })
 }
