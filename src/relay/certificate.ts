@@ -8,6 +8,8 @@ import { replacePublicKeyRequest } from './ssh-internals.ts'
 const CERTIFICATE_TYPE = 'ssh-ed25519-cert-v01@openssh.com'
 const KEY_TYPE = 'ssh-ed25519'
 const USERAUTH_REQUEST = 50
+/** PROTOCOL.certkeys: a certificate of a user, not of a host. */
+const USER_CERTIFICATE = 1
 
 /**
  * Logs in with an OpenSSH user certificate. ssh2 knows none, so its request by public key is replaced on this one client by a signed request
@@ -20,8 +22,7 @@ export function createCertificateLogin(credential: Extract<RelayCredential, { ki
   const pkcs8 = Buffer.from(credential.privateKey, 'base64')
   const key = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' })
   pkcs8.fill(0)
-  if (key.asymmetricKeyType !== 'ed25519' || !certificate.subarray(4).toString('latin1').startsWith(CERTIFICATE_TYPE))
-    throw new Error('not an Ed25519 certificate')
+  checkCertificate(certificate, key)
   let isSpent = false
   return {
     next({ username }) {
@@ -51,10 +52,45 @@ class NameAgent extends ssh2.BaseAgent<string> {
   }
 }
 
-function publicLine(key: KeyObject): string {
-  const x = Buffer.from(z.object({ x: z.string() }).parse(createPublicKey(key).export({ format: 'jwk' })).x, 'base64url')
-  return `${KEY_TYPE} ${Buffer.concat([lengthed(KEY_TYPE), lengthed(x)]).toString('base64')}`
+/** Shown to a target is only what could let us in: a certificate of a user for this very key, signed by a key and not by another certificate. */
+function checkCertificate(certificate: Buffer, key: KeyObject): void {
+  if (key.asymmetricKeyType !== 'ed25519') throw new Error('not an Ed25519 key')
+  const parts = partsOf(certificate)
+  const type = parts.string().toString('latin1')
+  parts.string() // the nonce
+  const isOfKey = parts.string().equals(rawPublic(key))
+  parts.skip(8) // the serial
+  const kind = parts.uint32()
+  for (let i = 0; i < 2; i++) parts.string() // key id and principals
+  parts.skip(16) // its time
+  for (let i = 0; i < 3; i++) parts.string() // options, extensions, reserved
+  const authority = partsOf(parts.string()).string().toString('latin1')
+  parts.string() // the signature
+  if (type !== CERTIFICATE_TYPE || kind !== USER_CERTIFICATE || !isOfKey || authority !== KEY_TYPE || !parts.isAtEnd())
+    throw new Error('not an Ed25519 certificate of a user for this key')
 }
+
+/** Reads RFC 4251 §5 values one after the other. @throws RangeError beyond the end */
+function partsOf(bytes: Buffer) {
+  let at = 0
+  const take = (count: number): Buffer => {
+    if (at + count > bytes.length) throw new RangeError('a part is cut off')
+    at += count
+    return bytes.subarray(at - count, at)
+  }
+  return {
+    string: () => take(take(4).readUInt32BE()),
+    uint32: () => take(4).readUInt32BE(),
+    skip: (count: number) => void take(count),
+    isAtEnd: () => at === bytes.length,
+  }
+}
+
+const rawPublic = (key: KeyObject): Buffer =>
+  Buffer.from(z.object({ x: z.string() }).parse(createPublicKey(key).export({ format: 'jwk' })).x, 'base64url')
+
+const publicLine = (key: KeyObject): string =>
+  `${KEY_TYPE} ${Buffer.concat([lengthed(KEY_TYPE), lengthed(rawPublic(key))]).toString('base64')}`
 
 function equip(client: Client, { certificate, key }: { readonly certificate: Buffer; readonly key: KeyObject }): void {
   replacePublicKeyRequest(client, (username, sessionId) => {

@@ -49,6 +49,13 @@ describeWith('sshd', 'commands and shells on a real sshd', () => {
     expect(stream.stderr()).toBe('err\n')
   })
 
+  test('errors beyond every window are read although nobody asked for them, and hold up no output', async () => {
+    const stream = await link.open(execRequest(sshd, 'head -c 6000000 /dev/zero | tr "\\0" e >&2; echo then'), keyOf(sshd))
+    await stream.opened()
+    expect(await stream.exit()).toMatchObject({ code: 0 })
+    expect([stream.stderr().length, stream.stdout()]).toEqual([6_000_000, 'then\n'])
+  })
+
   test('a command is data: quotes, newlines and dollars mean what the remote shell makes of them, once', async () => {
     const stream = await exec(`printf '%s\\n' "$(printf 'a;b')" 'c $HOME' "d
 e"`)

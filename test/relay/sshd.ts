@@ -1,6 +1,6 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
@@ -26,16 +26,24 @@ export interface Sshd {
   stop(): Promise<void>
 }
 
+export interface SshdOptions {
+  readonly hostKeys?: readonly KeyKind[]
+  readonly lines?: readonly string[]
+  readonly port?: number
+  /** Through PAM, which asks for it live, as for a password of the moment. Where {@link canAsk}. */
+  readonly asksFor?: string
+}
+
 /**
  * A real sshd on a free loopback port with keys of its own; it knows no password and touches no account of the machine. Started by root, it lives in
  * a mount namespace where one more account exists, because OpenSSH delivers no signals to programs of root.
  */
-export async function startSshd(options: { hostKeys?: readonly KeyKind[]; lines?: readonly string[]; port?: number } = {}): Promise<Sshd> {
+export async function startSshd(options: SshdOptions = {}): Promise<Sshd> {
   const found = requireSystem('sshd')
   if ('missing' in found) throw new Error(found.missing)
   const directory = mkdtempSync(join(tmpdir(), 'parvis-sshd-'))
   chmodSync(directory, 0o755)
-  const account = makeAccount(directory)
+  const account = makeAccount(directory, options.asksFor)
   const hostKeys = (options.hostKeys ?? ['ed25519']).map((kind) => makeKey(join(directory, `host_${kind}`), kind))
   const userKey = makeKey(join(directory, 'user'), 'ed25519')
   writeFileSync(join(directory, 'authorized_keys'), `${userKey.line}\n`, { mode: 0o644 })
@@ -46,11 +54,11 @@ export async function startSshd(options: { hostKeys?: readonly KeyKind[]; lines?
     ...hostKeys.map(({ path }) => `HostKey ${path}`),
     `AuthorizedKeysFile ${join(directory, 'authorized_keys')}`,
     `PidFile ${join(directory, 'pid')}`,
-    'UsePAM no',
+    `UsePAM ${options.asksFor === undefined ? 'no' : 'yes'}`,
     'StrictModes no',
     'PermitRootLogin yes',
     'PasswordAuthentication no',
-    'KbdInteractiveAuthentication no',
+    `KbdInteractiveAuthentication ${options.asksFor === undefined ? 'no' : 'yes'}`,
     'AcceptEnv LANG LC_* PARVIS_*',
     'MaxStartups 100',
     ...(options.lines ?? []),
@@ -89,7 +97,7 @@ interface Account {
   readonly wrapper: readonly string[]
 }
 
-function makeAccount(directory: string): Account {
+function makeAccount(directory: string, asksFor: string | undefined): Account {
   if (process.getuid?.() !== 0) return { user: userInfo().username, wrapper: [] }
   mkdirSync('/run/sshd', { recursive: true, mode: 0o755 })
   const home = join(directory, 'home')
@@ -99,16 +107,44 @@ function makeAccount(directory: string): Account {
     join(directory, 'passwd'),
     `${readFileSync('/etc/passwd', 'utf8')}parvis-test:x:${TEST_UID}:${TEST_UID}::${home}:/bin/bash\n`,
   )
-  const wrapper = ['unshare', '--mount', 'sh', '-c', `mount --bind ${join(directory, 'passwd')} /etc/passwd && exec "$0" "$@"`]
+  const mounts = [
+    `mount --bind ${join(directory, 'passwd')} /etc/passwd`,
+    ...(asksFor === undefined ? [] : [`mount --bind ${makePamService(directory, asksFor)} /etc/pam.d/sshd`]),
+  ]
+  const wrapper = [...MOUNT_NAMESPACE, `${mounts.join(' && ')} && exec "$0" "$@"`]
   const canMount = spawnSync(wrapper[0] ?? '', [...wrapper.slice(1), 'true']).status === 0
   return canMount ? { user: 'parvis-test', wrapper } : { user: 'root', wrapper: [] }
 }
+
+const MOUNT_NAMESPACE = ['unshare', '--mount', 'sh', '-c'] as const
+
+/** PAM is root's, and what it reads must be put in its place for this sshd alone. */
+export const canAsk = (): boolean =>
+  process.getuid?.() === 0 &&
+  existsSync('/etc/pam.d/sshd') &&
+  spawnSync(MOUNT_NAMESPACE[0], [...MOUNT_NAMESPACE.slice(1), 'mount --bind /etc/hostname /etc/hostname']).status === 0
+
+function makePamService(directory: string, answer: string): string {
+  const check = join(directory, 'check')
+  writeFileSync(check, `#!/bin/sh\nread -r said\n[ "$said" = '${answer}' ]\n`, { mode: 0o755 })
+  const service = join(directory, 'pam')
+  // pam_exec decides nothing but the question; the rest of a login is let pass.
+  const lines = [
+    `auth required pam_exec.so expose_authtok quiet ${check}`,
+    ...['auth', 'account', 'session'].map((of) => `${of} required pam_permit.so`),
+  ]
+  writeFileSync(service, `${lines.join('\n')}\n`)
+  return service
+}
+
+/** As OpenSSH shows the key of this blob. */
+export const fingerprintOfKey = (blob: Buffer): string => `SHA256:${createHash('sha256').update(blob).digest('base64').replace(/=+$/, '')}`
 
 /** Makes a key with `ssh-keygen`. */
 export function makeKey(path: string, kind: KeyKind, passphrase = ''): SshdHostKey & { path: string; line: string } {
   execFileSync('ssh-keygen', ['-q', '-t', kind, ...(kind === 'rsa' ? ['-b', '2048'] : []), '-N', passphrase, '-C', 'test', '-f', path])
   const [type = '', key = ''] = readFileSync(`${path}.pub`, 'utf8').split(' ')
-  const fingerprint = `SHA256:${createHash('sha256').update(Buffer.from(key, 'base64')).digest('base64').replace(/=+$/, '')}`
+  const fingerprint = fingerprintOfKey(Buffer.from(key, 'base64'))
   return { path, type: type as HostKeyType, key, fingerprint, line: `${type} ${key}` }
 }
 

@@ -173,6 +173,7 @@ describeWith('sshd', 'a host of an organisation', () => {
       { type: good!.type, key: blob.subarray(0, -1).toString('base64') },
       { type: good!.type, key: Buffer.concat([blob, Buffer.alloc(4)]).toString('base64') },
       { type: 'ssh-dss', key: good!.key },
+      { type: 'ssh-ed25519-cert-v01@openssh.com', key: good!.key },
       { type: good!.type, key: '' },
     ]
     for (const key of bad) {

@@ -4,8 +4,9 @@ import { type AddressInfo, connect } from 'node:net'
 import ssh2 from 'ssh2'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { HostId } from '../../src/contract/hosts.ts'
+import { canAsk, type Sshd, startSshd } from '../relay/sshd.ts'
 import { describeWith } from '../requires.ts'
-import { problemOf, type Rig, screenOf, startRig } from './rig.ts'
+import { hostBody, problemOf, type Rig, screenOf, startRig } from './rig.ts'
 
 /** A host that asks for a password and a code, and then gives a shell that says hello. */
 async function startAsker() {
@@ -51,12 +52,16 @@ async function startAsker() {
 describeWith('sshd', 'a host that asks its questions live', () => {
   let rig: Rig
   let asker: Awaited<ReturnType<typeof startAsker>>
+  let pam: Sshd | undefined
   beforeAll(async () => {
     asker = await startAsker()
-    rig = await startRig({ relayEnv: { RELAY_ALLOW_TARGETS: `127.0.0.1:${asker.port}`, RELAY_LOGIN_FAILURES_PER_MINUTE_MAX: '50' } })
+    pam = canAsk() ? await startSshd({ asksFor: 'word of the day' }) : undefined
+    const targets = [asker.port, ...(pam ? [pam.port] : [])].map((port) => `127.0.0.1:${port}`).join()
+    rig = await startRig({ relayEnv: { RELAY_ALLOW_TARGETS: targets, RELAY_LOGIN_FAILURES_PER_MINUTE_MAX: '50' } })
   })
   afterAll(async () => {
     await rig.stop()
+    await pam?.stop()
     asker.close()
   })
   const create = (more: { readonly name?: string; readonly jumpHostId?: HostId } = {}) =>
@@ -116,6 +121,25 @@ describeWith('sshd', 'a host that asks its questions live', () => {
       { id: host.id, name: 'vault', isJump: false },
     ])
     await view.end()
+  })
+
+  test.skipIf(!canAsk())('an OpenSSH that asks through PAM lets in whoever answers right, and nobody else', async () => {
+    const body = { ...hostBody(pam!, { kind: 'keyboard-interactive' }), name: 'pam' }
+    const host = await rig.owner.client.createHost({ params: { orgId: rig.org.id }, body })
+    const answerWith = async (word: string) => {
+      const screen = screenOf()
+      const view = await rig.owner.client.shells.open({ body: { hostId: host.id } }, { output: screen.output })
+      view.on('prompt', ({ answer }) => answer([word]))
+      return { view, screen }
+    }
+    const { view, screen } = await answerWith('word of the day')
+    view.write('echo le""t in\n')
+    await screen.until('let in')
+    await view.end()
+    expect(await (await answerWith('word of yesterday')).view.finished()).toMatchObject({
+      state: 'failed',
+      reason: 'The target refused the user or the credential.',
+    })
   })
 
   test('a wrong answer ends in words a person understands; a command, which nobody could answer for, is refused', async () => {

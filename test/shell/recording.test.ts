@@ -143,7 +143,7 @@ describeWith('sshd', 'a recording', () => {
     expect(await verify(view.id)).toMatchObject({ status: 'intact' })
   }, 90_000)
 
-  test('that one byte was changed in is broken at that chunk, and says so when it is played', async () => {
+  test('that was changed by one byte, put in another order, forged or cut is broken at that chunk, and says so when it is played', async () => {
     const { view, screen } = await open()
     view.write(`stty -echo; seq 1 300000; printf 'E''ND\\n'\n`)
     await screen.until('END\r\n', 30_000)
@@ -161,6 +161,13 @@ describeWith('sshd', 'a recording', () => {
     expect(await verify(view.id)).toMatchObject({ broken: { seq: 1, reason: 'chunk-missing' } })
     await store.put(key, whole)
     expect(await verify(view.id)).toMatchObject({ status: 'intact', chunks })
+    const first = `recordings/${rig.org.id}/${view.id}/00000000`
+    const before = new Uint8Array(await (await store.get(first))!.arrayBuffer())
+    await store.put(first, whole)
+    await store.put(key, before)
+    expect(await verify(view.id), 'in another order').toMatchObject({ broken: { seq: 0, reason: 'chunk-changed' } })
+    await store.put(first, before)
+    await store.put(key, whole)
     const db = await rig.edge.reopenDb()
     await db.prepare('UPDATE recording_chunks SET prev_hash = ? WHERE recording_id = ? AND seq = 1').bind('0'.repeat(64), view.id).run()
     expect(await verify(view.id)).toMatchObject({ broken: { seq: 1, reason: 'link-forged' } })

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ShellView } from '../../src/client/client.ts'
 import { describeWith } from '../requires.ts'
-import { workerdPids } from '../workerd.ts'
-import { problemOf, type Rig, screenOf, startRig, until } from './rig.ts'
+import { killRuntime } from '../workerd.ts'
+import { isGone, problemOf, type Rig, screenOf, startRig, until } from './rig.ts'
 
 /** Numbered lines between two marks: enough that no buffer on the way holds them all. */
 const ROWS = 400_000
@@ -78,10 +78,7 @@ describeWith('sshd', 'a shell whose way is cut', () => {
     const { view, screen, gaps } = await open()
     view.write(`stty -echo; cat > typed; sha256sum < typed; ${flood}`)
     let typed = ''
-    const kill = async () => {
-      process.kill(workerdPids().at(-1)!, 'SIGKILL')
-      await until(async () => (await rig.edge.request('/health/live').catch(() => undefined))?.ok)
-    }
+    const kill = () => killRuntime(rig.edge)
     for (let i = 0; i < 90; i++) {
       const line = `line ${i} of what is typed\n`
       typed += line
@@ -183,4 +180,81 @@ describeWith('sshd', 'a shell whose way is cut', () => {
     await screen.until('still here', 30_000)
     await end(view)
   })
+
+  const kills = {
+    network: async () => rig.network.cut(),
+    runtime: () => killRuntime(rig.edge),
+    relay: async () => {
+      await rig.relay().kill()
+      await rig.restartRelay()
+    },
+  }
+  /** What one awaits below may end either way; how is looked at where it matters. */
+  const settled = <T>(call: Promise<T>) =>
+    call.then(
+      (value) => ({ value }),
+      (error: unknown) => ({ error }),
+    )
+  const numbers = (upTo: number) => Array.from({ length: upTo }, (_, i) => `${i + 1}\n`).join('')
+  const recordingOf = async (shellId: string) => {
+    const kept = await until(async () => {
+      const recording = await rig.owner.client.getRecording({ params: { shellId } })
+      return recording.endedAt !== undefined && recording
+    }, 30_000)
+    const { path } = await rig.owner.client.createRecordingFile({ params: { shellId }, body: { format: 'raw', purpose: 'view' } })
+    return { gaps: kept.gaps, text: await (await rig.edge.request(path)).text() }
+  }
+
+  test.each(['network', 'runtime', 'relay'] as const)(
+    'at the %s under shells at every step: what was acknowledged was done once and in order, what is recorded is what the host sent, and nothing stays half open',
+    async (victim) => {
+      const isRelay = victim === 'relay'
+      const [typing, showing, ending] = [await open(), await open(), await open()]
+      ending.view.write('echo pi""d-$$-\n')
+      const pid = Number(/pid-(\d+)-/.exec(await ending.screen.until((text) => /pid-\d+-/.test(text)))?.[1])
+      const running = settled(exec(`echo x >> ${victim}-ran; sleep 2; echo over`))
+      await exec(`until test -e ${victim}-ran; do sleep 0.05; done`)
+      typing.view.write('stty -echo\n')
+      for (let i = 1; i <= 20; i++) typing.view.write(`echo ${i} >> ${victim}-typed\n`)
+      showing.view.write(flood)
+      await until(() => showing.screen.bytes() > 300_000)
+      const opening = settled(rig.owner.client.openShell({ body: { hostId: rig.host.id } }))
+      const closing = settled(ending.view.end())
+      await kills[victim]()
+      for (let i = 21; i <= 40; i++) typing.view.write(`echo ${i} >> ${victim}-typed\n`)
+
+      const ran = await running
+      expect(ran).toMatchObject(victim === 'network' ? { value: { exitCode: 0, stdout: 'over\n' } } : { error: expect.anything() })
+      expect((await exec(`cat ${victim}-ran`)).stdout).toBe('x\n')
+      if (isRelay) expect(await typing.view.finished()).toMatchObject({ state: 'failed' })
+      else {
+        await typing.view.delivered()
+        await end(typing.view)
+      }
+      const typed = (await exec(`cat ${victim}-typed`)).stdout
+      expect(numbers(40).startsWith(typed)).toBe(true)
+      if (!isRelay) expect(typed).toBe(numbers(40))
+
+      if (isRelay) await showing.view.finished()
+      else {
+        await showing.screen.until('END\r\n', 60_000)
+        await end(showing.view)
+      }
+      const { text, gaps } = await recordingOf(showing.view.id)
+      expect([gaps, showing.gaps, text.startsWith(showing.screen.text())]).toEqual([0, [], true])
+      if (isRelay) expect(expected.startsWith(text.slice(text.indexOf('BEGIN\r\n') + 7))).toBe(true)
+      else expect(sha(between(text))).toBe(sha(expected))
+
+      const opened = await opening
+      if ('value' in opened) await rig.owner.client.closeShell({ params: { shellId: opened.value.id } })
+      await closing
+      await rig.owner.client.closeShell({ params: { shellId: ending.view.id } })
+      await until(() => isGone(pid))
+      await until(
+        async () => (await rig.owner.client.listShells()).items.every(({ state }) => state === 'closed' || state === 'failed'),
+        30_000,
+      )
+    },
+    120_000,
+  )
 })

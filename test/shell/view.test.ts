@@ -71,7 +71,7 @@ describeWith('sshd', 'an interactive shell', () => {
     await view.finished()
   })
 
-  test('shows every viewer the same; only its opener types, whatever the others are', async () => {
+  test('shows every viewer the same; only its opener types, whatever the others are, and who tries is on record', async () => {
     const { view, screen } = await open(operator)
     const watchers = await Promise.all([rig.owner, reader].map((user) => raw(user, view.id)))
     for (const watcher of watchers) {
@@ -90,6 +90,16 @@ describeWith('sshd', 'an interactive shell', () => {
       expect(watcher.frames.filter((frame) => frame.type === 'refused')).toHaveLength(1)
     }
     expect(screen.text()).not.toContain('intruder')
+    const refused = await until(async () => {
+      const { items } = await rig.owner.client.listOrgAudit({
+        params: { orgId: rig.org.id },
+        query: { subject: view.id, action: 'shell.refuse' },
+      })
+      return items.length === 2 && items
+    })
+    expect(refused.map(({ actorId, cause }) => `${actorId} ${cause}`).toSorted()).toEqual(
+      [rig.owner.id, reader.id].map((id) => `${id} input`).toSorted(),
+    )
     view.write('exit\n')
     await view.finished()
     for (const watcher of watchers) {

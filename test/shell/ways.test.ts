@@ -67,6 +67,12 @@ describeWith('sshd', 'the ways to a host', () => {
       slug: 'host-key-mismatch',
       detail: expect.stringContaining('At jump host 1'),
     })
+    // What was accepted for the jump host says nothing about the host behind it, though both have one address.
+    const mixed = { ...hostBody(inner), keys: hostBody(rig.sshd).keys, jumpHostId: rig.host.id }
+    const under = await rig.owner.client.createHost({ params: params(), body: mixed })
+    const refused = await problemOf(exec(under.id, 'true'))
+    expect(refused.slug).toBe('host-key-mismatch')
+    expect(refused.detail).not.toContain('jump host')
   })
 
   test('a way leads neither over itself, nor over too many, nor over the host of others', async () => {

@@ -17,7 +17,7 @@ import { sendTo, tell } from './hub.ts'
 import { changeRecord, isOver, type LiveShell, logOf } from './live.ts'
 import { planAlarm } from './schedule.ts'
 import { deliverTo, greet, roleOf, tellPrompt } from './viewing.ts'
-import { gateOf, noteWatcher, noteWatching, setLock } from './watching.ts'
+import { gateOf, noteRefusal, noteWatcher, noteWatching, setLock } from './watching.ts'
 import { comeBack, connectShell, settleOutput } from './wiring.ts'
 
 /** Messages of one viewer: a paste comes in slices, and 10 MB/s of output are acknowledged 160 times a second. */
@@ -180,7 +180,7 @@ function refuseWatcher(live: LiveShell, socket: WebSocket, what: 'input' | 'resi
   if (roleOf(live, viewer) === 'opener') return false
   if (!viewer.isRefusalTold) {
     live.hub.change(socket, { isRefusalTold: true })
-    logOf(live)('viewer.refused', { userId: viewer.userId, what })
+    noteRefusal(live, viewer, what)
     tell(socket, { type: 'refused', what })
   }
   return true

@@ -61,7 +61,7 @@ export function setLock(live: LiveShell, viewer: Viewer, isLocked: boolean): boo
   if (!mayModerate(live, viewer)) return false
   if (Boolean(live.record.lockedBy) === isLocked || isOver(live)) return true
   changeRecord(live, { lockedBy: isLocked ? viewer.userId : null })
-  putOnRecord(live, isLocked ? 'shell.lock' : 'shell.unlock', viewer.userId)
+  putOnRecord(live, { action: isLocked ? 'shell.lock' : 'shell.unlock', actorId: viewer.userId })
   noteWatching(live)
   return true
 }
@@ -69,11 +69,23 @@ export function setLock(live: LiveShell, viewer: Viewer, isLocked: boolean): boo
 /** A member begins to watch somebody else's shell: once, however many windows they have. */
 export function noteWatcher(live: LiveShell, viewer: Viewer): void {
   const windows = watchersOf(live).filter(({ userId }) => userId === viewer.userId)
-  if (viewer.userId !== live.record.userId && windows.length === 1) putOnRecord(live, 'shell.watch', viewer.userId)
+  if (viewer.userId !== live.record.userId && windows.length === 1) putOnRecord(live, { action: 'shell.watch', actorId: viewer.userId })
 }
 
-function putOnRecord(live: LiveShell, action: 'shell.lock' | 'shell.unlock' | 'shell.watch', actorId: UserId): void {
+/** A watcher tried to take part: once, whatever else comes from that window. */
+export function noteRefusal(live: LiveShell, { userId }: Viewer, what: 'input' | 'resize'): void {
+  logOf(live)('viewer.refused', { userId, what })
+  putOnRecord(live, { action: 'shell.refuse', actorId: userId, cause: what })
+}
+
+interface WatchingAct {
+  readonly action: 'shell.lock' | 'shell.unlock' | 'shell.watch' | 'shell.refuse'
+  readonly actorId: UserId
+  readonly cause?: string
+}
+
+function putOnRecord(live: LiveShell, act: WatchingAct): void {
   const { ctx, env, record } = live
-  const entry = auditEntry(objectScope(ctx, env, record.traceparent), { action, subject: record.shellId, orgId: record.orgId, actorId })
-  ctx.waitUntil(entry.then(undefined, (error: unknown) => logOf(live)('shell.audit-failed', { action, actorId, ...describeError(error) })))
+  const entry = auditEntry(objectScope(ctx, env, record.traceparent), { ...act, subject: record.shellId, orgId: record.orgId })
+  ctx.waitUntil(entry.then(undefined, (error: unknown) => logOf(live)('shell.audit-failed', { ...act, ...describeError(error) })))
 }
