@@ -10,6 +10,7 @@ import { AccountPage } from './pages/account.tsx'
 import { AdminPage } from './pages/admin.tsx'
 import { DashboardPage } from './pages/dashboard.tsx'
 import { FactorPage } from './pages/factor.tsx'
+import { HooksPage } from './pages/hooks.tsx'
 import { LandingPage } from './pages/landing.tsx'
 import { LoginPage } from './pages/login.tsx'
 import { ConfirmPage, EmailPage, InvitationPage, MailLoginPage, ResetPage, RestorePage } from './pages/mailed.tsx'
@@ -89,6 +90,11 @@ function makePages(): Hono<ConsoleEnv> {
     const route = '/app/runs/:orgId'
     const id = OrgId.safeParse(c.req.param('orgId'))
     return id.success ? answerPage(c, <RunsPage orgId={id.data} />, { route }) : missing(c, route)
+  })
+  pages.get('/app/hooks/:orgId', (c) => {
+    const route = '/app/hooks/:orgId'
+    const id = OrgId.safeParse(c.req.param('orgId'))
+    return id.success ? answerPage(c, <HooksPage orgId={id.data} />, { route }) : missing(c, route)
   })
   pages.get('/app/recordings/:shellId', (c) => {
     const route = '/app/recordings/:shellId'

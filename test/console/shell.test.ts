@@ -62,14 +62,14 @@ describeWith('chromium', 'a shell in a browser', (executablePath) => {
       const org = page.locator('details', { hasText: 'Quay' })
       await org.getByRole('button', { name: 'Add a host' }).click()
       const dialog = page.getByRole('dialog', { name: 'Add a host' })
-      await dialog.getByLabel('Address').fill(rig.sshd.host)
-      await dialog.getByLabel('Port').fill(String(rig.sshd.port))
+      await dialog.getByRole('textbox', { name: 'Address' }).fill(rig.sshd.host)
+      await dialog.getByRole('spinbutton', { name: 'Port' }).fill(String(rig.sshd.port))
       await dialog.getByRole('button', { name: 'Ask for its key' }).click()
       await dialog.getByRole('button', { name: 'Accept the chosen keys' }).click()
       await dialog.getByText('Choose at least one key that you have compared.').waitFor()
       for (const { fingerprint } of rig.sshd.hostKeys) await dialog.getByText(fingerprint).click()
       await dialog.getByRole('button', { name: 'Accept the chosen keys' }).click()
-      await dialog.getByLabel('Name').fill('berth 1')
+      await dialog.getByRole('textbox', { name: 'Name' }).fill('berth 1')
       await dialog.getByLabel('User').fill(rig.sshd.user)
       await dialog.getByLabel('Credential').selectOption('Private key')
       await dialog.getByRole('textbox', { name: 'Private key' }).fill(rig.sshd.privateKey)
@@ -137,6 +137,29 @@ describeWith('chromium', 'a shell in a browser', (executablePath) => {
       await type(page, 'echo after-$((9+9))')
       await sees(page, 'after-18')
       expect(await screen(page).textContent()).not.toMatch(/\[\d+;\d+R|\[\?1;2c|\dR|;2c/)
+    })
+
+    test('what a hostile host writes sets no clipboard and no title, types nothing, and does not stop the page', async () => {
+      const { page, context } = owner
+      await context.grantPermissions(['clipboard-read', 'clipboard-write'])
+      await page.evaluate(() => navigator.clipboard.writeText('mine'))
+      const title = await page.title()
+      await type(page, "printf '\\033]52;c;cGF3bmVk\\007\\033]0;pawned\\007\\033]2;pawned\\033\\\\'; echo wrote-$((30+1))")
+      await sees(page, 'wrote-31')
+      expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('mine')
+      expect(await page.title()).toBe(title)
+      // Title and settings asked back, where a terminal that echoes them would type the words of the host.
+      await type(
+        page,
+        'printf \'\\033[21t\\033[20t\\033P$q;pawned\\033\\\\\\033P+q706177\\033\\\\\\005\'; read -rsn 80 -t 1 answer; echo said-$(tr -cd a-z <<<"$answer" | grep -c pawned)-$((31+1))',
+      )
+      await sees(page, 'said-0-32')
+      await type(
+        page,
+        "printf '\\033['; head -c 1000000 /dev/zero | tr '\\0' ';'; printf 'm\\033]'; head -c 100000 /dev/zero | tr '\\0' x; printf '\\007\\033[999999999b\\033[999999999L\\n'; echo alive-$((32+1))",
+      )
+      await sees(page, 'alive-33')
+      expect(await page.title()).toBe(title)
     })
 
     test('the keyboard can leave the terminal', async () => {

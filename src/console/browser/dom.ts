@@ -25,10 +25,16 @@ export function copyOf(templateId: string): Piece {
   return { root, slot }
 }
 
+/** Control characters and turns of direction are written out, so that nothing fetched hides or turns what stands beside it. */
+const plain = (text: string): string =>
+  text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, (one) =>
+    one === '\n' || one === '\t' ? one : `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+
 /** A piece whose slots of these names show these texts. */
 export function filled(templateId: string, texts: Readonly<Record<string, string>>): Piece {
   const piece = copyOf(templateId)
-  for (const [name, text] of Object.entries(texts)) piece.slot(name).textContent = text
+  for (const [name, text] of Object.entries(texts)) piece.slot(name).textContent = plain(text)
   return piece
 }
 

@@ -1,16 +1,26 @@
-import { Credential, type HostKey } from '../../contract/hosts.ts'
+import { Credential, HostId, type HostKey } from '../../contract/hosts.ts'
 import type { Org } from '../../contract/orgs.ts'
 import { Problem } from '../../contract/problem.ts'
 import { client } from './account.ts'
 import { byId, filled, openDialog, show } from './dom.ts'
 import { bindForm, type Entries } from './form.ts'
-import { calm } from './trouble.ts'
+import { hostsOf } from './hosts.ts'
+import { calm, tellTrouble } from './trouble.ts'
 
-const STEPS = ['scan', 'accept', 'create-host'] as const
+const STEPS = ['scan', 'accept', 'create-host', 'create-telnet'] as const
+type Step = (typeof STEPS)[number]
+
+/** Steps in which another kind of host can still be chosen. */
+const FIRST: readonly Step[] = ['scan', 'create-telnet']
+
+function showStep(step: Step): void {
+  for (const name of STEPS) show(byId(name), name === step)
+  show(byId('host-kind-part'), FIRST.includes(step))
+}
 
 /** Shows one step of the dialog and puts the focus on its first field. */
-function showStep(step: (typeof STEPS)[number]): void {
-  for (const name of STEPS) show(byId(name), name === step)
+function enterStep(step: Step): void {
+  showStep(step)
   byId(step).querySelector<HTMLElement>('input, button')?.focus()
 }
 
@@ -34,32 +44,64 @@ function offerKeys(keys: readonly HostKey[]): readonly Offer[] {
   return pieces.map(({ key, piece }) => ({ key, box: piece.slot<HTMLInputElement>('box') }))
 }
 
-/** Three steps: ask a host for its keys, let a person compare them, then register it with its credential. */
+/** A host without SSH has nothing to compare and no credential: one step, which says what that means. */
+function bindTelnet({ id: orgId }: Org, done: () => Promise<void>): HTMLFormElement {
+  return bindForm('create-telnet', async ({ name = '', address = '', port, jumpHostId }) => {
+    if (!byId('create-telnet-accept', HTMLInputElement).checked)
+      throw new Problem('invalid-request', { detail: 'Say that you accept it: what is typed there can be read on the way.' })
+    const way = jumpHostId === undefined ? {} : { jumpHostId: HostId.parse(jumpHostId) }
+    const body = { kind: 'telnet', name, address, port: Number(port), isUnencryptedAccepted: true, ...way } as const
+    await client.createHost({ params: { orgId }, body })
+    await done()
+  })
+}
+
+/** The ways to a host without SSH: directly, or through a host that has it. */
+async function offerWays({ id }: Org): Promise<void> {
+  try {
+    const ways = (await hostsOf(id)).filter(({ kind }) => kind === 'ssh').map((host) => new Option(`through ${host.name}`, host.id))
+    byId('create-telnet-jumpHostId').replaceChildren(new Option('directly', ''), ...ways)
+  } catch (error) {
+    tellTrouble(byId('create-telnet-alert'), error)
+  }
+}
+
+/** Asks for the kind; over SSH three steps: ask a host for its keys, let a person compare them, then register it with its credential. */
 export function openHost(org: Org, changed: () => Promise<void>): void {
   const params = { orgId: org.id }
   let target = { address: '', port: 22 }
   let offers: readonly Offer[] = []
+  async function done(): Promise<void> {
+    dialog.close()
+    await changed()
+  }
   const accepted = () => offers.filter(({ box }) => box.checked).map(({ key: { type, key } }) => ({ type, key }))
   const forms = [
     bindForm('scan', async ({ address = '', port }) => {
       target = { address, port: Number(port) }
       offers = offerKeys((await client.scanHost({ params, body: target })).keys)
       byId('accept-target').textContent = address
-      showStep('accept')
+      enterStep('accept')
     }),
     bindForm('accept', async () => {
       if (accepted().length === 0) throw new Problem('invalid-request', { detail: 'Choose at least one key that you have compared.' })
-      showStep('create-host')
+      enterStep('create-host')
     }),
     bindForm('create-host', async (entries) => {
       const { name = '', user = '' } = entries
       await client.createHost({ params, body: { ...target, name, user, keys: accepted(), credential: credentialOf(entries) } })
-      dialog.close()
-      await changed()
+      await done()
     }),
+    bindTelnet(org, () => done()),
   ]
-  byId('accept-back').onclick = () => showStep('scan')
+  byId('accept-back').onclick = () => enterStep('scan')
   byId('create-host-kind').onchange = showKind
+  const kind = byId('host-kind', HTMLSelectElement)
+  kind.value = 'ssh'
+  kind.onchange = () => {
+    showStep(kind.value === 'telnet' ? 'create-telnet' : 'scan')
+    if (kind.value === 'telnet') void offerWays(org)
+  }
   const dialog = openDialog('host')
   // A secret that was typed must not outlive the dialog.
   dialog.onclose = () => {
@@ -67,5 +109,5 @@ export function openHost(org: Org, changed: () => Promise<void>): void {
   }
   for (const name of STEPS) calm(byId(`${name}-alert`))
   showKind()
-  showStep('scan')
+  enterStep('scan')
 }

@@ -80,6 +80,9 @@ function bindOrg(org: Org, { root, slot }: Piece, me: Me & { readonly changed: (
   add.onclick = () => openHost(org, reload)
   slot<HTMLAnchorElement>('runs').href = `/app/runs/${org.id}`
   slot<HTMLAnchorElement>('records').href = `/app/records/${org.id}`
+  const hooks = slot<HTMLAnchorElement>('hooks')
+  hooks.href = `/app/hooks/${org.id}`
+  show(hooks, org.role === 'owner')
   slot('members').onclick = () => openPlaces(org, me, me.changed)
   const manage = slot('manage')
   show(manage, org.role === 'owner')

@@ -9,9 +9,7 @@ import { bindForm } from './form.ts'
 import { bindList, placesOf } from './list.ts'
 import { lengthOf, personOf } from './record-words.ts'
 import { withStepUp } from './step-up.ts'
-
-/** How often a run that is looked at is asked how it stands. */
-const LOOK_MS = 1_000
+import { tellTrouble } from './trouble.ts'
 
 interface Context {
   readonly me: Me
@@ -54,8 +52,6 @@ function hostRow(host: RunHost): HTMLElement {
   return piece.root
 }
 
-const standingOf = ({ state, succeeded, failed, endedAt }: Run) => `${state} ${succeeded} ${failed} ${endedAt}`
-
 function drawRun({ slot }: Piece, run: Run): void {
   const { state, hosts, succeeded, failed } = run
   slot('state').textContent = state
@@ -63,16 +59,36 @@ function drawRun({ slot }: Piece, run: Run): void {
   slot('counts').textContent = failed > 0 ? `${succeeded} of ${hosts} good, ${failed} failed` : `${succeeded} of ${hosts} good`
 }
 
+/** What the hosts that are known to have changed say of their run. */
+function countsOf(hosts: Iterable<RunHost>): Pick<Run, 'succeeded' | 'failed'> {
+  const all = [...hosts]
+  const isGood = ({ state, exitCode }: RunHost) => state === 'done' && exitCode === 0
+  return { succeeded: all.filter(isGood).length, failed: all.filter((host) => endOf(host)[1] === 'bad').length }
+}
+
+interface RowContext {
+  readonly org: Org
+  readonly me: Me
+  /** Aborted when the row is drawn no more. */
+  readonly signal: AbortSignal
+}
+
 /** A run, its hosts when it is unfolded, and what becomes of them while it goes on. */
-function runRow(begun: Run, org: Org, me: Me): HTMLElement {
+function runRow(begun: Run, { org, me, signal }: RowContext): HTMLElement {
   let run = begun
   const piece = filled('run-row', { command: run.command, by: personOf(run.userId, me.id) })
   const { root, slot } = piece
   const [alert, cancel] = [slot('alert'), slot<HTMLButtonElement>('cancel')]
   const params = { runId: run.id }
+  const rows = new Map<string, HTMLElement>()
+  const row = (host: RunHost) => {
+    const drawn = hostRow(host)
+    rows.set(host.hostId, drawn)
+    return drawn
+  }
   const reload = bindList(
     { list: slot('hosts'), more: slot('more'), alert },
-    { load: (query) => client.listRunHosts({ params, query }), row: hostRow },
+    { load: (query) => client.listRunHosts({ params, query }), row },
   )
   const isMine = run.userId === me.id || org.role === 'owner'
 
@@ -82,27 +98,27 @@ function runRow(begun: Run, org: Org, me: Me): HTMLElement {
     show(cancel, isMine && run.state === 'running')
   }
 
-  /** A run that was stopped goes on where it had begun, and is over when it says so. */
-  async function look(): Promise<void> {
-    while (run.endedAt === undefined && root.isConnected && root.querySelector('details')?.open) {
-      const before = standingOf(run)
-      await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
-      // What cannot be had now is asked for again.
-      const now = await client.getRun({ params }).catch(() => run)
-      if (standingOf(now) === before) continue
-      draw(now)
-      await reload()
+  /** From its first change on; a host that is not shown yet is drawn when it is. */
+  async function follow(folded: AbortSignal): Promise<void> {
+    const changed = new Map<string, RunHost>()
+    for await (const { event, data } of await client.followRun({ params }, { signal: AbortSignal.any([signal, folded]) })) {
+      if (event === 'run') return draw(data)
+      changed.set(data.hostId, data)
+      rows.get(data.hostId)?.replaceWith(row(data))
+      draw({ ...run, ...countsOf(changed.values()) })
     }
   }
 
-  let isLooking = false
+  let folding = new AbortController()
   root.querySelector('details')?.addEventListener('toggle', async ({ newState }) => {
+    folding.abort()
     if (newState !== 'open') return
+    folding = new AbortController()
+    const { signal: folded } = folding
     await reload()
-    if (isLooking) return
-    isLooking = true
-    await look().finally(() => {
-      isLooking = false
+    if (run.endedAt !== undefined || folded.aborted) return
+    await follow(folded).catch((error: unknown) => {
+      if (!folded.aborted && !signal.aborted) tellTrouble(alert, error)
     })
   })
   bindButton(cancel, alert, async () => draw(await client.cancelRun({ params })))
@@ -128,13 +144,17 @@ function bindStart({ id: orgId }: Org, hosts: readonly Host[], started: () => Pr
 /** What was run on many hosts, and the form that runs something. */
 export function startRuns(org: Org, { me, hosts }: Context): void {
   const places = placesOf('runs')
+  let drawn = new AbortController()
   const reload = bindList(places, {
     load: (query) => client.listRuns({ params: { orgId: org.id }, query }),
-    row: (run: Run) => runRow(run, org, me),
+    row: (run: Run) => runRow(run, { org, me, signal: drawn.signal }),
   })
   const unfoldNewest = () => places.list.querySelector('details')?.setAttribute('open', '')
   if (org.role !== 'reader')
     bindStart(org, hosts, async () => {
+      // The rows that are followed now are drawn anew.
+      drawn.abort()
+      drawn = new AbortController()
       await reload()
       unfoldNewest()
     })

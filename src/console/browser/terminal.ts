@@ -35,6 +35,15 @@ export interface Size {
   readonly rows: number
 }
 
+/** CSI sequences whose number says how often xterm.js does something: tabs, lines inserted, deleted and scrolled, a character repeated. */
+const REPEATING = 'ILMSTZb'
+
+/** A host that asks for a billion of something would stop the page, so what goes beyond the screen is left out. */
+function boundRepeats(terminal: Terminal): void {
+  for (const final of REPEATING)
+    terminal.parser.registerCsiHandler({ final }, ([count = 1]) => Number(count) > Math.max(terminal.cols, terminal.rows))
+}
+
 /** A terminal in its box. */
 export function openTerminal(box: HTMLElement): Terminal {
   const terminal = new Terminal({
@@ -45,6 +54,7 @@ export function openTerminal(box: HTMLElement): Terminal {
     scrollback: 10_000,
     cursorBlink: true,
   })
+  boundRepeats(terminal)
   terminal.open(box)
   return terminal
 }

@@ -70,6 +70,9 @@ const OrgRow: FC = () => (
           <a class="button quiet small" data-slot="records" href="/app">
             Records
           </a>
+          <a class="button quiet small" data-slot="hooks" href="/app" hidden>
+            Hooks
+          </a>
           <button type="button" class="quiet small" data-slot="members">
             Members
           </button>

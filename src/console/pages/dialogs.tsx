@@ -5,6 +5,7 @@ import { ORG_NAME_CHARS_MAX, OrgRole } from '../../contract/orgs.ts'
 import { COMMAND_CHARS_MAX } from '../../contract/shell.ts'
 import { Area, Choice, Dialog, Field, Form } from '../fields.tsx'
 import { TimeLimitField } from './inputs.tsx'
+import { TelnetForm } from './telnet-form.tsx'
 
 /** Who has a seat in a room, or a place in an organisation. The island fills in the roles. */
 export const MembersDialog: FC = () => (
@@ -98,9 +99,20 @@ export const OrgDialog: FC = () => (
   </Dialog>
 )
 
-/** Registers an SSH host in three steps: ask for its key, compare, hand over the credential. */
+/** Registers a host: over SSH in three steps, which ask for its key, compare, and hand over the credential; or without SSH in one. */
 export const HostDialog: FC = () => (
   <Dialog id="host" title="Add a host">
+    <div id="host-kind-part">
+      <Choice
+        id="host-kind"
+        label="Reached by"
+        options={[
+          ['ssh', 'SSH'],
+          ['telnet', 'Telnet, without encryption'],
+        ]}
+      />
+    </div>
+    <TelnetForm />
     <Form id="scan" label="Where the host is">
       <div class="pair">
         <Field
