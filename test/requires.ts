@@ -48,3 +48,9 @@ export function describeWith(name: SystemName, title: string, body: (path: strin
     })
   })
 }
+
+/** A test of what only root can set up; elsewhere it is skipped, CI's runners included, and its name says why. */
+export function testWhere(canRun: boolean, name: string, body: () => Promise<void>): void {
+  if (canRun) return void test(name, body)
+  test.skip(`${name} [needs root, who puts files in place for one process]`, body)
+}

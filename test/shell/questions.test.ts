@@ -5,7 +5,7 @@ import ssh2 from 'ssh2'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { HostId } from '../../src/contract/hosts.ts'
 import { canAsk, type Sshd, startSshd } from '../relay/sshd.ts'
-import { describeWith } from '../requires.ts'
+import { describeWith, testWhere } from '../requires.ts'
 import { hostBody, problemOf, type Rig, screenOf, startRig } from './rig.ts'
 
 /** A host that asks for a password and a code, and then gives a shell that says hello. */
@@ -123,7 +123,7 @@ describeWith('sshd', 'a host that asks its questions live', () => {
     await view.end()
   })
 
-  test.skipIf(!canAsk())('an OpenSSH that asks through PAM lets in whoever answers right, and nobody else', async () => {
+  testWhere(canAsk(), 'an OpenSSH that asks through PAM lets in whoever answers right, and nobody else', async () => {
     const body = { ...hostBody(pam!, { kind: 'keyboard-interactive' }), name: 'pam' }
     const host = await rig.owner.client.createHost({ params: { orgId: rig.org.id }, body })
     const answerWith = async (word: string) => {
