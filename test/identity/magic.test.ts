@@ -56,12 +56,12 @@ describe('signing in by mail', () => {
     expect(await count('SELECT count(*) AS n FROM sessions JOIN users ON users.id = user_id WHERE email = ?', email)).toBe(1)
   })
 
-  test('five wrong codes burn code and link, in parallel too', async () => {
+  test('five wrong codes burn the code, in parallel too, and leave the link to whoever reads the mail', async () => {
     const { magicId, code, token } = await askAs(await register(edge, 'burnt'))
     await Promise.all(Array.from({ length: 20 }, () => useMagic({ magicId, code: wrong(code) })))
     expect(await useMagic({ magicId, code })).toMatchObject({ slug: 'code-invalid' })
-    expect(await useMagic({ token })).toMatchObject({ slug: 'code-invalid' })
     expect(await entries(String(magicId), 'session.refuse')).toHaveLength(5)
+    expect((await useMagic({ token })).status).toBe(200)
   })
 
   test('an expired, forged or foreign proof opens nothing', async () => {

@@ -3,7 +3,7 @@ import { request } from 'node:http'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { type Edge, ORIGIN, PASSWORD, startEdge } from '../harness.ts'
 import { accountsOf, shapeOf } from './account.ts'
-import { FORGED_TOKEN, mailsOf } from './mailed.ts'
+import { FORGED_TOKEN, mailsOf, proofIn } from './mailed.ts'
 import { type Answer, post, read, register } from './raw.ts'
 
 let edge: Edge
@@ -147,6 +147,73 @@ describe('addresses', () => {
       expect((await askMagic(written)).status).toBe(202)
       expect((await edge.mailbox.mailTo(email, 2 + nth)).to?.map(({ address }) => address)).toEqual([email])
     }
+  })
+})
+
+describe('a stranger who asks without end', () => {
+  const MINUTE_MS = 60_000
+  const TABLES = ['registrations', 'password_resets', 'magic_links'] as const
+
+  /** As if everything so far had been asked for earlier. */
+  const age = (email: string, ms: number) =>
+    edge.db.batch(
+      TABLES.map((table) =>
+        edge.db.prepare(`UPDATE ${table} SET created_at = created_at - ?1, expires_at = expires_at - ?1 WHERE email = ?2`).bind(ms, email),
+      ),
+    )
+  const linksOf = async (email: string) => {
+    await settle()
+    return edge.mailbox.to(email).map((mail) => proofIn(mail).token)
+  }
+
+  test('keeps nobody from registering: a mailed link lives at any time', async () => {
+    const email = 'besieged@example.net'
+    for (let i = 0; i < 6; i++) await ask(email)
+    expect(await linksOf(email)).toHaveLength(5)
+    for (let minute = 10; minute < 80; minute += 10) {
+      await age(email, 10 * MINUTE_MS)
+      expect((await ask(email)).status).toBe(202)
+      for (let i = 0; i < 3; i++) expect((await ask(email)).status).toBe(202)
+    }
+    const links = await linksOf(email)
+    expect(links.length, 'five, and one each ten minutes').toBeLessThan(15)
+    expect(await verify({ token: links.at(-1), password: OTHER })).toMatchObject({ status: 204 })
+    expect((await accountsOf(() => edge).login(email, OTHER)).status).toBe(200)
+  })
+
+  test.each([
+    ['a reset', forgot, async (token: string) => (await post(edge, '/v1/auth/password/reset', { token, newPassword: OTHER })).status, 204],
+    ['a sign-in', askMagic, async (token: string) => (await useMagic({ token })).status, 200],
+  ] as const)('keeps nobody from %s by mail, not by spoiling its code either', async (_, door, use, done) => {
+    const email = await register(edge, 'besieged')
+    const asked = [await door(email), ...(await Promise.all(Array.from({ length: 9 }, () => door(email))))]
+    const id = (answer: Answer) => answer.body['resetId'] ?? answer.body['magicId']
+    for (let minute = 10; minute < 80; minute += 10) {
+      await age(email, 10 * MINUTE_MS)
+      asked.push(await door(email))
+      await door(email)
+    }
+    const last = asked.at(-1)!
+    for (let tries = 0; tries < 6; tries++) {
+      if (id(last) === last.body['resetId'])
+        await post(edge, '/v1/auth/password/reset', { resetId: id(last), code: '000000', newPassword: OTHER })
+      else await useMagic({ magicId: id(last), code: '000000' })
+    }
+    const links = await linksOf(email)
+    expect(links.length, 'its registration, five, and one each ten minutes').toBeLessThan(15)
+    expect(await use(links.at(-1)!)).toBe(done)
+  })
+
+  test('of every kind of mail sends an address a dozen at once, and its owner still gets one of the kind they need', async () => {
+    const email = await register(edge, 'every-kind')
+    await age(email, 11 * MINUTE_MS)
+    const before = (await linksOf(email)).length
+    for (let i = 0; i < 6; i++) await Promise.all([ask(email), forgot(email)])
+    expect((await linksOf(email)).length - before).toBeLessThan(13)
+    for (let i = 0; i < 6; i++) await askMagic(email)
+    const links = await linksOf(email)
+    expect(links.length - before).toBeLessThan(13)
+    expect((await useMagic({ token: links.at(-1) })).status).toBe(200)
   })
 })
 

@@ -11,7 +11,7 @@ import { mailEventIf } from '../platform/mail/outbox.ts'
 import { commit } from '../platform/outbox/outbox.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { hasEmail, insertEmailChange, keepWayBackIf, moveEmailIf } from './email-store.ts'
-import { checkProof, HOUR_MS, MAILS_PER_HOUR_MAX, type RightProof } from './mailed-proof.ts'
+import { checkProof, type RightProof } from './mailed-proof.ts'
 import { drawProof, drawToken, hashesOf, pageLink, tokenHash, unmatchable } from './proof.ts'
 import { burnExcess, claimProof, deleteOpenProofsIf, hasClaim, isMailable } from './proof-store.ts'
 import { sessionEnd } from './session-end.ts'
@@ -54,7 +54,7 @@ export async function changeEmail(scope: Scope, actor: Actor, { email }: ChangeE
     : ({ to: email, locale, kind: 'change-email', code: proof.code, link, minutes } as const)
   const event = await mailEventIf(scope, mail, isMailable(emailChanges, id))
   const row = { id, userId: user.id, email, ...hashes, createdAt: now, expiresAt }
-  const burn = burnExcess(db, emailChanges, { id, email, since: now - HOUR_MS, max: MAILS_PER_HOUR_MAX })
+  const burn = burnExcess(db, emailChanges, { id, email, now })
   const entry = auditEntry(scope, { action: 'email.ask', subject: user.id })
   await commit(scope, [insertEmailChange(db, row), burn, entry], [event])
   return { changeId: id, expiresAt: toMoment(expiresAt) }

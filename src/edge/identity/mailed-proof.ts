@@ -6,15 +6,11 @@ import type { MailKind } from '../platform/mail/message.ts'
 import { mailEventIf } from '../platform/mail/outbox.ts'
 import { commit } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
+import type { ProofTable } from './mail-share.ts'
 import { codeMac, drawProof, hashesOf, type ProofPurpose, pageLink, tokenHash, unmatchable } from './proof.ts'
-import { askerOf, burnExcess, countWrongTry, type Given, isMailable, type ProofTable, provenOwner } from './proof-store.ts'
+import { askerOf, burnExcess, countWrongTry, type Given, isMailable, provenOwner } from './proof-store.ts'
 import { userByEmail } from './store.ts'
 import type { magicLinks, passwordResets, users } from './tables.ts'
-
-/** Mails of one kind that one address can be made to receive an hour; beyond that the answer stays the same and nothing is sent. */
-export const MAILS_PER_HOUR_MAX = 5
-/** The time of {@link MAILS_PER_HOUR_MAX}. */
-export const HOUR_MS = 3_600_000
 
 /** What a mailed proof is for. */
 interface ProofUse<T extends ProofTable> {
@@ -49,7 +45,7 @@ export async function mailProof<Id extends string>(scope: Scope, use: PublicProo
   const link = pageLink(use.page, locale, proof.token)
   const mail = { to: email, locale, kind, code: proof.code, link, minutes: CODE_TTL_SECONDS / 60 }
   const event = await mailEventIf(scope, mail, isMailable(table, id))
-  const burn = burnExcess(db, table, { id, email, since: now - HOUR_MS, max: MAILS_PER_HOUR_MAX })
+  const burn = burnExcess(db, table, { id, email, now })
   const entry = auditEntry(scope, { action: use.action, subject: owner?.id ?? 'unknown', actorId: 'anonymous' })
   await commit(scope, [db.insert(table).values(row), burn, entry], [event])
   return { id, expiresAt: toMoment(expiresAt) }

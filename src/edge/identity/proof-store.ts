@@ -1,10 +1,8 @@
 import { and, eq, gt, isNull, lt, type SQL, sql } from 'drizzle-orm'
 import { CODE_TRIES_MAX, type UserId } from '../../contract/identity.ts'
 import type { Db } from '../platform/db.ts'
+import { isExcess, type ProofTable, type Recipient } from './mail-share.ts'
 import { emailChanges, magicLinks, passwordResets, users } from './tables.ts'
-
-/** Tables of requests that a mailed code or link proves. They share the columns that this file knows. */
-export type ProofTable = typeof passwordResets | typeof magicLinks | typeof emailChanges
 
 /** A proof as it was given: the code of a request, or the link of one. */
 export type Given =
@@ -16,28 +14,33 @@ const known = (table: ProofTable) => table as typeof passwordResets
 
 const isOpen = (table: ProofTable, now: number) => {
   const t = known(table)
-  return and(gt(t.expiresAt, now), lt(t.tries, CODE_TRIES_MAX), isNull(t.claim))
+  return and(gt(t.expiresAt, now), isNull(t.claim))
 }
 
+const hasTries = (table: ProofTable) => lt(known(table).tries, CODE_TRIES_MAX)
+
+/** Wrong codes end the code alone: whoever asked could else spoil the link, which has too many bits to be guessed. */
 const isProven = (table: ProofTable, given: Given) => {
   const t = known(table)
-  const isMatch = 'tokenHash' in given ? eq(t.tokenHash, given.tokenHash) : and(eq(t.id, given.id), eq(t.codeMac, given.codeMac))
+  const isMatch =
+    'tokenHash' in given ? eq(t.tokenHash, given.tokenHash) : and(eq(t.id, given.id), eq(t.codeMac, given.codeMac), hasTries(table))
   return and(isMatch, isOpen(table, given.now))
 }
 
-/** Takes code and link from a request that is one too many, counted where nothing can race: only those that were mailed count, and open. */
-export const burnExcess = (
-  db: Db,
-  table: ProofTable,
-  limit: { readonly id: string; readonly email: string; readonly since: number; readonly max: number },
-) =>
+/** Takes code and link from a request that is one too many, counted where nothing can race. */
+export const burnExcess = (db: Db, table: ProofTable, { id, ...to }: Recipient & { readonly id: string }) =>
   db
     .update(known(table))
     .set({ codeMac: null, tokenHash: null })
     .where(
       and(
-        eq(known(table).id, limit.id),
-        sql`(SELECT count(*) FROM ${table} AS r WHERE r.email = ${limit.email} AND r.created_at > ${limit.since} AND r.code_mac IS NOT NULL) > ${limit.max}`,
+        eq(known(table).id, id),
+        isExcess(
+          table,
+          to,
+          sql`EXISTS (SELECT 1 FROM ${table} AS r WHERE r.email = ${to.email} AND r.id <> ${id} AND r.user_id = ${known(table).userId}
+            AND r.token_hash IS NOT NULL AND r.claim IS NULL AND r.expires_at > ${to.now})`,
+        ),
       ),
     )
 
@@ -57,7 +60,9 @@ export const askerOf = (db: Db, table: ProofTable, id: string) =>
 export const countWrongTry = (db: Db, table: ProofTable, given: Given) => {
   const t = known(table)
   const isWrong =
-    'tokenHash' in given ? sql`0` : and(eq(t.id, given.id), isOpen(table, given.now), sql`${t.codeMac} IS NOT ${given.codeMac}`)
+    'tokenHash' in given
+      ? sql`0`
+      : and(eq(t.id, given.id), isOpen(table, given.now), hasTries(table), sql`${t.codeMac} IS NOT ${given.codeMac}`)
   return db
     .update(t)
     .set({ tries: sql`${t.tries} + 1` })

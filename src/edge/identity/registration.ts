@@ -13,7 +13,6 @@ import { auditEntry, auditIfChanged } from '../audit/service.ts'
 import { mailEventIf, ofCopy, openMail, sealMail } from '../platform/mail/outbox.ts'
 import { commit } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
-import { HOUR_MS, MAILS_PER_HOUR_MAX } from './mailed-proof.ts'
 import { admitPassword } from './new-password.ts'
 import { hashPassword } from './password.ts'
 import { codeMac, drawProof, hashesOf, pageLink, tokenHash, unmatchable } from './proof.ts'
@@ -25,7 +24,7 @@ import {
   countWrongRegistrationTry,
   insertClaimedUser,
   insertRegistration,
-  isRegistrationOpen,
+  isRegistrationMailed,
   provenRegistration,
   type RegistrationProof,
   registrationById,
@@ -55,11 +54,11 @@ export async function register(scope: Scope, input: Register): Promise<Registrat
   const link = pageLink('/register/confirm', to.locale, proof.token)
   const mail = owner ? ({ ...to, kind: 'register-existing' } as const) : ({ ...to, kind: 'verify-email', code: proof.code, link } as const)
   // One registration too many is burnt within the batch, and then nothing is mailed: no race can send more.
-  const event = await mailEventIf(scope, mail, isRegistrationOpen(id))
+  const event = await mailEventIf(scope, mail, isRegistrationMailed(id))
   const { email, locale } = input
   const sealedMail = await sealMail(scope, id, mail)
   const row = { id, email, passwordHash, locale, ...hashes, sealedMail, createdAt: now, expiresAt }
-  const burn = burnExcessRegistration(db, id, { email, since: now - HOUR_MS, max: MAILS_PER_HOUR_MAX })
+  const burn = burnExcessRegistration(db, id, { email, now })
   const entry = auditEntry(scope, { action: 'user.register', subject: id, actorId: 'anonymous' })
   await commit(scope, [insertRegistration(db, row), burn, entry, ...unchecked], [event])
   return { registrationId: id, expiresAt: toMoment(expiresAt) }
@@ -74,7 +73,7 @@ export async function resendVerification(scope: Scope, { registrationId: id }: R
   const minutes = Math.max(1, Math.floor((row.expiresAt - now) / 60_000))
   const copy = await mailEventIf(scope, { ...(await openMail(scope, id, row.sealedMail)), minutes }, ofCopy)
   const [, queued] = await db.batch([
-    countCopy(db, id, { email: row.email, since: now - HOUR_MS, max: MAILS_PER_HOUR_MAX, now }),
+    countCopy(db, id, { email: row.email, now }),
     copy.statement,
     auditIfChanged(scope, { action: 'user.remind', subject: id, actorId: 'anonymous' }),
   ])

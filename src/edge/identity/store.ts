@@ -1,6 +1,7 @@
-import { and, eq, gt, isNull, lt, not, or, type SQL, sql } from 'drizzle-orm'
+import { and, eq, gt, isNull, lt, ne, not, or, type SQL, sql } from 'drizzle-orm'
 import { CODE_TRIES_MAX, type Locale, type RegistrationId, type UserId } from '../../contract/identity.ts'
 import type { Db } from '../platform/db.ts'
+import { isExcess, isOverShare, type Recipient } from './mail-share.ts'
 import { type Acting, isActing } from './session-store.ts'
 import { emailChanges, magicLinks, passwordResets, registrations, sessions, users } from './tables.ts'
 
@@ -31,41 +32,43 @@ export const updateProfile = (db: Db, acting: Acting, { changes: { displayName, 
 
 export const insertRegistration = (db: Db, row: typeof registrations.$inferInsert) => db.insert(registrations).values(row)
 
-/** Whether a registration may still be proven: one too many is burnt as it is made. */
-export const isRegistrationOpen = (id: RegistrationId): SQL =>
-  sql`EXISTS (SELECT 1 FROM registrations WHERE id = ${id} AND tries < ${CODE_TRIES_MAX})`
+/** Whether the mail of a registration goes out: one too many is burnt as it is made. */
+export const isRegistrationMailed = (id: RegistrationId): SQL => sql`EXISTS (SELECT 1 FROM registrations WHERE id = ${id} AND mails > 0)`
 
 /** Burns a registration that is one too many, counted where nothing can race: unmailed proofs must not be left to guess. */
-export const burnExcessRegistration = (db: Db, id: RegistrationId, limit: MailLimit) =>
+export const burnExcessRegistration = (db: Db, id: RegistrationId, to: Recipient) =>
   db
     .update(registrations)
-    .set({ tries: CODE_TRIES_MAX })
-    .where(and(eq(registrations.id, id), sql`${mailsTo(limit)} > ${limit.max}`))
+    .set({ ...BURNT, mails: 0 })
+    .where(
+      and(
+        eq(registrations.id, id),
+        isExcess(
+          registrations,
+          to,
+          sql`EXISTS (SELECT 1 FROM registrations AS r WHERE r.email = ${to.email} AND r.id <> ${id}
+            AND r.token_hash IS NOT NULL AND r.user_id IS NULL AND r.expires_at > ${to.now})`,
+        ),
+      ),
+    )
 
-/** How many mails of registrations an address may be sent, and since when they count. */
-export interface MailLimit {
-  readonly email: string
-  readonly since: number
-  readonly max: number
-}
-
-const mailsTo = ({ email, since }: MailLimit): SQL =>
-  sql`(SELECT sum(r.mails) FROM registrations AS r WHERE r.email = ${email} AND r.created_at > ${since})`
+/** Neither the code nor the link opens it any more. */
+const BURNT = { tries: CODE_TRIES_MAX, tokenHash: null } as const
 
 export const registrationById = (db: Db, id: RegistrationId) => db.select().from(registrations).where(eq(registrations.id, id)).limit(1)
 
 /** Counts one more copy of a registration's mail, while it is open and the address has room. */
-export const countCopy = (db: Db, id: RegistrationId, { now, ...limit }: MailLimit & { readonly now: number }) =>
+export const countCopy = (db: Db, id: RegistrationId, to: Recipient) =>
   db
     .update(registrations)
     .set({ mails: sql`${registrations.mails} + 1` })
     .where(
       and(
         eq(registrations.id, id),
-        gt(registrations.expiresAt, now),
+        gt(registrations.expiresAt, to.now),
         lt(registrations.tries, CODE_TRIES_MAX),
         isNull(registrations.userId),
-        sql`${mailsTo(limit)} < ${limit.max}`,
+        not(isOverShare(registrations, to, 1)),
       ),
     )
 
@@ -78,15 +81,16 @@ export interface RegistrationProof {
 }
 
 const isOpen = (p: RegistrationProof) =>
-  and(
-    p.id === undefined ? undefined : eq(registrations.id, p.id),
-    gt(registrations.expiresAt, p.now),
-    lt(registrations.tries, CODE_TRIES_MAX),
-  )
+  and(p.id === undefined ? undefined : eq(registrations.id, p.id), gt(registrations.expiresAt, p.now))
 
-/** Never true without a proof: what is missing must not read as what matches anything. */
+const hasTries = lt(registrations.tries, CODE_TRIES_MAX)
+
+/**
+ * Never true without a proof: what is missing must not read as what matches anything. Wrong codes end the code alone: whoever asked could
+ * else spoil the link, which has too many bits to be guessed.
+ */
 const isProven = (p: RegistrationProof) =>
-  p.tokenHash === undefined ? eq(registrations.codeMac, p.codeMac ?? '') : eq(registrations.tokenHash, p.tokenHash)
+  p.tokenHash === undefined ? and(eq(registrations.codeMac, p.codeMac ?? ''), hasTries) : eq(registrations.tokenHash, p.tokenHash)
 
 /** The right proof wins the registration for the new user once; a taken address is never won. */
 export const claimRegistration = (db: Db, p: RegistrationProof, userId: UserId) =>
@@ -121,14 +125,14 @@ export const insertClaimedUser = (
 export const burnOtherRegistrations = (db: Db, userId: UserId) =>
   db
     .update(registrations)
-    .set({ tries: CODE_TRIES_MAX })
+    .set(BURNT)
     .where(sql`${registrations.email} = (SELECT email FROM users WHERE id = ${userId}) AND ${registrations.userId} IS NOT ${userId}`)
 
 export const countWrongRegistrationTry = (db: Db, p: RegistrationProof) =>
   db
     .update(registrations)
     .set({ tries: sql`${registrations.tries} + 1` })
-    .where(p.id === undefined ? sql`0` : and(isOpen(p), not(isProven(p))))
+    .where(p.codeMac === undefined ? sql`0` : and(isOpen(p), hasTries, ne(registrations.codeMac, p.codeMac)))
 
 /** Whom a proof makes or has made: in an earlier call whose answer was lost. */
 export const provenRegistration = (db: Db, p: RegistrationProof) =>
