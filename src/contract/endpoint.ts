@@ -8,10 +8,11 @@ type Schema = z.ZodType
 export type Access = 'public' | 'user'
 
 /**
- * What calls of an operation draw on: mails that strangers can cause (`register`), codes and other things that strangers can try,
- * sign-ins, refreshes, changes by one user, or nothing. How much each grants is the server's to configure.
+ * What calls of an operation draw on: registrations and other mails that strangers can cause (`register`), mails to owners of accounts
+ * (`mail`), codes and other things that strangers can try, steps of a sign-in that its account bounds already (`factor`), sign-ins,
+ * refreshes, changes by one user, or nothing. How much each grants is the server's to configure.
  */
-export type LimitName = 'register' | 'code' | 'login' | 'refresh' | 'write' | 'none'
+export type LimitName = 'register' | 'mail' | 'code' | 'factor' | 'login' | 'refresh' | 'write' | 'none'
 
 /**
  * What goes as a stream where JSON would have to wait or be held whole. `lines`: the answer is JSON Lines, each of the shape of `response`; a

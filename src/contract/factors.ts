@@ -118,6 +118,7 @@ export const factorEndpoints = {
     success: 200,
     response: FinishedLogin,
     problems: ['code-invalid', 'passkey-invalid', 'sign-in-ended', 'origin-untrusted'],
+    limit: 'factor',
   }),
   startFactorPasskey: endpoint({
     ...TAG,
@@ -130,6 +131,7 @@ export const factorEndpoints = {
     success: 200,
     response: PasskeyRequestOptions,
     problems: ['sign-in-ended'],
+    limit: 'factor',
   }),
   getFactors: endpoint({
     ...TAG,

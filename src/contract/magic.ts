@@ -41,7 +41,7 @@ export const magicEndpoints = {
     path: '/v1/auth/magic',
     tag: 'identity',
     access: 'public',
-    limit: 'register',
+    limit: 'mail',
     summary: 'Ask for a 6-digit code and a link to sign in with. The answer never tells whether the address is known.',
     body: AskMagicLink,
     success: 202,

@@ -65,6 +65,7 @@ export const passkeyEndpoints = {
     success: 200,
     response: PasskeyRequestOptions,
     problems: [],
+    limit: 'factor',
   }),
   loginWithPasskey: endpoint({
     ...TAG,
@@ -77,6 +78,7 @@ export const passkeyEndpoints = {
     success: 200,
     response: Tokens,
     problems: ['passkey-invalid', 'origin-untrusted'],
+    limit: 'factor',
   }),
   startPasskey: endpoint({
     ...TAG,

@@ -60,7 +60,7 @@ export const passwordEndpoints = {
     path: '/v1/auth/password/forgot',
     tag: 'identity',
     access: 'public',
-    limit: 'register',
+    limit: 'mail',
     summary: 'Ask for a 6-digit code and a link to reset a password with. The answer never tells whether the address is known.',
     body: ForgotPassword,
     success: 202,

@@ -39,7 +39,7 @@ const ODD: readonly unknown[] = [null, [], {}, true, -1, 2 ** 53 + 1, 1e308, '',
 let edge: Edge
 let world: World
 beforeAll(async () => {
-  const roomy = ['register', 'code', 'login', 'login-place', 'login-account', 'factor', 'write', 'messages']
+  const roomy = ['register', 'mail', 'code', 'login', 'login-place', 'login-account', 'factor', 'write', 'messages']
   edge = await startEdge({ vars: { LIMITS: roomy.map((name) => `${name}=1000000/60`).join(' ') } })
   world = await makeWorld(edge)
   await edge.db.prepare("INSERT INTO platform_roles VALUES (?, 'admin', 'operator', 1)").bind(world.rita.userId).run()

@@ -11,7 +11,7 @@ import { keyOf, makeWorld, SCOPES, type Sent, send, type World } from './world.t
 let edge: Edge
 let world: World
 beforeAll(async () => {
-  edge = await startEdge({ vars: { LIMITS: 'register=100000/60 code=100000/60 login-place=100000/60 write=100000/60' } })
+  edge = await startEdge({ vars: { LIMITS: 'register=100000/60 mail=100000/60 code=100000/60 login-place=100000/60 write=100000/60' } })
   world = await makeWorld(edge)
 })
 afterAll(() => edge.stop())

@@ -99,7 +99,7 @@ export function parvis(smtpPort: number) {
     SMTP_PORT: String(smtpPort),
     SMTP_TLS: 'none',
     // One address asks for everything here: what the limiter costs is measured, its refusals are not.
-    LIMITS: 'login=100000/60 login-place=100000/60 login-account=100000/60 register=100000/60 register-global=100000/60',
+    LIMITS: 'login=100000/60 login-place=100000/60 login-account=100000/60 register=100000/60 mail=100000/60 register-global=100000/60',
   }
   const options = {
     d1Databases: { DB: 'parvis' },

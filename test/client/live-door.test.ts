@@ -12,7 +12,7 @@ let bob: Person
 let stranger: Person
 beforeAll(async () => {
   // A user may publish twenty messages a minute.
-  edge = await startEdge({ vars: { LIMITS: 'register=100000/60 code=100000/60 login-place=100000/60 messages=1/60' } })
+  edge = await startEdge({ vars: { LIMITS: 'register=100000/60 mail=100000/60 code=100000/60 login-place=100000/60 messages=1/60' } })
   ;[ada, bob, stranger] = await Promise.all([meet(edge, 'ada'), meet(edge, 'bob'), meet(edge, 'stranger')])
 })
 afterAll(() => edge.stop())

@@ -21,7 +21,10 @@ import { scopeOf } from './scope.ts'
 let edge: Edge
 beforeAll(async () => {
   edge = await startEdge({
-    vars: { LIMITS: 'register=100000/60 code=100000/60 login-place=100000/60 login=100000/60 login-account=100000/60 write=100000/60' },
+    vars: {
+      LIMITS:
+        'register=100000/60 mail=100000/60 code=100000/60 login-place=100000/60 login=100000/60 login-account=100000/60 write=100000/60',
+    },
   })
 })
 afterAll(() => edge.stop())

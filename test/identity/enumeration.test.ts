@@ -13,7 +13,18 @@ const WRONG = 'a wrong but long enough guess'
 let edge: Edge
 let template: string
 beforeAll(async () => {
-  const roomy = ['register', 'register-global', 'code', 'code-global', 'login', 'login-place', 'login-account', 'write']
+  const roomy = [
+    'register',
+    'register-global',
+    'mail',
+    'mail-global',
+    'code',
+    'code-global',
+    'login',
+    'login-place',
+    'login-account',
+    'write',
+  ]
   edge = await startEdge({ vars: { LIMITS: roomy.map((name) => `${name}=1000000/60`).join(' ') } })
   template = await register(edge, 'template')
 })

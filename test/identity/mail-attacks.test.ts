@@ -306,7 +306,7 @@ test('no setting lets an address change before its new mailbox has answered', as
       PRODUCT_NAME: 'Other',
       MAIL_QUOTAS: 'smtp=1000',
       ACCESS_TTL_SECONDS: '60',
-      LIMITS: 'register=100000/60 code=100000/60 login-place=100000/60 write=100000/60',
+      LIMITS: 'register=100000/60 mail=100000/60 code=100000/60 login-place=100000/60 write=100000/60',
     },
   })
   onTestFinished(() => lax.stop())

@@ -37,7 +37,7 @@ describeWith('chromium', 'passkeys', (path) => {
       vars: {
         PUBLIC_ORIGIN: doors.own.origin,
         SESSIONS_PER_USER: '100',
-        LIMITS: 'register=100000/60 code=100000/60 login-place=100000/60 login=100000/60 login-account=100000/60',
+        LIMITS: 'register=100000/60 mail=100000/60 code=100000/60 login-place=100000/60 login=100000/60 login-account=100000/60',
       },
     })
     doors.own.leadTo(edge.origin)

@@ -23,7 +23,7 @@ const EIGHT_DAYS_MS = 8 * 86_400_000
 
 let edge: Edge
 beforeAll(async () => {
-  const roomy = ['register', 'code', 'login', 'login-place', 'login-account', 'factor', 'write']
+  const roomy = ['register', 'mail', 'code', 'login', 'login-place', 'login-account', 'factor', 'write']
   edge = await startEdge({ vars: { SESSIONS_PER_USER: '100', LIMITS: roomy.map((name) => `${name}=100000/60`).join(' ') } })
 })
 afterAll(() => edge.stop())

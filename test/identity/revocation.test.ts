@@ -11,7 +11,7 @@ const BOUND_MS = REVOCATION_SECONDS_MAX * 1000
 
 let edge: Edge
 beforeAll(async () => {
-  edge = await startEdge({ vars: { LIMITS: 'register=100000/60 code=100000/60 login-place=100000/60 write=100000/60' } })
+  edge = await startEdge({ vars: { LIMITS: 'register=100000/60 mail=100000/60 code=100000/60 login-place=100000/60 write=100000/60' } })
 })
 afterAll(() => edge.stop())
 

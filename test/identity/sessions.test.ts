@@ -19,7 +19,8 @@ beforeAll(async () => {
   edge = await startEdge({
     vars: {
       SESSIONS_PER_USER: String(LIMIT),
-      LIMITS: 'register=100000/60 code=100000/60 login-place=100000/60 login=100000/60 login-account=100000/60 write=100000/60',
+      LIMITS:
+        'register=100000/60 mail=100000/60 code=100000/60 login-place=100000/60 login=100000/60 login-account=100000/60 write=100000/60',
     },
   })
 })

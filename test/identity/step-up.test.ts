@@ -7,7 +7,10 @@ import { post, signInRaw } from './raw.ts'
 let edge: Edge
 beforeAll(async () => {
   edge = await startEdge({
-    vars: { LIMITS: 'register=100000/60 code=100000/60 login-place=100000/60 login=100000/60 login-account=100000/60 write=100000/60' },
+    vars: {
+      LIMITS:
+        'register=100000/60 mail=100000/60 code=100000/60 login-place=100000/60 login=100000/60 login-account=100000/60 write=100000/60',
+    },
   })
 })
 afterAll(() => edge.stop())
@@ -75,7 +78,7 @@ describe('stepping up', () => {
   })
 
   test('by guessing the password comes to an end with the ladder of sign-ins', async () => {
-    const limited = await startEdge({ vars: { LIMITS: 'register=100000/60 code=100000/60 login-place=100000/60' } })
+    const limited = await startEdge({ vars: { LIMITS: 'register=100000/60 mail=100000/60 code=100000/60 login-place=100000/60' } })
     try {
       const device = await signInRaw(limited, 'ladder')
       const guess = async () =>

@@ -6,7 +6,7 @@ import { atOnce, freshPlaces, guess, refusalOf, signIn, tally, waitAsTold } from
 let edge: Edge
 beforeAll(async () => {
   edge = await startEdge({
-    vars: { LIMITS: 'register=1000/60 code=1000/60 login=2/3,3/6,4/60 login-place=6/60 login-account=4/60,8/never' },
+    vars: { LIMITS: 'register=1000/60 mail=1000/60 code=1000/60 login=2/3,3/6,4/60 login-place=6/60 login-account=4/60,8/never' },
   })
 })
 afterAll(() => edge.stop())

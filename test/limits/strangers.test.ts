@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Edge, PASSWORD, startEdge } from '../harness.ts'
+import { factorsOf } from '../identity/authenticator.ts'
 import { post, register } from '../identity/raw.ts'
 import { atOnce, freshPlaces, from, guess, refusalOf, tally, waitAsTold } from './callers.ts'
 
 let edge: Edge
 beforeAll(async () => {
-  edge = await startEdge({ vars: { LIMITS: 'register=3/8 register-global=20/3600 code=4/3600 code-global=500/3600 write=5/8' } })
+  edge = await startEdge({ vars: { LIMITS: 'register=3/8 register-global=20/3600 code=4/3600 code-global=60/3600 write=5/8' } })
 })
 afterAll(() => edge.stop())
 
@@ -53,6 +54,20 @@ test('codes have a budget of their own: a place that has used it up signs in and
   expect((await prove(place())).status).toBe(400)
 })
 
+test('an exhausted code fuse stops no second factor and no passkey, not even where it was blown', async () => {
+  const { protect, wait, finish, recovery } = factorsOf(() => edge)
+  const person = await protect('behind-the-fuse')
+  const pendingId = await wait(person.email)
+  const here = place()
+  const answers = [...(await atOnce(6, () => prove(here))), ...(await atOnce(80, () => prove(place())))]
+  expect(answers.filter((a) => a.status === 429).map((a) => refusalOf(a).policy)).toContain('code-global')
+  expect((await prove(place())).slug).toBe('rate-limited')
+  const proof = recovery('AAAAA-AAAAA')
+  expect(await post(edge, '/v1/auth/login/factor', { pendingId, proof }, from(here))).toMatchObject({ slug: 'code-invalid' })
+  expect((await post(edge, '/v1/auth/login/passkey/start', {}, from(here))).status).toBe(200)
+  expect((await finish(pendingId, recovery(person.recoveryCodes[0]!))).status).toBe(200)
+})
+
 test('registrations of the whole world end at the fuse, which a refused place does not burn and which takes nothing from a place', async () => {
   const greedy = place()
   await atOnce(60, () => ask(greedy))
@@ -63,4 +78,6 @@ test('registrations of the whole world end at the fuse, which a refused place do
   expect(tally(answers)[202]! + refused.length).toBe(30)
   for (const answer of refused) expect(refusalOf(answer)).toMatchObject({ policy: 'register-global', quota: 20 })
   expect(refused.length).toBeGreaterThan(0)
+  for (const path of ['/v1/auth/password/forgot', '/v1/auth/magic'])
+    expect((await post(edge, path, { email: 'anybody@example.net' }, from(place()))).status).toBe(202)
 })

@@ -142,6 +142,15 @@ describe('every operation', () => {
     expect(limitsOf((e) => MAILING.includes(e.id))).toEqual(new Set(['register']))
   })
 
+  test('of a sign-in whose account bounds it already has no fuse that anybody could blow', () => {
+    const steps = ['finishLogin', 'startFactorPasskey', 'startPasskeyLogin', 'loginWithPasskey']
+    expect(limitsOf((e) => steps.includes(e.id))).toEqual(new Set(['factor']))
+  })
+
+  test('that mails a way in to the owner of an account draws on another fuse than what mails strangers', () => {
+    expect(limitsOf((e) => ['forgotPassword', 'askMagicLink'].includes(e.id))).toEqual(new Set(['mail']))
+  })
+
   test('that is open to strangers and does something is limited', () => {
     expect(limitsOf((e) => e.method !== 'GET' && e.access === 'public').has('none')).toBe(false)
   })

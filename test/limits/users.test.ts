@@ -5,7 +5,7 @@ import { atOnce, freshPlaces, from, refusalOf, tally, waitAsTold } from './calle
 
 let edge: Edge
 beforeAll(async () => {
-  edge = await startEdge({ vars: { LIMITS: 'register=1000/60 code=1000/60 write=5/6' } })
+  edge = await startEdge({ vars: { LIMITS: 'register=1000/60 mail=1000/60 code=1000/60 write=5/6' } })
 })
 afterAll(() => edge.stop())
 

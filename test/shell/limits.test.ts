@@ -12,7 +12,7 @@ describeWith('sshd', 'live shells of one user and of one organisation', () => {
   let rig: Rig
   beforeAll(async () => {
     const month = { SHELL_MINUTES_PER_MONTH: '10', SHELL_MEGABYTES_PER_MONTH: '1', SHELLS_PER_ORG: String(PER_ORG) }
-    const LIMITS = 'register=1000/60 code=1000/60 login-place=1000/60 scan=3/3600'
+    const LIMITS = 'register=1000/60 mail=1000/60 code=1000/60 login-place=1000/60 scan=3/3600'
     rig = await startRig({ vars: { ...month, LIMITS, METRICS_TOKEN: TOKEN } })
   })
   afterAll(() => rig.stop())

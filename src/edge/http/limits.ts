@@ -2,6 +2,7 @@ import type { LimitName } from '../../contract/endpoint.ts'
 import { type LimitState, Problem } from '../../contract/problem.ts'
 import { stateOf } from '../platform/limiter/charge.ts'
 import { chargeFor, chargesForPlace, type Receipt, spend, tooMany } from '../platform/limiter/limiter.ts'
+import type { BudgetName } from '../platform/limiter/limits.ts'
 import { type Place, placeOf } from '../platform/limiter/place.ts'
 import { describeError } from '../platform/log.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
@@ -38,9 +39,12 @@ export async function shed(scope: Scope, limit: LimitName, request: Request): Pr
   throw new Problem('rate-limited', { retryAfterSeconds: SHED.windowSeconds, limits: [state] })
 }
 
+const spendAt = async (scope: Scope, budget: BudgetName, place: Place): Promise<Receipt> =>
+  spend(scope, { place }, await chargesForPlace(scope, budget, place))
+
 /** The fuse behind a place's own budget; a call that the place may not make does not touch it. */
-async function spendPublic(scope: Scope, limit: 'register' | 'code', place: Place): Promise<Receipt> {
-  const own = await spend(scope, { place }, await chargesForPlace(scope, limit, place))
+async function spendPublic(scope: Scope, limit: 'register' | 'mail' | 'code', place: Place): Promise<Receipt> {
+  const own = await spendAt(scope, limit, place)
   if (!own.isAdmitted) return own
   const budget = `${limit}-global` as const
   const fuse = await spend(scope, { fuse: budget }, [await chargeFor(scope, budget, { subject: [] })])
@@ -50,7 +54,9 @@ async function spendPublic(scope: Scope, limit: 'register' | 'code', place: Plac
 }
 
 function spendFor(scope: Scope, limit: LimitName, by: { readonly request: Request; readonly actor: Actor | undefined }) {
-  if (limit === 'register' || limit === 'code') return spendPublic(scope, limit, placeOf(by.request.headers))
+  const place = placeOf(by.request.headers)
+  if (limit === 'register' || limit === 'mail' || limit === 'code') return spendPublic(scope, limit, place)
+  if (limit === 'factor') return spendAt(scope, 'factor-place', place)
   if (limit === 'write' && by.actor) return spendWrite(scope, by.actor)
   return undefined
 }

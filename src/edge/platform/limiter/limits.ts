@@ -70,6 +70,15 @@ export const DEFAULT_LIMITS = {
   register: { steps: [{ count: 30, seconds: 3_600 }] },
   /** A fuse: what strangers may make us mail in an hour, whatever they own. Set it to what the mail provider allows. */
   'register-global': { steps: [{ count: 5_000, seconds: 3_600 }] },
+  /** Mails to owners of accounts, to sign in or to choose a new password, asked for from one place. */
+  mail: { steps: [{ count: 30, seconds: 3_600 }] },
+  /** A fuse of their own: who blows the other stops no way in. */
+  'mail-global': { steps: [{ count: 5_000, seconds: 3_600 }] },
+  /**
+   * Second factors and passkeys from one place, for what they cost. No fuse: a waiting sign-in has five tries, its account its ladder, and
+   * a passkey is not guessed, so that one would only be there to be blown.
+   */
+  'factor-place': { steps: [{ count: 1_200, seconds: 600 }] },
   /** Codes tried from one place; each code has its own five tries besides. */
   code: { steps: [{ count: 60, seconds: 600 }] },
   /** A fuse, at about a tenth of what one database answers. */
