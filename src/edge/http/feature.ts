@@ -2,6 +2,7 @@ import type { Dependency } from '../../contract/health.ts'
 import type { UserId } from '../../contract/identity.ts'
 import type { Sample } from '../platform/metrics.ts'
 import type { Consumers } from '../platform/outbox/outbox.ts'
+import type { UnderSecret } from '../platform/root-secrets.ts'
 import type { Scope } from '../platform/scope.ts'
 import type { EdgeApp } from './implement.ts'
 
@@ -25,6 +26,8 @@ export interface Feature {
   /** Bounded cron work; answers how many things it did. */
   readonly sweeps?: Readonly<Record<string, (scope: Scope) => Promise<number>>>
   readonly consumers?: Consumers
+  /** What it stores that works under one root secret: moved under the newest, and counted by health. */
+  readonly underSecrets?: readonly UnderSecret[]
   readonly probes?: Readonly<Record<string, Probe>>
   readonly metrics?: Metrics
 }

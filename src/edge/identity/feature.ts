@@ -1,5 +1,6 @@
 import type { Feature } from '../http/feature.ts'
 import { mountIdentity } from './routes.ts'
+import { IDENTITY_SECRETS } from './secrets.ts'
 import { eraseIdentity, exportIdentity } from './service.ts'
 import { rotateSigningKeys } from './signing-keys.ts'
 import { sweepIdentity } from './sweep.ts'
@@ -9,4 +10,5 @@ export const identity: Feature = {
   mount: mountIdentity,
   personalData: { export: exportIdentity, erase: eraseIdentity },
   sweeps: { identity: sweepIdentity, 'signing-keys': rotateSigningKeys },
+  underSecrets: IDENTITY_SECRETS,
 }

@@ -25,9 +25,12 @@ const PHC =
 const toB64 = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes)).replace(/=+$/, '')
 const fromB64 = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(text), (c) => c.charCodeAt(0))
 
+/** How `keyid` names a pepper's version. */
+export const spellPepper = (version: number): string => toB64(new TextEncoder().encode(String(version)))
+
 /** A PHC string; `keyid` names the pepper's version, as the format provides for. */
 export const formatPhc = ({ cost, pepperVersion, salt, hash }: Phc): string =>
-  `$argon2id$v=19$m=${cost.memoryKib},t=${cost.passes},p=${cost.lanes},keyid=${toB64(new TextEncoder().encode(String(pepperVersion)))}$${toB64(salt)}$${toB64(hash)}`
+  `$argon2id$v=19$m=${cost.memoryKib},t=${cost.passes},p=${cost.lanes},keyid=${spellPepper(pepperVersion)}$${toB64(salt)}$${toB64(hash)}`
 
 /** Takes a PHC string apart, or `undefined` when it is not ours or asks too much. */
 export function parsePhc(text: string): Phc | undefined {

@@ -52,7 +52,7 @@ export function mountIdentity(app: EdgeApp): void {
   implement(app, api.getMe, ({ scope, actor }) => me(scope, actor))
   implement(app, account.updateMe, ({ scope, actor, body, ifMatch }) => updateMe(scope, actor, { ifMatch, changes: body }))
   implement(app, account.restoreAccount, ({ scope, body }) => restoreAccount(scope, body).then(() => undefined))
-  implement(app, keys.getOpenIdConfiguration, async ({ scope }) => openIdConfiguration(scope.config))
+  implement(app, keys.getOpenIdConfiguration, ({ scope }) => openIdConfiguration(scope))
   implement(app, keys.getJwks, async ({ scope }) => ({ keys: await publicKeys(scope) }))
   mountSessions(app)
   mountPasswords(app)

@@ -1,9 +1,8 @@
 import { exportJWK, type GenerateKeyPairOptions, generateKeyPair, importJWK, type CryptoKey as JoseKey, type JWK } from 'jose'
 import { ACCESS_TTL_SECONDS_MAX, JWKS_SECONDS, type Jwk, type OpenIdConfiguration, type SigningAlg } from '../../contract/keys.ts'
 import { auditIfChanged } from '../audit/service.ts'
-import type { Config } from '../platform/config.ts'
 import type { Scope } from '../platform/scope.ts'
-import { allSigningKeys, deleteRetiredKeys, insertSigningKey, retireOtherAlgorithms, retireSigningKey } from './signing-key-store.ts'
+import { allSigningKeys, deleteRetiredKeys, insertSigningKey, retireSigningKeys } from './signing-key-store.ts'
 import type { signingKeys } from './tables.ts'
 
 /** Isolates look for new keys this often. */
@@ -80,19 +79,29 @@ async function drawKey(scope: Scope, signsFrom: number): Promise<Row> {
   }
 }
 
-/** The newest key of the wanted algorithm whose time it is. */
-const currentOf = (rows: readonly Row[], alg: SigningAlg, now: number): Row | undefined =>
-  rows.find((r) => r.alg === alg && r.signsFrom <= now && (r.retiredAt === null || r.retiredAt > now))
+const versionOf = ({ privateJwk }: Row): number => Number(privateJwk.split('.')[0])
 
-/** The key that signs now, made on first use. */
+/** A key that signs now: of the wanted algorithm, or of the one before until the first of it may sign. None that no listed secret opens. */
+function currentOf({ config, now }: Scope, rows: readonly Row[]): Row | undefined {
+  const at = now()
+  const able = rows.filter(
+    (r) => r.signsFrom <= at && (r.retiredAt === null || r.retiredAt > at) && config.keyring.versions.includes(versionOf(r)),
+  )
+  return able.find((r) => r.alg === config.signingAlg) ?? able[0]
+}
+
+const lastOf = (rows: readonly Row[]): string[] => rows.filter((r) => r.retiredAt === null).map((r) => r.kid)
+
+/** The key that signs now, made on first use, and when its secret left the list before another could follow. */
 export async function signingKey(scope: Scope): Promise<Signer> {
-  const { signingAlg } = scope.config
   let kept = await keptKeys(scope, KEPT_MS)
-  if (!currentOf(kept.rows, signingAlg, scope.now())) {
-    await insertSigningKey(scope.db, await drawKey(scope, 0))
+  if (!currentOf(scope, kept.rows)) {
+    const { rows } = await load(scope)
+    const next = await drawKey(scope, 0)
+    await scope.db.batch([retireSigningKeys(scope.db, lastOf(rows), scope.now()), insertSigningKey(scope.db, next)])
     kept = await load(scope)
   }
-  const row = currentOf(kept.rows, signingAlg, scope.now())
+  const row = currentOf(scope, kept.rows)
   if (!row) throw new Error('no signing key after making one')
   const key = await imported(kept, `private ${row.kid}`, { alg: row.alg, jwk: () => openPrivate(scope, row) })
   return { kid: row.kid, alg: row.alg, key }
@@ -122,31 +131,41 @@ export async function publicKeys(scope: Scope): Promise<Jwk[]> {
 }
 
 /** What verifiers may rely on. */
-export const openIdConfiguration = ({ publicOrigin, signingAlg }: Config): OpenIdConfiguration => ({
-  issuer: publicOrigin,
-  jwks_uri: `${publicOrigin}/.well-known/jwks.json`,
-  subject_types_supported: ['public'],
-  response_types_supported: [],
-  id_token_signing_alg_values_supported: [signingAlg],
-  claims_supported: ['iss', 'sub', 'aud', 'exp', 'iat', 'jti', 'sid', 'amr', 'auth_time'],
-})
+export async function openIdConfiguration(scope: Scope): Promise<OpenIdConfiguration> {
+  const { publicOrigin } = scope.config
+  const algs = (await publicKeys(scope)).map(({ alg }) => alg)
+  return {
+    issuer: publicOrigin,
+    jwks_uri: `${publicOrigin}/.well-known/jwks.json`,
+    subject_types_supported: ['public'],
+    response_types_supported: [],
+    id_token_signing_alg_values_supported: [...new Set(algs)],
+    claims_supported: ['iss', 'sub', 'aud', 'exp', 'iat', 'jti', 'sid', 'amr', 'auth_time'],
+  }
+}
 
-/** Draws the next key when the current one is due, and forgets those whose last token is dead. Answers how many keys it changed. */
+/** A key is followed when it is of age, of another algorithm than the wanted, or sealed under an older root secret. */
+function isDue({ config, now }: Scope, rows: readonly Row[]): boolean {
+  const last = rows.find((r) => r.retiredAt === null && r.alg === config.signingAlg)
+  return last === undefined || now() - last.createdAt >= config.signingKeyDays * DAY_MS || versionOf(last) !== config.keyring.version
+}
+
+/** Draws the next key when one is due, and forgets those whose last token is dead. Answers how many keys it changed. */
 export async function rotateSigningKeys(scope: Scope): Promise<number> {
-  const { db, config } = scope
+  const { db } = scope
   const now = scope.now()
   const { rows } = await load(scope)
-  const due = rows.find((r) => r.alg === config.signingAlg && r.retiredAt === null && now - r.createdAt >= config.signingKeyDays * DAY_MS)
-  const next = due && (await drawKey(scope, now + AHEAD_MS))
+  const current = currentOf(scope, rows)
+  const next = current && isDue(scope, rows) ? await drawKey(scope, now + AHEAD_MS) : undefined
   const rotation =
-    due && next
+    current && next
       ? [
-          retireSigningKey(db, due.kid, next.signsFrom),
-          auditIfChanged(scope, { action: 'key.rotate', subject: due.kid, actorId: 'system' }),
+          retireSigningKeys(db, lastOf(rows), next.signsFrom),
+          auditIfChanged(scope, { action: 'key.rotate', subject: current.kid, actorId: 'system' }),
           insertSigningKey(db, next),
         ]
       : []
-  const changed = await db.batch([retireOtherAlgorithms(db, config.signingAlg, now), deleteRetiredKeys(db, now - LINGER_MS), ...rotation])
+  const changed = await db.batch([deleteRetiredKeys(db, now - LINGER_MS), ...rotation])
   const count = (changed as D1Result[]).reduce((sum, { meta }) => sum + meta.changes, 0)
   if (count > 0) await load(scope)
   return count

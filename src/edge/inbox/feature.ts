@@ -5,10 +5,12 @@ import { deliverNotification } from './notifying.ts'
 import { closeSocketsOf, closeSocketsOfAll } from './revocation.ts'
 import { mountInbox } from './routes.ts'
 import { eraseInbox, exportInbox } from './service.ts'
+import { PUSH_KEY } from './vapid.ts'
 
 export const inbox: Feature = {
   name: 'inbox',
   mount: mountInbox,
   personalData: { export: exportInbox, erase: eraseInbox },
   consumers: { [SESSION_ENDED]: closeSocketsOf, [EVERYTHING_ENDED]: closeSocketsOfAll, [NOTIFY]: deliverNotification },
+  underSecrets: [PUSH_KEY],
 }

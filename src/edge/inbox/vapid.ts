@@ -1,12 +1,16 @@
 import { SignJWT } from 'jose'
 import { toBase64Url } from '../platform/base64.ts'
 import { openDb } from '../platform/db.ts'
+import { sealedColumn } from '../platform/root-secrets.ts'
 import type { Scope } from '../platform/scope.ts'
 import { insertPushKey, pushKey } from './store.ts'
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256' }
 const PURPOSE = 'vapid'
 const BIND = 'push_keys'
+
+/** The deployment's key, which devices know it by. */
+export const PUSH_KEY = sealedColumn('push keys', 'push_keys', { column: 'sealed_private', key: 'id', purpose: PURPOSE, bind: BIND })
 /** RFC 8292 §2 allows a day; clocks differ. */
 const TOKEN_SECONDS = 12 * 3600
 

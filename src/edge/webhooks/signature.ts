@@ -1,10 +1,16 @@
 import { WEBHOOK_SECRET_PREFIX } from '../../contract/webhooks.ts'
 import { toBase64 } from '../platform/base64.ts'
+import { sealedColumn } from '../platform/root-secrets.ts'
 import type { Scope } from '../platform/scope.ts'
 
 /** Standard Webhooks asks for 24 to 64 bytes. */
 const SECRET_BYTES = 32
 const PURPOSE = 'webhook'
+
+/** What signs deliveries now, and what did until a moment ago. */
+export const WEBHOOK_SECRETS = ['secret', 'previous_secret'].map((column) =>
+  sealedColumn('webhook secrets', 'webhooks', { column, key: 'id', purpose: PURPOSE }),
+)
 
 /** A new secret: as its owner sees it once, and as it is stored. */
 export async function newSecret({ config }: Scope, webhookId: string): Promise<{ readonly shown: string; readonly sealed: string }> {
