@@ -185,12 +185,13 @@ describe('what is no key', () => {
   test('is refused without a look at storage', async () => {
     const { token } = await drawApiKey()
     const last = token.at(-1) === '0' ? '1' : '0'
-    const silent = {
-      ...scopeOf(edge),
-      get db(): never {
+    const scope = scopeOf(edge)
+    const DB = {
+      withSession(): never {
         throw new Error('storage was asked')
       },
     }
+    const silent = { ...scope, env: { ...scope.env, DB: DB as unknown as D1Database } }
     for (const wrong of [
       token.slice(0, -1) + last,
       `${token}0`,

@@ -25,13 +25,16 @@ function anotherIsolate() {
 }
 
 /** The same isolate, in whose look at storage something happens before the answer comes. */
-const withSlowLook = (scope: Scope, meanwhile: () => void): Scope =>
-  Object.defineProperty({ ...scope }, 'db', {
-    get() {
+const withSlowLook = (scope: Scope, meanwhile: () => void): Scope => {
+  const { DB } = scope.env
+  const slow: Pick<D1Database, 'withSession'> = {
+    withSession(at) {
       setImmediate(meanwhile)
-      return scope.db
+      return DB.withSession(at)
     },
-  })
+  }
+  return { ...scope, env: { ...scope.env, DB: slow as D1Database } }
+}
 
 const WAYS: Record<string, (person: Person) => Promise<unknown>> = {
   'signing out': ({ refreshToken }) => post(edge, '/v1/auth/logout', { refreshToken }),
@@ -92,6 +95,21 @@ describe('the bound counts from the look at storage', () => {
     )
     await elsewhere(person)
     await expect(see(person)).rejects.toMatchObject({ slug: 'session-ended' })
+  })
+
+  test('which asks the primary, and no replica that a bookmark of the caller’s choice would do for', async () => {
+    const person = await signInRaw(edge, 'bookmarked')
+    const { scope, see } = anotherIsolate()
+    await see(await signInRaw(edge, 'keys-are-known'))
+    const lagging = Object.defineProperty({ ...scope }, 'db', {
+      get() {
+        throw new Error('a replica was asked')
+      },
+    })
+    expect(await authenticate(lagging, person.accessToken)).toMatchObject({ sessionId: person.sessionId })
+    await elsewhere(person)
+    forgetSession(person.sessionId as Parameters<typeof forgetSession>[0])
+    await expect(authenticate(lagging, person.accessToken)).rejects.toMatchObject({ slug: 'session-ended' })
   })
 
   test('and begins anew with each look', async () => {

@@ -120,6 +120,14 @@ describe('one place', () => {
   })
 })
 
+test('from a place that nobody knows a right password costs no try either, however often', async () => {
+  const email = await register(edge, 'nowhere')
+  const nowhere = 'no address'
+  for (let i = 0; i < 8; i++) expect((await signIn(edge, email, { ip: nowhere })).status).toBe(200)
+  for (let i = 0; i < 5; i++) expect((await guess(edge, email, nowhere)).status).toBe(401)
+  refusalOf(await signIn(edge, email, { ip: nowhere }))
+})
+
 test('a body that is no sign-in costs no try', async () => {
   const email = await register(edge, 'clumsy')
   const ip = place()

@@ -114,7 +114,7 @@ function remember(token: string, entry: Remembered): void {
  */
 export async function authenticate(scope: Scope, token: string, demands: Demands = {}): Promise<Actor> {
   const { permission, stepUp, isSensitive = Boolean(permission ?? stepUp) } = demands
-  const actor = isSensitive ? await recogniseAnew(scope, token) : await recognise(scope, token)
+  const actor = isSensitive ? await ask(scope, token) : await recognise(scope, token)
   if (actor.scopes && (demands.scope === undefined || !actor.scopes.includes(demands.scope))) throw new Problem('scope-missing')
   if (permission && !isAllowed(permission, actor.roles)) throw new Problem('forbidden')
   if (stepUp) demandStepUp(scope, await standing(scope, actor))
@@ -129,43 +129,33 @@ async function recognise(scope: Scope, token: string): Promise<Actor> {
     throw new Problem('unauthenticated')
   }
   if (known && now - known.checkedAt < REMEMBER_MS) return known.actor
-  return ask(scope, token, { open: () => scope.db, known })
+  return ask(scope, token, known)
 }
 
-/** At the primary, and not at a replica that a bookmark of the caller's choice would do for. */
-const recogniseAnew = (scope: Scope, token: string): Promise<Actor> =>
-  ask(scope, token, { open: () => openDb(scope.env.DB, undefined).db, known: undefined })
+/** The database at its primary, opened only for a token that may be ours: a bookmark of the caller's choice may be of before a revocation. */
+const openPrimary = (scope: Scope): Scope['db'] => openDb(scope.env.DB, undefined).db
 
-/** Storage, opened only for a token that may be ours. */
-type Open = () => Scope['db']
-
-async function ask(
-  scope: Scope,
-  token: string,
-  { open, known }: { readonly open: Open; readonly known: Remembered | undefined },
-): Promise<Actor> {
+async function ask(scope: Scope, token: string, known?: Remembered): Promise<Actor> {
   // As of before the look: what ends while storage answers must not live longer for it.
   const [checkedAt, endsNoted] = [scope.now(), forgotten]
-  const actor = isApiKey(token)
-    ? await holderOfKey(scope, open, token)
-    : await holderOfToken(scope, open, known?.actor ?? (await verify(scope, token)))
+  const actor = isApiKey(token) ? await holderOfKey(scope, token) : await holderOfToken(scope, known?.actor ?? (await verify(scope, token)))
   if (endsNoted === forgotten) remember(token, { actor, checkedAt })
   return actor
 }
 
-async function holderOfToken(scope: Scope, open: Open, bearer: Bearer | Actor): Promise<Actor> {
-  const [live] = await liveSession(open(), bearer.sessionId, scope.now())
+async function holderOfToken(scope: Scope, bearer: Bearer | Actor): Promise<Actor> {
+  const [live] = await liveSession(openPrimary(scope), bearer.sessionId, scope.now())
   if (live) return { ...bearer, roles: live.roles }
   forgetSession(bearer.sessionId)
   throw new Problem('session-ended')
 }
 
 /** No role goes along with a key, so none makes an admin of a program. */
-async function holderOfKey(scope: Scope, open: Open, token: string): Promise<Actor> {
+async function holderOfKey(scope: Scope, token: string): Promise<Actor> {
   const tokenHash = await apiKeyHash(token)
   if (tokenHash === undefined) throw new Problem('unauthenticated')
   const now = scope.now()
-  const [key] = await liveKey(open(), tokenHash, now)
+  const [key] = await liveKey(openPrimary(scope), tokenHash, now)
   if (!key) {
     remembered.delete(token)
     throw new Problem('unauthenticated')

@@ -37,7 +37,8 @@ export async function login(
   const attempt = await admitAttempt(scope, { email: input.email, place, account, lastSignInAt: known?.lastSignInAt ?? null })
   try {
     const answer = await enter(scope, input, { known, attempt, place, device })
-    if ('factorRequired' in answer) attempt.giveBack()
+    // Only a session from a place that is known clears what its own attempt has counted.
+    if ('factorRequired' in answer || place.isUnknown) attempt.giveBack()
     return answer
   } catch (error) {
     if (!isProblem(error) || error.slug !== 'credentials-invalid') attempt.giveBack()
