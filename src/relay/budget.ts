@@ -6,6 +6,8 @@ const HANDSHAKES_PER_TARGET_MAX = 5
 /** So that a tenant whose logins take long, or whose people think, leaves places to others. */
 const HANDSHAKES_PER_TENANT_MAX = 4
 const FAILURE_WINDOW_MS = 60_000
+/** What an end costs of a budget of so many points per failure: OpenSSH counts 5 s for a wrong login and 1 s for none at all. */
+const POINTS = { 'login-refused': 5, unauthenticated: 1, ready: 0, other: 0 } as const
 /** Tenants that may use up their failures at one target before it rests for all who were never let in. */
 const TENANTS_FAILING_MAX = 2
 /** A login that was let in this recently is known to be good, so it does not wait for the failures of others. */
@@ -30,18 +32,27 @@ export interface TargetBudget {
   enter(name: LoginName, deadlineMs: number): Promise<HandshakePlace>
 }
 
+/** How a handshake ended; `unauthenticated`: the target spoke SSH, and no login was tried to its end. */
+export type Outcome = keyof typeof POINTS
+
+interface Failure {
+  readonly at: number
+  readonly points: number
+}
+
 /** A place among the handshakes at one target. */
 export interface HandshakePlace {
-  leave(outcome: 'login-refused' | 'ready' | 'other'): void
+  leave(outcome: Outcome): void
 }
 
 /** An empty budget on the given clock, milliseconds. */
 export function createTargetBudget(failuresPerMinuteMax: number, now: () => number = () => performance.now()): TargetBudget {
   const gates = new Map<string, Gate>()
-  const failures = new Map<string, readonly number[]>()
+  const failures = new Map<string, readonly Failure[]>()
   const proven = new Map<string, number>()
 
-  const recent = (name: string): readonly number[] => (failures.get(name) ?? []).filter((at) => now() - at < FAILURE_WINDOW_MS)
+  const recent = (name: string): readonly Failure[] => (failures.get(name) ?? []).filter(({ at }) => now() - at < FAILURE_WINDOW_MS)
+  const pointsOf = (name: string): number => recent(name).reduce((sum, { points }) => sum + points, 0)
   const budgetsOf = (login: string, own: string, target: string): readonly (readonly [name: string, max: number])[] => [
     [login, failuresPerMinuteMax],
     [own, failuresPerMinuteMax],
@@ -51,6 +62,9 @@ export function createTargetBudget(failuresPerMinuteMax: number, now: () => numb
     const gate = gates.get(name) ?? createGate(places)
     gates.set(name, gate)
     return gate
+  }
+  const demandBudget = (budgets: ReturnType<typeof budgetsOf>): void => {
+    if (budgets.some(([name, max]) => pointsOf(name) >= max * POINTS['login-refused'])) throw new Refusal('target-backoff')
   }
   const leave = (name: string, gate: Gate): void => {
     gate.leave()
@@ -62,7 +76,7 @@ export function createTargetBudget(failuresPerMinuteMax: number, now: () => numb
       const login = `${own}\0${username}`
       const isProven = now() - (proven.get(login) ?? Number.NEGATIVE_INFINITY) < PROVEN_MS
       const budgets = budgetsOf(login, own, target).slice(0, isProven ? 1 : undefined)
-      if (budgets.some(([name, max]) => recent(name).length >= max)) throw new Refusal('target-backoff')
+      demandBudget(budgets)
       const deadlineAt = performance.now() + deadlineMs
       const ownGate = gateFor(own, HANDSHAKES_PER_TENANT_MAX)
       await ownGate.enter(deadlineMs)
@@ -73,9 +87,18 @@ export function createTargetBudget(failuresPerMinuteMax: number, now: () => numb
         leave(own, ownGate)
         throw error
       }
+      try {
+        // Those before it in the queue may have failed meanwhile.
+        demandBudget(budgets)
+      } catch (error) {
+        leave(target, gate)
+        leave(own, ownGate)
+        throw error
+      }
       return {
         leave(outcome) {
-          if (outcome === 'login-refused') for (const [name] of budgets) keep(failures, name, [...recent(name), now()])
+          const points = POINTS[outcome]
+          if (points > 0) for (const [name] of budgets) keep(failures, name, [...recent(name), { at: now(), points }])
           if (outcome === 'ready') keep(proven, login, now())
           leave(target, gate)
           leave(own, ownGate)

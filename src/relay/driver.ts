@@ -15,8 +15,6 @@ export interface HostChannel {
   readonly input: Writable
   readonly stdout: Readable
   readonly stderr: Readable
-  /** Resolves when the program ended: true when the host said so, false when the connection was lost. */
-  readonly exited: Promise<boolean>
   /** How it ended, once the host has said it. */
   exit(): Exit | undefined
   /** False from the first sign of the connection's end on. */

@@ -51,9 +51,12 @@ export async function resolveTarget(
 /** Ranges of a private network, which a jump host is there to reach (RFC 1918, RFC 6598, RFC 4193). */
 const PRIVATE_RANGES: readonly string[] = ['private', 'carrierGradeNat', 'uniqueLocal']
 
+/** Metadata services of clouds that lie in a private range (AWS and Alibaba Cloud); the others are link-local. */
+const METADATA_ADDRESSES: readonly string[] = ['fd00:ec2::254', '100.100.100.200']
+
 /**
  * A target behind a jump host: the port must be allowed, and a literal address public, private or allowed by the operator; neither the jump host
- * itself nor a cloud's metadata service. Names are the jump host's to resolve.
+ * itself nor a cloud's metadata service. A name is the jump host's to resolve, so where it leads is that host's to guard.
  *
  * @throws Refusal target-forbidden
  */
@@ -66,7 +69,8 @@ export function checkForwarded(target: { host: string; port: number }, policy: E
     return [host]
   }
   const ip = ipaddr.process(host)
-  const isPrivate = PRIVATE_RANGES.includes(ip.range()) && !isInside(ip, policy.denyCidrs)
+  const isMetadata = METADATA_ADDRESSES.includes(ip.toString())
+  const isPrivate = PRIVATE_RANGES.includes(ip.range()) && !isMetadata && !isInside(ip, policy.denyCidrs)
   if (!isPrivate && !isAddressAllowed(host, policy, new Set())) throw new Refusal('target-forbidden')
   return [host]
 }

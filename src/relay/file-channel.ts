@@ -192,12 +192,15 @@ function incoming({ sftp, handle, bytesMax, place, remove }: Incoming): FileChan
   let at = 0
   let failed: number | undefined
   let isPlaced = false
+  let finishing: Promise<void> | undefined
   const inFlight = new Set<Promise<void>>()
   const finish = async (): Promise<void> => {
     await Promise.all(inFlight)
     try {
-      if (failed === undefined) await place()
-      isPlaced = failed === undefined
+      if (failed === undefined) {
+        await place()
+        isPlaced = true
+      }
     } catch {
       failed = FAILED
     }
@@ -227,14 +230,14 @@ function incoming({ sftp, handle, bytesMax, place, remove }: Incoming): FileChan
       else void written.then(() => done())
     },
     final(done) {
-      void finish().then(() => done())
+      finishing = finish()
+      void finishing.then(() => done())
     },
   })
   return complete(channel, async () => {
-    if (isPlaced) return
-    failed ??= FAILED
-    await Promise.all(inFlight)
-    await remove()
+    if (!finishing) failed ??= FAILED
+    // What is being put in its place is there or not when that is over; nobody says before.
+    await (finishing ?? Promise.all(inFlight).then(remove))
   })
 }
 

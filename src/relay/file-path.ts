@@ -22,8 +22,8 @@ export const answerOf = <T>(ask: (done: (error: Error | null | undefined, value:
   })
 
 /**
- * Where a path really leads, if that lies under a root. Links are followed first, so none leads out. Whoever may change links on the host
- * meanwhile has the host's own rights, which bind in any case.
+ * Where a path really leads, if that lies under a root. Links are followed first, so none leads out, and what a server that follows none calls
+ * real is refused where a link is left in it. Whoever may change links on the host meanwhile has the host's own rights, which bind in any case.
  *
  * @throws Refusal `file-outside`, `file-not-found`, `file-denied` or `file-failed`
  */
@@ -53,10 +53,27 @@ export async function newPathOf(
 }
 
 async function requireInside(sftp: SFTPWrapper, real: string, roots: readonly string[]): Promise<void> {
+  if (roots.includes('/')) return
+  if (!(await isUnderOne(sftp, real, roots))) throw new Refusal('file-outside')
+  await requireNoLinks(sftp, real)
+}
+
+async function isUnderOne(sftp: SFTPWrapper, real: string, roots: readonly string[]): Promise<boolean> {
   for (const root of roots) {
-    if (root === '/') return
     const under = await answerOf<string>((done) => sftp.realpath(root, done)).catch(() => undefined)
-    if (under !== undefined && (real === under || real.startsWith(under === '/' ? '/' : `${under}/`))) return
+    if (under !== undefined && (real === under || real.startsWith(under === '/' ? '/' : `${under}/`))) return true
   }
-  throw new Refusal('file-outside')
+  return false
+}
+
+/** What bounds the questions about one path. */
+const NAMES_MAX = 128
+
+async function requireNoLinks(sftp: SFTPWrapper, real: string): Promise<void> {
+  const names = real.split('/').slice(1)
+  if (!real.startsWith('/') || names.length > NAMES_MAX || names.some((name) => name === '.' || name === '..'))
+    throw new Refusal('file-outside')
+  const paths = names.map((_, i) => `/${names.slice(0, i + 1).join('/')}`)
+  const found = await Promise.all(paths.map((path) => answerOf<Stats>((done) => sftp.lstat(path, done))))
+  if (found.some((stats) => stats.isSymbolicLink())) throw new Refusal('file-outside')
 }

@@ -103,7 +103,9 @@ function createPasswordLogin(text: string): Login {
   const password = Buffer.from(text, 'utf8')
   let attempts: ('password' | typeof KEYBOARD)[] = ['password', KEYBOARD]
   return {
-    next({ username, left, ask }) {
+    next({ username, left, isPartial, ask }) {
+      // After a password that was right comes a second factor, whose question is for a person.
+      if (isPartial) attempts = attempts.filter((name) => name !== KEYBOARD)
       const method = attempts.find((name) => left.length === 0 || left.includes(name))
       attempts = attempts.slice(method === undefined ? attempts.length : attempts.indexOf(method) + 1)
       // The protocol takes bytes, which can be wiped; only the type declarations want a string.

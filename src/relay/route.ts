@@ -3,10 +3,10 @@ import { type GrantClaims, type HostKeyPin, type Jump, KEEPALIVE_SECONDS_DEFAULT
 import type { SealedCredential } from '../contract/krp-secret.ts'
 import { type SealingPrivateJwk, viaOf } from '../contract/seal.ts'
 import type { Ask, AskFor, Login } from './attempt.ts'
-import type { HandshakePlace, TargetBudget } from './budget.ts'
+import type { HandshakePlace, Outcome, TargetBudget } from './budget.ts'
 import { dialTarget } from './dial.ts'
 import { checkForwarded, type EgressPolicy, type ResolveAddresses, resolveTarget } from './egress.ts'
-import { createGuard } from './guard.ts'
+import { createGuard, type Guard } from './guard.ts'
 import { openLogin } from './login.ts'
 import { Refusal } from './refusal.ts'
 import { closeConnection, connectSsh, openTunnel, type SshConnection } from './ssh.ts'
@@ -140,11 +140,12 @@ async function takeStep(step: Step, stepping: Stepping<Way>): Promise<SshConnect
   const { place, leftMs, dial } = await enterStep(step, stepping)
   const algorithms = step.algorithms ?? 'modern'
   let login: Login | undefined
-  let outcome: 'login-refused' | 'ready' | 'other' = 'other'
+  let guard: Guard | undefined
+  let outcome: Outcome = 'other'
   try {
     const { shell, jti } = route.claims
     if (step.isLoggingIn) login = await openLogin({ ...step, shell, jti }, step.credential, { key: deps.sealing, algorithms })
-    const guard = createGuard(await dial())
+    guard = createGuard(await dial())
     const { username, pins, ask, keepaliveSeconds = KEEPALIVE_SECONDS_DEFAULT } = step
     const who = { username, pins, login, algorithms, keepaliveSeconds, ask }
     const connection = await connectSsh({ guard, ...who, deadlineMs: leftMs() }, route.signal)
@@ -153,6 +154,7 @@ async function takeStep(step: Step, stepping: Stepping<Way>): Promise<SshConnect
     return connection
   } catch (error) {
     if (error instanceof Refusal && error.code === 'login-refused') outcome = 'login-refused'
+    else if (guard?.isSsh()) outcome = 'unauthenticated'
     throw error
   } finally {
     login?.wipe()

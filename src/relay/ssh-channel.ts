@@ -12,15 +12,19 @@ type SshStream = Duplex & { readonly stderr: Readable }
 
 /** A shell or a command on an SSH connection of its own. An interactive shell ignores TERM and passes HUP on to its jobs. */
 export function createProgramChannel(connection: SshConnection, channel: ClientChannel, firstSignal: 'TERM' | 'HUP'): HostChannel {
-  const common = createChannel(connection, channel)
+  // The leader's exit alone is not the end: what it has begun may live on, and then holds its output open.
+  const ended = new Promise<boolean>((resolve) => {
+    connection.wiretap.onClosed(channel, () => resolve(true))
+    connection.client.once('close', () => resolve(false))
+  })
   return {
-    ...common,
+    ...createChannel(connection, channel),
     opened: { hostKey: connection.hostKey },
     resize: ({ cols, rows }) => {
       if (connection.isAlive()) channel.setWindow(rows, cols, 0, 0)
     },
     signal: (name) => sendSignal(connection, channel, name),
-    stop: () => stopRemote({ signal: (name) => sendSignal(connection, channel, name), firstSignal, exited: common.exited }),
+    stop: () => stopRemote({ signal: (name) => sendSignal(connection, channel, name), firstSignal, ended }),
   }
 }
 
@@ -40,7 +44,7 @@ export function createFileChannel(connection: SshConnection, channel: FileChanne
 }
 
 function createChannel(connection: SshConnection, channel: SshStream): Omit<HostChannel, 'opened' | 'resize' | 'signal' | 'stop'> {
-  const { client, guard, isAlive } = connection
+  const { guard, isAlive } = connection
   const { sock } = guard
   let exit: Exit | undefined
   channel.once('exit', (code: number | null, signal?: string) => {
@@ -52,11 +56,6 @@ function createChannel(connection: SshConnection, channel: SshStream): Omit<Host
     input: channel,
     stdout: channel,
     stderr: channel.stderr,
-    exited: new Promise((resolve) => {
-      channel.once('exit', () => resolve(true))
-      channel.once('close', () => resolve(isAlive()))
-      client.once('close', () => resolve(false))
-    }),
     exit: () => exit,
     isAlive,
     onClosed(listener) {

@@ -88,10 +88,12 @@ export function replacePublicKeyRequest(client: Client, payloadFor: (username: s
   }
 }
 
-/** What two sides must agree on before anything else is sent. */
-export interface KeyExchange {
+/** What ssh2 does not tell of a connection. */
+export interface Wiretap {
   /** Holds back what is written to a channel while keys are exchanged, until it closes. */
   hold(channel: Duplex): void
+  /** Calls back when the host has closed a channel, whether or not anybody reads what it said before. */
+  onClosed(channel: Duplex, listener: () => void): void
 }
 
 /** RFC 4254 §5.1 has no lower bound; OpenSSH offers 32 KiB, small devices some. Below this a host only makes work. */
@@ -102,22 +104,38 @@ const EXCHANGE_MS_MAX = 30_000
 const AUTHENTICATION = { first: 50, last: 79 }
 const GLOBAL_REQUEST = 80
 const CHANNEL_OPEN_CONFIRMATION = 91
+const CHANNEL_CLOSE = 97
 
 /** Stands between what a host says and what ssh2 makes of it; `cut` breaks the connection. */
-export function guardProtocol(client: Client, cut: () => void): KeyExchange {
+export function guardProtocol(client: Client, cut: () => void): Wiretap {
   const protocol = protocolOf(client)
   const take = protocol._onPayload.bind(protocol)
+  const awaited = new Map<number, () => void>()
   let isCut = false
   // From here on every decipher is given this one; what is still in the chunk after a cut is dropped too.
   protocol._onPayload = (payload) => {
     if (isCut) return undefined
     const type = payload[0]
     if (type === GLOBAL_REQUEST) return answerGlobalRequest(protocol, payload)
-    if (!isHarmful(protocol, payload)) return take(payload)
-    isCut = true
-    return cut()
+    if (isHarmful(protocol, payload)) {
+      isCut = true
+      return cut()
+    }
+    const went = take(payload)
+    if (type === CHANNEL_CLOSE && payload.length >= 5) tellClosed(awaited, payload.readUInt32BE(1))
+    return went
   }
-  return watchExchange(client, protocol, cut)
+  return {
+    hold: watchExchange(client, protocol, cut),
+    onClosed: (channel, listener) => void awaited.set(incomingOf(channel).id, listener),
+  }
+}
+
+const incomingOf = (channel: Duplex) => z.object({ id: z.int() }).parse(Reflect.get(channel, 'incoming'))
+
+function tellClosed(awaited: Map<number, () => void>, id: number): void {
+  awaited.get(id)?.()
+  awaited.delete(id)
 }
 
 function isHarmful(protocol: Protocol, payload: Buffer): boolean {
@@ -134,7 +152,7 @@ function answerGlobalRequest(protocol: Protocol, payload: Buffer): void {
   if (wantsReply) protocol.requestFailure()
 }
 
-function watchExchange(client: Client, protocol: Protocol, cut: () => void): KeyExchange {
+function watchExchange(client: Client, protocol: Protocol, cut: () => void): Wiretap['hold'] {
   const held = new Set<Duplex>()
   let kexinit = protocol._kexinit
   let deadline: NodeJS.Timeout | undefined
@@ -155,12 +173,10 @@ function watchExchange(client: Client, protocol: Protocol, cut: () => void): Key
       }
     },
   })
-  return {
-    hold(channel) {
-      held.add(channel)
-      if (kexinit !== undefined) channel.cork()
-      channel.once('close', () => held.delete(channel))
-    },
+  return (channel) => {
+    held.add(channel)
+    if (kexinit !== undefined) channel.cork()
+    channel.once('close', () => held.delete(channel))
   }
 }
 

@@ -7,7 +7,7 @@ import type { Ask, Login } from './attempt.ts'
 import type { Guard } from './guard.ts'
 import { hastenPackets } from './packet-keys.ts'
 import { type PresentedKey, Refusal } from './refusal.ts'
-import { guardProtocol, type KeyExchange, signalChannel } from './ssh-internals.ts'
+import { guardProtocol, signalChannel, type Wiretap } from './ssh-internals.ts'
 
 /** An authenticated connection to one target. */
 export interface SshConnection {
@@ -16,7 +16,7 @@ export interface SshConnection {
   /** The pin that matched. */
   readonly hostKey: HostKeyPin
   readonly algorithms: NegotiatedAlgorithms
-  readonly keyExchange: KeyExchange
+  readonly wiretap: Wiretap
   /** False from the first sign of its end on: then ssh2 throws at whoever still uses it. */
   isAlive(): boolean
 }
@@ -95,7 +95,7 @@ export function connectSsh(request: SshRequest, signal: AbortSignal): Promise<Ss
       if (presented === undefined || algorithms === undefined) return refuse(new Refusal('internal'))
       phase = 'ready'
       const { type, fingerprint } = presented
-      resolve({ client, guard, hostKey: { type, fingerprint }, algorithms, keyExchange, isAlive: () => isAlive })
+      resolve({ client, guard, hostKey: { type, fingerprint }, algorithms, wiretap, isAlive: () => isAlive })
     })
     client.connect({
       sock: guard.sock,
@@ -112,7 +112,7 @@ export function connectSsh(request: SshRequest, signal: AbortSignal): Promise<Ss
       keepaliveCountMax: KEEPALIVES_MISSED_MAX,
       readyTimeout: 0,
     })
-    const keyExchange = guardProtocol(client, () => void guard.sock.destroy())
+    const wiretap = guardProtocol(client, () => void guard.sock.destroy())
     login?.equip?.(client)
   })
 }
@@ -159,13 +159,13 @@ export function openTunnel(connection: SshConnection, to: { readonly host: strin
 const UNREAD_BYTES_MAX = 5 * 1024 * 1024
 
 /** Bounds what a channel may hold, either way: ssh2 takes data beyond the window it granted, and takes input while it cannot send any. */
-export function boundChannel({ guard: { sock }, keyExchange }: SshConnection, channel: Duplex & { readonly stderr: Readable }): void {
+export function boundChannel({ guard: { sock }, wiretap }: SshConnection, channel: Duplex & { readonly stderr: Readable }): void {
   const check = (): void => {
     if (channel.readableLength + channel.stderr.readableLength > UNREAD_BYTES_MAX) sock.destroy()
   }
   sock.on('data', check)
   channel.once('close', () => sock.off('data', check))
-  keyExchange.hold(channel)
+  wiretap.hold(channel)
 }
 
 /** Says goodbye, and does not wait long for an answer. */

@@ -8,8 +8,8 @@ type SignalName = ControlBody<'SIGNAL'>['signal']
 interface Stopping {
   readonly signal: (name: SignalName) => void
   readonly firstSignal: SignalName
-  /** Resolves when the program ended: true when the host said so, false when the connection was lost. */
-  readonly exited: Promise<boolean>
+  /** Resolves when the program and all that holds its output ended: true when the host said so, false when the connection was lost. */
+  readonly ended: Promise<boolean>
 }
 
 /**
@@ -18,10 +18,10 @@ interface Stopping {
  *
  * @returns whether the host said that it ended
  */
-export async function stopRemote({ signal, firstSignal, exited }: Stopping): Promise<'confirmed' | 'unconfirmed'> {
+export async function stopRemote({ signal, firstSignal, ended }: Stopping): Promise<'confirmed' | 'unconfirmed'> {
   for (const name of [firstSignal, 'KILL'] as const) {
     signal(name)
-    const isConfirmed = await within(exited, GRACE_MS)
+    const isConfirmed = await within(ended, GRACE_MS)
     if (isConfirmed !== undefined) return isConfirmed ? 'confirmed' : 'unconfirmed'
   }
   return 'unconfirmed'

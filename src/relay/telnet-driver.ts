@@ -93,7 +93,6 @@ export function createTelnetChannel(socket: Duplex, request: LineRequest, turns:
     input: typing(socket, telnet),
     stdout,
     stderr,
-    exited,
     exit: () => exit,
     isAlive: () => isAlive,
     onClosed: (listener) => void stdout.once('close', listener),

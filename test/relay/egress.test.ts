@@ -1,7 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram'
 import { networkInterfaces } from 'node:os'
 import { describe, expect, test } from 'vitest'
-import { createResolver, type EgressPolicy, isAddressAllowed, ownAddresses, resolveTarget } from '../../src/relay/egress.ts'
+import { checkForwarded, createResolver, type EgressPolicy, isAddressAllowed, ownAddresses, resolveTarget } from '../../src/relay/egress.ts'
 import { Refusal } from '../../src/relay/refusal.ts'
 import { execRequest, startTestRelay, type Target } from './harness.ts'
 
@@ -61,6 +61,20 @@ describe('addresses the relay does not dial', () => {
       expect.arrayContaining(real.filter(({ family }) => family === 'IPv4').map(({ address }) => address)),
     )
   })
+})
+
+test('behind a jump host private addresses are reached, and the metadata services of clouds are not', () => {
+  const forwarded = (host: string, more: Partial<EgressPolicy> = {}) => {
+    try {
+      return checkForwarded({ host, port: 22 }, { ...policy, ...more })[0]
+    } catch (error) {
+      return error instanceof Refusal ? error.code : String(error)
+    }
+  }
+  for (const host of ['10.0.0.1', '100.64.0.1', 'fd00::7', 'db.internal']) expect(forwarded(host)).toBe(host)
+  for (const host of ['169.254.169.254', 'fd00:ec2::254', 'fd00:0ec2:0:0:0:0:0:254', '100.100.100.200', '127.0.0.1', 'localhost'])
+    expect([host, forwarded(host)]).toEqual([host, 'target-forbidden'])
+  expect(forwarded('fd00:ec2::254', { allowCidrs: ['fd00:ec2::254/128'] })).toBe('fd00:ec2::254')
 })
 
 describe('targets', () => {

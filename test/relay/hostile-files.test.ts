@@ -6,7 +6,7 @@ import { generateDemoHostKey } from '../../src/dev/demo-host.ts'
 import { until } from '../until.ts'
 import { startTestRelay } from './harness.ts'
 
-const { OK, EOF, FAILURE } = ssh2.utils.sftp.STATUS_CODE
+const { OK, EOF, FAILURE, NO_SUCH_FILE } = ssh2.utils.sftp.STATUS_CODE
 const FOLDER = 0o40755
 const FILE = 0o100644
 
@@ -21,6 +21,9 @@ interface Files {
   /** The next names of a folder; none at its end. */
   readonly page?: (nth: number) => readonly string[] | undefined
   readonly read?: (at: number, bytes: number, client: Connection) => Buffer | undefined
+  readonly isThere?: (path: string) => boolean
+  /** Called in place of an answer to a rename, with what answers that it was done. */
+  readonly renamed?: (done: () => void) => void
   /** Called in place of an answer to `open`. */
   readonly opened?: (client: Connection) => void
 }
@@ -35,7 +38,12 @@ function serve(sftp: SFTPWrapper, client: Connection, files: Files): void {
   sftp.on('REALPATH', (id, path) =>
     sftp.name(id, [{ filename: files.realPath?.(path) ?? path, longname: '', attrs: stats(path) }] as never),
   )
-  sftp.on('LSTAT', (id, path) => sftp.attrs(id, stats(path) as never))
+  sftp.on('LSTAT', (id, path) => {
+    if (files.isThere?.(path) === false) sftp.status(id, NO_SUCH_FILE)
+    else sftp.attrs(id, stats(path) as never)
+  })
+  sftp.on('WRITE', (id) => void sftp.status(id, OK))
+  sftp.on('RENAME', (id) => files.renamed?.(() => sftp.status(id, OK)))
   sftp.on('FSTAT', (id) => sftp.attrs(id, stats('handle') as never))
   sftp.on('OPENDIR', (id) => sftp.handle(id, handle))
   sftp.on('OPEN', (id) => {
@@ -72,7 +80,10 @@ async function against(files: Files) {
   const key = ssh2.utils.parseKey(hostKey)
   if (key instanceof Error) throw key
   const fingerprint = `SHA256:${createHash('sha256').update(key.getPublicSSH()).digest('base64').replace(/=+$/, '')}`
-  const ask = (op: 'list' | 'read', more: { readonly path?: string; readonly roots?: string[]; readonly bytesMax?: number } = {}) => {
+  const ask = (
+    op: 'list' | 'read' | 'write',
+    more: { readonly path?: string; readonly roots?: string[]; readonly bytesMax?: number } = {},
+  ) => {
     const target = { host: '127.0.0.1', port, username: 'u', pins: [{ type: 'ssh-ed25519' as const, fingerprint }], env: {} }
     const limits = { path: '/srv/x', roots: ['/'], bytesMax: 1_000_000, detachSeconds: 0 as const, timeoutSeconds: 60 }
     const request: GrantRequest = { kind: 'file', ...target, op, ...limits, ...more }
@@ -120,6 +131,46 @@ describe('a host that lies about its files', () => {
     expect(await (await ask('read', { roots: ['/srv'] })).failed()).toBe('file-outside')
     const near = await against({ realPath: (path) => (path === '/srv/x' ? '/srvx/x' : path) })
     expect(await (await near.ask('read', { roots: ['/srv'] })).failed()).toBe('file-outside')
+  })
+
+  test('and calls real what still has a link in it is not believed where the roots are narrower than all', async () => {
+    const links = ['/srv/x']
+    const stats = (path: string) => ({
+      mode: links.includes(path) ? 0o120777 : ['/srv/x/passwd', 'handle'].includes(path) ? FILE : FOLDER,
+      size: 1,
+    })
+    const { ask } = await against({ stats, read: (at) => (at === 0 ? Buffer.from('x') : undefined) })
+    expect(await (await ask('read', { path: '/srv/x/passwd', roots: ['/srv'] })).failed()).toBe('file-outside')
+    expect(await (await ask('list', { path: '/srv/../etc', roots: ['/srv'] })).failed()).toBe('file-outside')
+    links.length = 0
+    const stream = await ask('read', { path: '/srv/x/passwd', roots: ['/srv'] })
+    await stream.opened()
+    await stream.exit()
+    expect(stream.stdout()).toBe('x')
+  })
+
+  test('and takes its time to put an upload in its place decides itself whether that was done', async () => {
+    let rename = (): void => undefined
+    const asked = new Promise<void>((resolve) => {
+      rename = resolve
+    })
+    let place = (): void => undefined
+    const { ask } = await against({
+      stats: (path) => ({ mode: path === '/srv' ? FOLDER : FILE, size: 0 }),
+      isThere: (path) => path === '/srv',
+      renamed: (done) => {
+        place = done
+        rename()
+      },
+    })
+    const stream = await ask('write')
+    await stream.opened()
+    stream.send('whole')
+    stream.endInput()
+    await asked
+    stream.close()
+    place()
+    expect(await stream.exit()).toMatchObject({ code: 0, cause: 'dialer', killed: 'confirmed' })
   })
 
   test('and leaves before or in the middle of a transfer gives its place back', async () => {

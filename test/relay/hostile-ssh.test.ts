@@ -1,9 +1,10 @@
 import { EventEmitter, once } from 'node:events'
 import { PassThrough } from 'node:stream'
-import type { Client, Connection, ServerChannel } from 'ssh2'
+import type { Client, ClientChannel, Connection, ServerChannel } from 'ssh2'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { RelayCredential } from '../../src/contract/krp-secret.ts'
 import { openTunnel, type SshConnection } from '../../src/relay/ssh.ts'
+import { createProgramChannel } from '../../src/relay/ssh-channel.ts'
 import { checkSsh2, guardProtocol } from '../../src/relay/ssh-internals.ts'
 import { protocolOf, socketOf, startFakeHost } from './fake-host.ts'
 import { execRequest, shellRequest, startTestRelay, type Target } from './harness.ts'
@@ -86,7 +87,7 @@ describe('an SSH server that means harm', () => {
       forwardOut: (...args: unknown[]) => (args.at(-1) as (error: undefined, opened: unknown) => void)(undefined, channel),
     })
     const hold = vi.fn()
-    const connection = { client, guard: { sock }, keyExchange: { hold }, isAlive: () => true } as unknown as SshConnection
+    const connection = { client, guard: { sock }, wiretap: { hold }, isAlive: () => true } as unknown as SshConnection
     await openTunnel(connection, { host: 'a.example', port: 22 })
     expect(hold).toHaveBeenCalledWith(channel)
     channel.write(Buffer.alloc(5 * 1024 * 1024))
@@ -96,6 +97,63 @@ describe('an SSH server that means harm', () => {
     channel.write(Buffer.alloc(1))
     sock.write('x')
     await vi.waitUntil(() => sock.destroyed)
+  })
+})
+
+describe('a login of which the password was only half', () => {
+  const answered: string[][] = []
+  const startCoded = () =>
+    startFakeHost((client) => {
+      client.on('authentication', (attempt) => {
+        if (attempt.method === 'password') return attempt.reject(['keyboard-interactive'], true)
+        if (attempt.method !== 'keyboard-interactive') return attempt.reject(['password'])
+        attempt.prompt([{ prompt: 'Code: ', echo: false }], (answers) => {
+          answered.push(answers)
+          if (answers[0] === '123456') attempt.accept()
+          else attempt.reject()
+        })
+      })
+      onShell(client, (channel) => channel.write('welcome'))
+    })
+
+  test('never gives it to who asks for the other half: a person answers that, and where none can there is no login', async () => {
+    const host = await startCoded()
+    const { link } = await linkTo(host)
+    expect(await (await link.open(execRequest(host, 'true'), password)).failed()).toBe('login-refused')
+    expect(answered).toEqual([])
+    const stream = await link.open(shellRequest(host), password)
+    const prompt = await link.wire.untilFrame('PROMPT', stream.id)
+    expect(prompt).toEqual({ id: 1, name: '', instruction: '', prompts: [{ text: 'Code: ', isEchoed: false }] })
+    expect(answered).toEqual([])
+  })
+})
+
+describe('the end of a program', () => {
+  afterEach(() => void vi.useRealTimers())
+  const start = () => {
+    let closed = (): void => undefined
+    const channel = Object.assign(new PassThrough(), { stderr: new PassThrough() })
+    const onClosed = (_: unknown, listener: () => void) => {
+      closed = listener
+    }
+    const wiretap = { hold: () => undefined, onClosed }
+    const connection = { client: new EventEmitter(), guard: { sock: new PassThrough() }, wiretap, isAlive: () => false }
+    const program = createProgramChannel(connection as unknown as SshConnection, channel as unknown as ClientChannel, 'TERM')
+    return { program, channel, close: () => closed() }
+  }
+
+  test('is confirmed when the host closes its channel: what it has begun may outlive its own exit', async () => {
+    vi.useFakeTimers()
+    const left = start()
+    const killed = left.program.stop()
+    left.channel.emit('exit', 0)
+    await vi.advanceTimersByTimeAsync(4_000)
+    expect([await killed, left.program.exit()]).toEqual(['unconfirmed', { code: 0, signal: null }])
+    const whole = start()
+    const ended = whole.program.stop()
+    whole.channel.emit('exit', 0)
+    whole.close()
+    expect(await ended).toBe('confirmed')
   })
 })
 
@@ -131,6 +189,16 @@ describe('what a host says', () => {
     parts._onPayload(Buffer.from([80, 255, 255, 255, 255, 1]))
     parts._onPayload(Buffer.from([80]))
     expect([taken.length, replies, cut.mock.calls.length]).toEqual([0, ['failure'], 0])
+  })
+
+  test('of the end of a channel is heard whether or not its output is read', () => {
+    const { parts, exchange } = fakeClient()
+    const heard = vi.fn()
+    exchange.onClosed(Object.assign(new PassThrough(), { incoming: { id: 7 } }), heard)
+    parts._onPayload(Buffer.from([97, 0, 0, 0, 6]))
+    expect(heard).not.toHaveBeenCalled()
+    for (let i = 0; i < 2; i += 1) parts._onPayload(Buffer.from([97, 0, 0, 0, 7]))
+    expect(heard).toHaveBeenCalledTimes(1)
   })
 
   test('of logins after it has let us in ends the connection, and nothing after that is heard', () => {

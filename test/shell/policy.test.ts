@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { PutShellPolicy } from '../../src/contract/shell-policy.ts'
 import { PASSWORD, type TestUser } from '../harness.ts'
 import { describeWith } from '../requires.ts'
+import { bearer, openRawViewer } from './raw-viewer.ts'
 import { hostBody, problemOf, type Rig, screenOf, startRig, until } from './rig.ts'
 
 describeWith('sshd', 'what an organisation lets its members do on its hosts', () => {
@@ -188,6 +189,25 @@ describeWith('sshd', 'what an organisation lets its members do on its hosts', ()
     expect(await slugOf(exec(operator, webId))).toBe('step-up-required')
     await operator.client.stepUp({ body: { method: 'password', password: PASSWORD } })
     expect(await exec(operator, webId)).toMatchObject({ exitCode: 0 })
+    const screen = screenOf()
+    const view = await operator.client.shells.open({ body: { hostId: webId as never } }, { output: screen.output })
+    await screen.until('$ ')
+    // Whoever holds a key or another session of the opener has proven nothing.
+    const other = rig.edge.client()
+    await other.login({ body: { email: operator.email, password: PASSWORD } })
+    const key = await operator.client.createApiKey({ body: { name: 'Looks', scopes: ['shells:read', 'shells:write'] } })
+    for (const ways of [await bearer(other), ['parvis', `bearer.${key.token}`]]) {
+      const viewer = await openRawViewer(rig.edge.origin, view.id, ways)
+      viewer.tell({ type: 'attach' })
+      expect(await viewer.frame('hello')).toMatchObject({ role: 'watcher' })
+      viewer.type(0, 'echo stolen\n')
+      expect(await viewer.frame('refused')).toMatchObject({ what: 'input' })
+      viewer.close()
+    }
+    expect(view.role).toBe('opener')
+    view.write('exit\n')
+    await view.finished()
+    expect(screen.text()).not.toContain('stolen')
     await put({})
   })
 

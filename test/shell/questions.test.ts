@@ -6,12 +6,21 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { HostId } from '../../src/contract/hosts.ts'
 import { canAsk, type Sshd, startSshd } from '../relay/sshd.ts'
 import { describeWith, testWhere } from '../requires.ts'
-import { hostBody, problemOf, type Rig, screenOf, startRig } from './rig.ts'
+import { hostBody, problemOf, type Rig, screenOf, startRig, until } from './rig.ts'
 
 /** A host that asks for a password and a code, and then gives a shell that says hello. */
 async function startAsker() {
   const key = ssh2.utils.generateKeyPairSync('ed25519')
+  let connections = 0
+  let letIn = 0
   const server = new ssh2.Server({ hostKeys: [key.private] }, (client) => {
+    connections += 1
+    client.on('close', () => {
+      connections -= 1
+    })
+    client.on('ready', () => {
+      letIn += 1
+    })
     client.on('error', () => undefined)
     client.on('authentication', (context) => {
       if (context.method !== 'keyboard-interactive') return context.reject(['keyboard-interactive'])
@@ -44,9 +53,10 @@ async function startAsker() {
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
+  const counts = { connections: () => connections, letIn: () => letIn }
   const [type = '', blob = ''] = key.public.split(' ')
   const fingerprint = `SHA256:${createHash('sha256').update(Buffer.from(blob, 'base64')).digest('base64').replace(/=+$/, '')}`
-  return { port: (server.address() as AddressInfo).port, key: { type, key: blob }, fingerprint, close: () => server.close() }
+  return { port: (server.address() as AddressInfo).port, key: { type, key: blob }, fingerprint, close: () => server.close(), ...counts }
 }
 
 describeWith('sshd', 'a host that asks its questions live', () => {
@@ -140,6 +150,17 @@ describeWith('sshd', 'a host that asks its questions live', () => {
       state: 'failed',
       reason: 'The target refused the user or the credential.',
     })
+  })
+
+  test('a shell that is ended while its host asks gives its login up', async () => {
+    const host = await create()
+    const view = await rig.owner.client.shells.open({ body: { hostId: host.id } }, { output: () => undefined })
+    await new Promise((resolve) => view.on('prompt', resolve))
+    const before = asker.letIn()
+    await view.end()
+    expect(await view.finished()).toMatchObject({ state: 'closed', reason: 'Its opener closed it.' })
+    await until(() => asker.connections() === 0)
+    expect(asker.letIn()).toBe(before)
   })
 
   test('a wrong answer ends in words a person understands; a command, which nobody could answer for, is refused', async () => {

@@ -15,8 +15,8 @@ export async function endLive(live: LiveShell, order: EndOrder): Promise<void> {
   const ended = untilEnded(live, END_MS)
   await Promise.race([connectShell(live), ended])
   live.wire?.stream?.close()
-  // Without a link there is nobody to wait for.
-  if (live.wire || live.isOpening) await ended
+  // Without a link there is nobody to wait for, and while a host asks a person nothing runs yet.
+  if (live.wire || (live.opening && !live.asked)) await ended
   finishShell(live, { state: 'closed', reason: live.record.ending?.reason ?? order.reason })
   await reportState(live)
 }

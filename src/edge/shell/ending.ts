@@ -30,6 +30,8 @@ export function finishShell(live: LiveShell, end: End): void {
   changeRecord(live, { ...end, endedAt: Date.now(), unlinkedAt: null })
   logOf(live)('shell.ended', { state: end.state, reason: end.reason ?? undefined, outputBytes: live.tape.nextOffset() })
   wire?.stream?.leave('ended')
+  live.asked = undefined
+  live.opening?.abort()
   live.keeper?.end()
   if (live.keeper) live.ctx.waitUntil(live.keeper.keep())
   deliver(live)

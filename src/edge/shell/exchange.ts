@@ -125,7 +125,7 @@ function takeAck(live: LiveShell, socket: WebSocket, offset: number): ProblemSlu
 /** The opener's word on what the target asks. A question is answered once; a late answer is dropped, as another tab was faster. */
 function takeAnswer(live: LiveShell, socket: WebSocket, { id, answers }: AnswerFrame): void {
   const { asked } = live
-  if (refuseWatcher(live, socket, 'input') || asked?.id !== id) return
+  if (refuseWatcher(live, socket, 'input') || isOver(live) || asked?.id !== id) return
   if (answers.length !== asked.prompts.length) return tellPrompt(live, socket)
   live.asked = undefined
   live.ctx.waitUntil(asked.answer(answers).catch((error: unknown) => logOf(live)('shell.answer-failed', describeError(error))))

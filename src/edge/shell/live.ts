@@ -49,8 +49,8 @@ export interface LiveShell {
   wire: Wire | undefined
   /** The attempt under way to attach. */
   dialing: Promise<void> | undefined
-  /** The relay has been asked to open and has not answered yet. */
-  isOpening: boolean
+  /** The relay has been asked to open and has not answered yet: gives that up. */
+  opening: AbortController | undefined
   /** What a host asks and nobody has answered yet, and which one. */
   asked: (Asked & { readonly host: Pick<HostHop, 'hostId' | 'name'> }) | undefined
   /** Whoever waits for the shell need not wait for a person. */
@@ -110,7 +110,7 @@ export function openLive(ctx: DurableObjectState, env: Env): LiveShell | undefin
     record,
     wire: undefined,
     dialing: undefined,
-    isOpening: false,
+    opening: undefined,
     asked: undefined,
     onAsked: () => undefined,
     attempts: 0,

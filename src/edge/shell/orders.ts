@@ -161,6 +161,7 @@ export function beginShell(ctx: DurableObjectState, env: LiveShell['env'], order
     shellId,
     orgId,
     userId,
+    ...(order.provenSession === undefined ? {} : { provenSession: order.provenSession }),
     target: { address: target.address, port: target.port },
     relayId: null,
     state: 'connecting',

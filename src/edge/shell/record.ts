@@ -2,6 +2,7 @@ import type { UserId } from '../../contract/identity.ts'
 import type { OrgId } from '../../contract/orgs.ts'
 import type { ShellId, ShellState } from '../../contract/shell.ts'
 import type { AlertRule } from '../../contract/shell-policy.ts'
+import type { Actor } from '../platform/scope.ts'
 import type { EndOrder } from './rpc.ts'
 
 /** What a shell's object must know after its memory is gone. */
@@ -10,6 +11,8 @@ export interface ShellRecord {
   readonly orgId: OrgId
   /** Who opened it, and alone may type. */
   readonly userId: UserId
+  /** Where that asks for a fresh proof of who it is: the session that gave it, and alone may type. */
+  readonly provenSession?: Actor['sessionId']
   readonly target: { readonly address: string; readonly port: number }
   /** The relay that has the shell; null until one was chosen. */
   readonly relayId: string | null

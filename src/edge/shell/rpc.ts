@@ -48,6 +48,8 @@ export interface OpenOrder extends Order {
   readonly oversight: Oversight
   /** Words to raise an alert for. */
   readonly alerts: readonly AlertRule[]
+  /** The session that has proven who it is, where that is asked for. */
+  readonly provenSession?: SessionId | ApiKeyId
 }
 
 /** Run one command. */

@@ -47,7 +47,7 @@ function endedDues({ record, hub }: LiveShell): number[] {
 function livingDues(live: LiveShell, now: number): number[] {
   const { record, wire } = live
   const isWatched = live.hub.attached().length > 0
-  if (live.isOpening || live.dialing) return [now + WATCH_MS]
+  if (live.opening || live.dialing) return [now + WATCH_MS]
   if (wire) return [isWatched ? now + WATCH_MS : live.emptySince + EMPTY_GRACE_MS]
   if (isWatched || record.ending || record.state === 'connecting') return [live.retryAt]
   return [Math.max(Math.min(lookAt(record, now), leftUntil(record)), live.retryAt)]

@@ -50,7 +50,7 @@ const toShell = ({ id, orgId, hostId, userId, state, reason, createdAt, closedAt
 export async function openShell(scope: Scope, actor: Actor, input: OpenShell): Promise<Shell> {
   const { host, role } = await hostFor(scope, actor, input.hostId)
   if (!mayOperate(role)) throw new Problem('forbidden')
-  const { alerts } = await requireUse(scope, { orgId: host.orgId, use: 'shell', actor })
+  const { alerts, stepUp } = await requireUse(scope, { orgId: host.orgId, use: 'shell', actor })
   const until = await requireReach(scope, { hostId: host.id, userId: actor.userId })
   const way = await targetOf(scope, host)
   const id = ShellId.parse(scope.newId('shl'))
@@ -66,7 +66,8 @@ export async function openShell(scope: Scope, actor: Actor, input: OpenShell): P
   ])) as readonly D1Result[]
   if (results[0]?.meta.changes !== 1) throw await startRefused(scope, { userId, hostId: host.id })
   const pty = { term: input.terminal, cols: input.columns, rows: input.rows }
-  const order = { shellId: id, orgId: host.orgId, userId, traceparent: traceparentOf(scope.trace), target, pty, oversight, alerts }
+  const who = { shellId: id, orgId: host.orgId, userId, ...(stepUp ? { provenSession: actor.sessionId } : {}) }
+  const order = { ...who, traceparent: traceparentOf(scope.trace), target, pty, oversight, alerts }
   const state = await open(scope.env.SHELLS.getByName(id).openShell(order))
   return { id, orgId: host.orgId, hostId: host.id, userId, state, createdAt: toMoment(now) }
 }

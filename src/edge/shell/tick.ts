@@ -41,7 +41,7 @@ function tickEnded(live: LiveShell, now: number): boolean {
 }
 
 async function tickLink(live: LiveShell, now: number): Promise<void> {
-  if (isOver(live) || live.isOpening || live.dialing) return
+  if (isOver(live) || live.opening || live.dialing) return
   const isWatched = live.hub.attached().length > 0
   const { ending, state } = live.record
   if (live.wire) {

@@ -7,9 +7,14 @@ import { mayOperate } from './policy.ts'
 /** Most bytes of one message: large enough to be cheap, small enough that a keystroke's echo does not wait behind it. */
 const MESSAGE_BYTES_MAX = 64 * 1024
 
-/** Only the opener types, and only while their role lets them act on hosts. */
-export const roleOf = ({ record }: LiveShell, viewer: Viewer): ViewerRole =>
-  viewer.userId === record.userId && mayOperate(viewer.role) ? 'opener' : 'watcher'
+/**
+ * Only the opener types, and only while their role lets them act on hosts; where that took a proof, only from the session that gave it: neither
+ * from a key nor from a session somebody has stolen.
+ */
+export function roleOf({ record }: LiveShell, { userId, sessionId, role }: Viewer): ViewerRole {
+  const isProven = record.provenSession === undefined || record.provenSession === sessionId
+  return userId === record.userId && isProven && mayOperate(role) ? 'opener' : 'watcher'
+}
 
 /** The name of a viewer's input: a client cannot go on with somebody else's, and without a name it begins anew. */
 const clientOf = (viewer: Viewer, { clientId }: AttachFrame): string =>

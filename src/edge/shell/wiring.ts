@@ -33,7 +33,8 @@ export interface Opening {
 
 /** Asks a relay for the shell of this record. A refusal ends the shell. @throws Problem what the caller is told; OpenRefused is its cause */
 export async function openShell(live: LiveShell, { request, way, secretsFor }: Opening): Promise<void> {
-  live.isOpening = true
+  const opening = new AbortController()
+  live.opening = opening
   try {
     await beginRecording(live)
     const { relay, who, link } = await dialRelay(live, way)
@@ -42,7 +43,7 @@ export async function openShell(live: LiveShell, { request, way, secretsFor }: O
       link.close('no-secret')
       throw isProblem(cause) ? cause : new Problem('internal', { detail: 'A stored credential cannot be opened.' }, { cause })
     })
-    const grant = { relay, who, request, secrets, creditBytes: CREDIT_INTERACTIVE_BYTES, traceparent }
+    const grant = { relay, who, request, secrets, creditBytes: CREDIT_INTERACTIVE_BYTES, traceparent, signal: opening.signal }
     const { events, wire } = wireUp(live, { fromOffset: 0, creditBytes: CREDIT_INTERACTIVE_BYTES })
     const stream = await openStream(link, grant, { ...events, prompt: (asked) => askPerson(live, way, asked) })
     live.asked = undefined
@@ -56,7 +57,7 @@ export async function openShell(live: LiveShell, { request, way, secretsFor }: O
     throw problem
   } finally {
     live.asked = undefined
-    live.isOpening = false
+    live.opening = undefined
     planAlarm(live)
   }
 }
@@ -86,7 +87,7 @@ function askPerson(live: LiveShell, way: readonly HostHop[], asked: Asked): void
 
 /** Sees to it that a link is up, or is being made. Never rejects: what fails is tried again by the alarm. */
 export function connectShell(live: LiveShell): Promise<void> {
-  if (live.wire || live.isOpening || isOver(live)) return Promise.resolve()
+  if (live.wire || live.opening || isOver(live)) return Promise.resolve()
   live.dialing ??= attachShell(live).finally(() => {
     live.dialing = undefined
     planAlarm(live)
@@ -141,7 +142,7 @@ async function dialRelay(live: LiveShell, targets: DialerIdentity['targets']) {
   const { shellId, orgId, epoch, traceparent } = live.record
   const who = { shellId, orgId, epoch, targets }
   // Records of before there were several name none: theirs is the first.
-  const relayId = live.record.relayId ?? (live.isOpening ? undefined : live.config.relays[0]?.id)
+  const relayId = live.record.relayId ?? (live.opening ? undefined : live.config.relays[0]?.id)
   const reached = await reachRelay({ ctx: live.ctx, config: live.config, who, traceparent, log: logOf(live), relayId })
   if (live.record.relayId !== reached.relay.id) changeRecord(live, { relayId: reached.relay.id })
   return { ...reached, who }
