@@ -38,16 +38,18 @@ export function createRoomStore(client: Client, roomId: string, options: JoinOpt
   function join(): () => void {
     let isLeft = false
     let room: Room | undefined
+    let unfollow: (() => void) | undefined
     const take = (joined: Room) => {
       room = joined
       if (isLeft) return joined.close()
-      follow(joined, change)
+      unfollow = follow(joined, change)
     }
     client.rooms.join(roomId, options).then(take, (problem: Error) => isLeft || change({ status: 'closed', problem }))
     return () => {
       isLeft = true
-      view = NO_ROOM
+      unfollow?.()
       room?.close()
+      view = NO_ROOM
     }
   }
 
@@ -70,10 +72,16 @@ export function createRoomStore(client: Client, roomId: string, options: JoinOpt
   }
 }
 
-function follow(room: Room, change: (news: Partial<RoomView>) => void): void {
-  room.on('status', (status) => change({ status, isSynced: room.isSynced }))
-  room.on('role', (role) => change({ role }))
-  room.on('synced', () => change({ isSynced: true }))
-  room.on('problem', (problem) => change({ problem }))
+/** Tells what changes of a room, until the returned function is called. */
+function follow(room: Room, change: (news: Partial<RoomView>) => void): () => void {
+  const ends = [
+    room.on('status', (status) => change({ status, isSynced: room.isSynced })),
+    room.on('role', (role) => change({ role })),
+    room.on('synced', () => change({ isSynced: true })),
+    room.on('problem', (problem) => change({ problem })),
+  ]
   change({ room, status: room.status, role: room.role, isSynced: room.isSynced })
+  return () => {
+    for (const end of ends) end()
+  }
 }

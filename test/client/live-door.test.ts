@@ -82,6 +82,17 @@ describe('a socket without a credential', () => {
     peer.socket.close()
   })
 
+  test('need not wait to be let in: what it says meanwhile is heard then', async () => {
+    const peer = await enter(await ada.openRoom())
+    peer.send({ type: 'authenticate', token: ada.accessToken })
+    for (const stream of ['messages', 'presence', 'document']) peer.send({ type: 'subscribe', stream })
+    peer.send({ type: 'publish', cid: 'before-the-answer', action: { kind: 'post', text: 'in a hurry' } })
+    await peer.next('ready')
+    expect((await peer.next('ack')).seq).toBe(1)
+    expect((await peer.next('presence')).on).toEqual([{ userId: ada.userId, state: null }])
+    peer.socket.close()
+  })
+
   test('is let in by a ticket, once', async () => {
     const roomId = await ada.openRoom()
     const token = await ada.ticketTo(roomId)

@@ -226,6 +226,15 @@ describe('the door', () => {
     expect(await device.closed).toEqual({ code: 4401, reason: 'session-ended' })
   })
 
+  test('loses nothing of what a device says before it is let in', async () => {
+    const liv = await told('liv')
+    const device = await listen({})
+    device.tell({ type: 'authenticate', token: liv.accessToken })
+    device.tell({ type: 'subscribe' })
+    expect((await device.frame('subscribed')).unread).toBe(1)
+    device.socket.close()
+  })
+
   test.each([
     ['a wrong token', { type: 'authenticate', token: 'a.b.c' }],
     ['anything else first', { type: 'subscribe' }],

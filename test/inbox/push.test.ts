@@ -109,7 +109,7 @@ test('who listens on a socket is not pushed to', async () => {
   socket!.close()
 })
 
-test.each([404, 410])('a service that answers %i has lost the device, so the subscription goes', async (status) => {
+test.each([403, 404, 410])('a service that answers %i has lost the device, so the subscription goes', async (status) => {
   const eve = await subscriber('eve')
   service.answers.push(status)
   await tell(eve)

@@ -38,6 +38,7 @@ interface EditorOptions {
   readonly major?: string
   readonly name?: string
   readonly query?: string
+  readonly forceSyncInterval?: number | false
   /** A socket that is there already. */
   readonly on?: HocuspocusProviderWebsocket
 }
@@ -46,7 +47,7 @@ interface EditorOptions {
 function editor(
   roomId: RoomId,
   token: string | (() => Promise<string>),
-  { major = 'current', name = roomId as string, query = '', on }: EditorOptions = {},
+  { major = 'current', name = roomId as string, query = '', on, forceSyncInterval = false }: EditorOptions = {},
 ) {
   const kind = MAJORS[major]
   if (!kind) throw new Error(major)
@@ -62,6 +63,7 @@ function editor(
     websocketProvider,
     name,
     document: doc,
+    forceSyncInterval,
     token,
     onAuthenticationFailed: ({ reason }) => void failures.push(reason),
   })
@@ -149,6 +151,19 @@ describe.each(['current', 'previous'])('unmodified Hocuspocus providers of the %
     await ada.seat(roomId, bob, 'editor')
     await eventually(() => one.text.toString()).toBe('not read me')
     expect(two.provider.authorizedScope).toBe('read-write')
+  })
+
+  test('a viewer who asks again and again whether all is there is told each time that it is', async () => {
+    const roomId = await ada.openRoom()
+    await ada.seat(roomId, bob, 'viewer')
+    const one = editor(roomId, ada.accessToken, { major })
+    one.text.insert(0, 'not ')
+    one.text.delete(0, 4)
+    await eventually(() => one.provider.hasUnsyncedChanges).toBe(false)
+    const two = editor(roomId, bob.accessToken, { major, forceSyncInterval: 200 })
+    let syncs = 0
+    two.provider.on('unsyncedChanges', ({ number }: { readonly number: number }) => number === 0 && syncs++)
+    await eventually(() => syncs).toBeGreaterThan(3)
   })
 
   test('leaves a socket to the next provider, which joins by it and misses nothing; a token that does not do closes it to neither', async () => {

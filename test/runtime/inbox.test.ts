@@ -2,6 +2,8 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'c
 import { describe, expect, test } from 'vitest'
 import type { SessionId, UserId } from '../../src/contract/identity.ts'
 import { INBOX_EVENTS_MAX, NOTIFICATION_DAYS_MAX, NOTIFICATIONS_MAX, type NotificationId } from '../../src/contract/inbox.ts'
+import type { Problem } from '../../src/contract/problem.ts'
+import { holdSocket } from '../../src/edge/inbox/held-socket.ts'
 import { LISTENERS_MAX, type Listener } from '../../src/edge/inbox/listeners.ts'
 import { SOCKETS_PER_USER_MAX } from '../../src/edge/inbox/registry.ts'
 import { refusalOf, upgradeFor } from '../../src/edge/platform/admission.ts'
@@ -13,6 +15,15 @@ const DAY_MS = 86_400_000
 const CONTENT = { kind: 'new-device', sessionId: newId('ses', 0) as SessionId, browser: null, system: null, country: null } as const
 
 const newNotification = () => ({ id: newId('ntf', Date.now()) as NotificationId, content: CONTENT })
+
+function problemOf(work: () => void): string | undefined {
+  try {
+    work()
+    return undefined
+  } catch (error) {
+    return (error as Problem).slug
+  }
+}
 
 describe('hibernation', () => {
   test('a device goes on hearing, and nothing kept is lost', async () => {
@@ -31,6 +42,17 @@ describe('hibernation', () => {
     for (const one of [device, later]) one.close()
   })
 
+  test('a socket that ends by an error leaves as any other does', async () => {
+    const user = newUser()
+    await listen(user)
+    const planned = await runInDurableObject(inboxOf(user), async (inbox, { storage }) => {
+      await storage.deleteAlarm()
+      await (inbox as unknown as { webSocketError: () => Promise<void> }).webSocketError()
+      return storage.getAlarm()
+    })
+    expect(planned).not.toBeNull()
+  })
+
   test('the end of a session reaches a room whose inbox has slept since', async () => {
     const room = newRoom()
     const socket = await enter(room, seatOf('sleeper'))
@@ -43,6 +65,43 @@ describe('hibernation', () => {
     await evictDurableObject(inbox)
     await inbox.endSessions(['ses_sleeper'])
     expect(await closed).toBe(4401)
+  })
+})
+
+describe('a device that is not let in yet', () => {
+  /** Both ends of a socket that is held. */
+  function held() {
+    const { 0: client, 1: server } = new WebSocketPair()
+    client.accept()
+    server.accept()
+    return { client, server, held: holdSocket(server) }
+  }
+
+  test('may say no more than a stranger may hold', async () => {
+    for (const frames of [Array.from({ length: 18 }, () => '{}'), ['{}', ...Array.from({ length: 9 }, () => 'x'.repeat(8_192))]]) {
+      const { client, server, held: socket } = held()
+      let heard = 0
+      server.addEventListener('message', () => heard++)
+      for (const frame of frames) client.send(frame)
+      expect(await socket.first(1_000)).toBe('{}')
+      await expect.poll(() => heard).toBe(frames.length)
+      expect(problemOf(() => socket.join(new WebSocketPair()[1]))).toBe('payload-too-large')
+      client.close()
+    }
+  })
+
+  test('that leaves meanwhile is not joined to its inbox', async () => {
+    const { client, server, held: socket } = held()
+    client.send('{}')
+    await socket.first(1_000)
+    const left = new Promise((resolve) => server.addEventListener('close', resolve))
+    client.close(1000)
+    await left
+    const { 0: far, 1: inner } = new WebSocketPair()
+    far.accept()
+    const closed = new Promise((resolve) => far.addEventListener('close', resolve))
+    expect(problemOf(() => socket.join(inner))).toBe('unauthenticated')
+    await closed
   })
 })
 

@@ -32,7 +32,7 @@ test('a room counts what it costs: time in memory and not that of hibernation, f
   ada.socket.close()
 })
 
-test('above two hundred people presence is a count and a sample', async () => {
+test('above two hundred people presence is a count and a sample, and everybody again when they are fewer', async () => {
   const room = newRoom()
   const people = await Promise.all(Array.from({ length: PRESENCE_MEMBERS_MAX + 1 }, (_, i) => liveIn(room, `crowd${i}`)))
   const watcher = await liveIn(room, 'watcher')
@@ -42,7 +42,8 @@ test('above two hundred people presence is a count and a sample', async () => {
   expect(whole.on).toHaveLength(PRESENCE_SAMPLE)
   for (const { socket } of people.slice(0, 10)) socket.close()
   const fewer = await watcher.frame('presence', ({ count }) => count <= PRESENCE_MEMBERS_MAX)
-  expect(fewer.on.length).toBeLessThanOrEqual(PRESENCE_SAMPLE)
+  expect(fewer).toMatchObject({ isWhole: true, isSample: false, off: [] })
+  expect(fewer.on).toHaveLength(fewer.count)
   for (const { socket } of [...people, watcher]) socket.close()
 }, 60_000)
 

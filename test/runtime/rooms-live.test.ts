@@ -220,6 +220,45 @@ test('a client that reads nothing gets no more messages, and reads on from its c
   expect(slow.events().map((e) => e.seq)).toEqual(Array.from({ length: 300 }, (_, i) => i + 1))
 })
 
+test('to a client that lags no presence and no read marker is left out unsaid: it asks anew once it has read', async () => {
+  const room = newRoom()
+  const [slow, ada] = [await liveIn(room, 'slow'), await liveIn(room, 'ada')]
+  const { epoch } = await slow.subscribe('messages')
+  await slow.subscribe('presence')
+  const author = { userId: userId('ada'), role: 'editor' } as const
+  const text = 'x'.repeat(4_000)
+  for (let i = 0; i < 70; i++) await room.publishMessage({ author, publication: { cid: newCid(), action: { kind: 'post', text } } })
+  ada.send({ type: 'presence', state: { cursor: 7 } })
+  ada.send({ type: 'read', seq: 70 })
+  await slow.frame('behind', ({ stream }) => stream === 'presence')
+  const { seq } = await slow.frame('behind', ({ stream }) => stream === 'messages')
+  expect(seq).toBe(70)
+  slow.send({ type: 'subscribe', stream: 'presence' })
+  expect(await slow.frame('error')).toMatchObject({ code: 'rate-limited', about: 'subscribe', temporary: true })
+  slow.send({ type: 'received', chars: slow.texts.reduce((sum, { length }) => sum + length, 0) })
+  await slow.subscribe('presence')
+  await slow.frame('presence', ({ isWhole, on }) => isWhole && on.some(({ state }) => state?.['cursor'] === 7))
+  expect((await slow.subscribe('messages', { since: { epoch: epoch!, seq } })).reads).toEqual({ [userId('ada')]: 70 })
+})
+
+test('whoever left as the memory went is told to have left at the next event', async () => {
+  const room = newRoom()
+  const graces = () => runInDurableObject(room, (_, { storage }) => storage.sql.exec('SELECT * FROM presence_graces').toArray().length)
+  const [ada, bob] = [await liveIn(room, 'ada'), await liveIn(room, 'bob')]
+  await ada.subscribe('presence')
+  bob.close()
+  await expect.poll(graces).toBe(1)
+  await ada.frame('presence', ({ off }) => off.length > 0)
+  expect(await graces()).toBe(0)
+  await runInDurableObject(room, (_, { storage }) => void storage.sql.exec('INSERT INTO presence_graces VALUES (1)'))
+  await evictDurableObject(room, { webSockets: 'hibernate' })
+  const before = ada.frames.length
+  ada.send({ type: 'typing' })
+  const whole = await ada.frame('presence', (frame) => frame.isWhole && ada.frames.indexOf(frame) >= before)
+  expect(whole).toMatchObject({ count: 1, on: [{ userId: userId('ada') }] })
+  expect(await graces()).toBe(0)
+}, 20_000)
+
 test('without a credential a socket has one frame and its time; strangers’ frames are closed', async () => {
   const room = env.ROOMS.getByName(`rm_${'0'.repeat(26)}` as RoomId)
   const knock = { userId: '' as never, sessionId: '' as never, version: Number.MAX_SAFE_INTEGER, isIncognito: false }

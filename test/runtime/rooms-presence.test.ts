@@ -158,6 +158,20 @@ test('only what changed is told at once; a renewal waits for company', async () 
   for (const peer of [...peers, listener]) peer?.close()
 })
 
+test('who is not seen hears their own word and nobody else does: a provider takes silence for a dead socket', async () => {
+  for (const unseen of [seatOf('gil', 'editor', { isIncognito: true }), seatOf('vic', 'viewer', { isBroadcast: true })]) {
+    const room = newRoom()
+    const [hidden, other] = [await rawIn(room, unseen), await rawIn(room, seatOf('ada', 'editor', { isBroadcast: unseen.isBroadcast }))]
+    hidden.send(awarenessFrame([entry(7, 1, { name: 'me' })]))
+    await hears(hidden, '7@1 {"name":"me"}')
+    hidden.send(awarenessFrame([entry(8, 1, { name: 'bounced' })]))
+    hidden.send(awarenessFrame([entry(7, 2, 'null')]))
+    await hears(hidden, '7@1 {"name":"me"}')
+    await hears(other)
+    for (const peer of [hidden, other]) peer.close()
+  }
+})
+
 test('many changes in a moment are one, the latest', async () => {
   const room = newRoom()
   const [ada, listener] = [await rawIn(room, seatOf('ada')), await rawIn(room, seatOf('lea'))]

@@ -1,4 +1,4 @@
-import { INBOX_AUTHENTICATE_SECONDS, INBOX_FRAME_CHARS_MAX } from '../../contract/inbox.ts'
+import { INBOX_AUTHENTICATE_SECONDS } from '../../contract/inbox.ts'
 import { isProblem, PROBLEMS, Problem, type ProblemSlug } from '../../contract/problem.ts'
 import { readCookie } from '../http/cookies.ts'
 import type { Upgrade } from '../http/implement.ts'
@@ -11,6 +11,7 @@ import type { Scope } from '../platform/scope.ts'
 import { closeWith } from '../platform/socket.ts'
 import { traceparentOf } from '../platform/trace.ts'
 import { parseFrame } from './exchange.ts'
+import { type HeldSocket, holdSocket } from './held-socket.ts'
 import { INBOX_AUDIENCE } from './service.ts'
 
 type Knocking = Pick<Upgrade<never>, 'scope' | 'request' | 'authenticate'>
@@ -27,7 +28,7 @@ export async function joinInbox(upgrade: Knocking): Promise<Response> {
   if (request.headers.has('origin') && !isTrustedOrigin(request.headers, scope.config)) throw new Problem('origin-untrusted')
   const { 0: client, 1: server } = new WebSocketPair()
   server.accept()
-  scope.waitUntil(introduce(upgrade, server))
+  scope.waitUntil(introduce(upgrade, holdSocket(server)))
   const offers = (request.headers.get('sec-websocket-protocol') ?? '').split(',').map((name) => name.trim())
   const headers: HeadersInit = offers.includes(SUBPROTOCOL) ? { 'sec-websocket-protocol': SUBPROTOCOL } : {}
   return new Response(null, { status: 101, webSocket: client, headers })
@@ -56,49 +57,16 @@ async function enter(scope: Scope, { actor, ticket, subprotocol }: SocketCaller)
 }
 
 /** Hears the first frame, then joins both ends: what either says or how it leaves, the other is told. */
-async function introduce({ scope, authenticate }: Knocking, outer: WebSocket): Promise<void> {
+async function introduce({ scope, authenticate }: Knocking, outer: HeldSocket): Promise<void> {
   try {
-    const frame = parseFrame(await firstMessage(outer))
+    const frame = parseFrame(await outer.first(INBOX_AUTHENTICATE_SECONDS * 1000))
     if (frame.type !== 'authenticate') throw new Problem('unauthenticated')
     const actor = await authenticate(scope, frame.token)
     const { webSocket: inner } = await enter(scope, { actor, ticket: undefined, subprotocol: undefined })
     if (!inner) throw new Error('an inbox that answers no socket')
-    inner.accept()
-    pass(inner, outer)
-    pass(outer, inner)
+    outer.join(inner)
   } catch (error) {
     if (!isProblem(error)) scope.log('inbox.failed', describeError(error))
-    closeWith(outer, isProblem(error) ? error.slug : 'internal')
+    closeWith(outer.socket, isProblem(error) ? error.slug : 'internal')
   }
-}
-
-function firstMessage(socket: WebSocket): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Problem('unauthenticated')), INBOX_AUTHENTICATE_SECONDS * 1000)
-    const end = (settle: () => void) => {
-      clearTimeout(timer)
-      settle()
-    }
-    socket.addEventListener('close', () => end(() => reject(new Problem('unauthenticated'))), { once: true })
-    socket.addEventListener(
-      'message',
-      ({ data }) =>
-        end(() =>
-          typeof data === 'string' && data.length <= INBOX_FRAME_CHARS_MAX ? resolve(data) : reject(new Problem('invalid-request')),
-        ),
-      { once: true },
-    )
-  })
-}
-
-function pass(from: WebSocket, to: WebSocket): void {
-  const safely = (work: () => void) => {
-    try {
-      work()
-    } catch {
-      // The other end is gone; its own close follows.
-    }
-  }
-  from.addEventListener('message', ({ data }) => safely(() => to.send(data as string | ArrayBuffer)))
-  from.addEventListener('close', ({ code, reason }) => safely(() => to.close(code === 1000 || code >= 3000 ? code : 1000, reason)))
 }

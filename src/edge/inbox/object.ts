@@ -79,6 +79,10 @@ export class InboxObject extends DurableObject<Env> implements InboxRpc {
     await this.#planAlarm()
   }
 
+  override async webSocketError(): Promise<void> {
+    await this.#planAlarm()
+  }
+
   async tieSocket(tie: SocketTie): Promise<ProblemSlug | null> {
     const refusal = this.#inbox.registry.tie(tie, Date.now())
     await this.#planAlarm()

@@ -17,7 +17,8 @@ export type PushOutcome = 'sent' | 'gone' | 'refused' | 'later'
 
 function outcomeOf(status: number): PushOutcome {
   if (status >= 200 && status < 300) return 'sent'
-  if (status === 404 || status === 410) return 'gone'
+  // 403: it was subscribed under another VAPID key, so it will never be reached (RFC 8292 §4.2).
+  if (status === 403 || status === 404 || status === 410) return 'gone'
   return status === 429 || status >= 500 ? 'later' : 'refused'
 }
 

@@ -9,6 +9,9 @@ const WINDOW_MS = 40
 /** In a crowd only counts change, and a second is soon enough. */
 const CROWD_WINDOW_MS = 1_000
 
+const SCHEMA = `
+CREATE TABLE IF NOT EXISTS presence_graces (id INTEGER PRIMARY KEY CHECK (id = 1)) STRICT;`
+
 /** Who is in the room, as it is told: by person, not by socket. The sockets' attachments are the truth. */
 export interface Crowd {
   readonly talk: Talk
@@ -17,14 +20,33 @@ export interface Crowd {
   readonly changed: Set<UserId>
   readonly leaving: Map<UserId, ReturnType<typeof setTimeout>>
   timer: ReturnType<typeof setTimeout> | undefined
+  /** Whether the last that somebody was told was a sample. */
+  wasSampled: boolean
+  /** Whether somebody may have been told of people who are not here. */
+  isDoubtful: boolean
 }
 
 /** Reads off the sockets who is here. */
 export function openCrowd(talk: Talk): Crowd {
-  const crowd: Crowd = { talk, shown: new Set(peopleIn(talk).keys()), changed: new Set(), leaving: new Map(), timer: undefined }
+  const shown = new Set(peopleIn(talk).keys())
+  const wasSampled = isCrowd(talk, shown.size)
+  const crowd: Crowd = { talk, shown, changed: new Set(), leaving: new Map(), timer: undefined, wasSampled, isDoubtful: false }
   talk.room.hub.onGone(({ userId }) => depart(crowd, userId))
+  if (!endGraces(crowd)) return crowd
+  // The memory went while somebody was on their way out, and with it who that was.
+  crowd.isDoubtful = true
+  crowd.timer = setTimeout(() => broadcastChanges(crowd), WINDOW_MS)
   return crowd
 }
+
+/** Notes on disk that somebody has left and nobody was told yet. */
+function beginGraces({ talk, leaving }: Crowd): void {
+  if (leaving.size === 0) talk.ctx.storage.sql.exec(`${SCHEMA} INSERT OR IGNORE INTO presence_graces VALUES (1)`)
+}
+
+/** Everybody was told; answers whether there was anything to tell. */
+const endGraces = ({ talk: { ctx } }: Crowd): boolean =>
+  ctx.storage.sql.exec(`${SCHEMA} DELETE FROM presence_graces RETURNING id`).toArray().length > 0
 
 const text = new TextDecoder()
 
@@ -53,11 +75,13 @@ const memberOf = (userId: UserId, state: Uint8Array | null): LiveMember => ({
 const isCrowd = ({ room: { hub } }: Talk, people: number): boolean => hub.isBroadcast() || people > PRESENCE_MEMBERS_MAX
 
 /** Everybody who is here, or a sample of a crowd. */
-export function wholePresence({ talk, shown }: Crowd): LiveServerFrame & { readonly type: 'presence' } {
+export function wholePresence(crowd: Crowd): LiveServerFrame & { readonly type: 'presence' } {
+  const { talk, shown } = crowd
   // Going through ten thousand for each who comes would cost more than seating them.
   if (talk.room.hub.isBroadcast()) return { type: 'presence', isWhole: true, on: [], off: [], count: shown.size, isSample: true }
   const people = [...peopleIn(talk)]
   const isSample = people.length > PRESENCE_MEMBERS_MAX
+  if (isSample) crowd.wasSampled = true
   const on = people.slice(0, isSample ? PRESENCE_SAMPLE : undefined).map(([userId, { state }]) => memberOf(userId, state))
   return { type: 'presence', isWhole: true, on, off: [], count: people.length, isSample }
 }
@@ -70,7 +94,7 @@ export function recount({ talk, shown }: Crowd): void {
 /** Somebody came or shows something else. */
 export function appear(crowd: Crowd, userId: UserId): void {
   clearTimeout(crowd.leaving.get(userId) ?? null)
-  crowd.leaving.delete(userId)
+  if (crowd.leaving.delete(userId) && crowd.leaving.size === 0) endGraces(crowd)
   note(crowd, userId)
 }
 
@@ -90,8 +114,10 @@ function depart(crowd: Crowd, userId: UserId): void {
   if (!crowd.shown.has(userId)) return
   if (isIn(crowd.talk, userId)) return note(crowd, userId)
   if (crowd.leaving.has(userId)) return
+  beginGraces(crowd)
   const timer = setTimeout(() => {
     crowd.leaving.delete(userId)
+    if (crowd.leaving.size === 0) endGraces(crowd)
     note(crowd, userId)
   }, GRACE_MS)
   crowd.leaving.set(userId, timer)
@@ -129,10 +155,10 @@ function broadcastChanges(crowd: Crowd): void {
     if (person) shown.add(userId)
     else shown.delete(userId)
   }
-  if (on.length + off.length === 0) return
-  broadcast(talk, 'presence', {
-    frame: isCrowd(talk, people.size)
-      ? wholePresence(crowd)
-      : { type: 'presence', isWhole: false, on, off, count: people.size, isSample: false },
-  })
+  if (on.length + off.length === 0 && !crowd.isDoubtful) return
+  // A change can only be read by who knows everybody.
+  const isWhole = crowd.wasSampled || crowd.isDoubtful || isCrowd(talk, people.size)
+  Object.assign(crowd, { wasSampled: false, isDoubtful: false })
+  const frame = isWhole ? wholePresence(crowd) : ({ type: 'presence', isWhole, on, off, count: people.size, isSample: false } as const)
+  broadcast(talk, 'presence', { frame, seq: 0 })
 }

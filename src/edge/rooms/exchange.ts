@@ -17,6 +17,9 @@ import { endPresence, hearEntry, renewBound, shownIn } from './presence.ts'
 import type { SeatState } from './rpc.ts'
 import { endWindow, gatherChange, gatherEcho } from './window.ts'
 
+/** What a user sent, or had sent. */
+type Traffic = Parameters<typeof spend>[1]
+
 /** Users whose allowance is remembered after they left, so that coming back does not refill it. */
 const ALLOWANCES_MAX = 2_000
 /** A question or its answer may have been lost with the memory, so it is asked again at the next look. */
@@ -27,6 +30,14 @@ const SOCKETS_PER_MESSAGE = 10
 /** The first frames of a socket: what the document knows, so that the peer sends what it lacks, and who is here. */
 export function greetingOf(room: LiveRoom, framing: Place['framing']): readonly Uint8Array[] {
   return [step1Frame(stateVectorOf(room.document)), ...presenceFrames(room, framing)]
+}
+
+/** Greets one of our own protocol that begins to follow the document; doing so again is charged. @throws Problem `rate-limited` */
+export function greetLive(room: LiveRoom, socket: Peer): void {
+  const greeting = greetingOf(room, 'live')
+  if (room.greeted.has(socket)) return reply(room, socket, greeting)
+  room.greeted.add(socket)
+  for (const frame of greeting) sendFramed(room, socket, frame)
 }
 
 /** Who is here, as a client that speaks this framing is told. */
@@ -218,17 +229,28 @@ function releaseEchoes(room: LiveRoom, socket: Peer): void {
   for (const frame of echoes) gatherEcho(room, socket, frame)
 }
 
-/** Whether a viewer's answer holds nothing new. To know costs a look at the whole document, so it is asked once. */
+/** Whether a viewer's answer holds nothing new. To know costs a look at the whole document: once it is free, later while the user can pay for it. */
 function isOldNews(room: LiveRoom, socket: Peer, update: Uint8Array): boolean {
-  if (room.checked.has(socket)) return false
+  const { baseBytes, logBytes } = room.document.size
+  const cost = { messages: 0, bytes: room.checked.has(socket) ? baseBytes + logBytes : 0 }
+  const place = room.hub.placeOf(socket)
+  if (isOverdrawn(leftAfter(room, place, cost))) return false
   room.checked.add(socket)
+  charge(room, place, cost)
   return holds(room.document, update)
 }
 
-/** Takes traffic off its user's allowance; all their sockets share it. @throws Problem `rate-limited` */
-function charge({ allowances }: LiveRoom, { userId }: Place, traffic: { readonly messages: number; readonly bytes: number }): void {
+/** What is left of a user's allowance after some traffic. */
+const leftAfter = ({ allowances }: LiveRoom, { userId }: Place, traffic: Traffic): Allowance => {
   const now = Date.now()
-  const left: Allowance = spend(allowances.get(userId) ?? fullAllowance(now), traffic, now)
+  return spend(allowances.get(userId) ?? fullAllowance(now), traffic, now)
+}
+
+/** Takes traffic off its user's allowance; all their sockets share it. @throws Problem `rate-limited` */
+function charge(room: LiveRoom, place: Place, traffic: Traffic): void {
+  const { allowances } = room
+  const { userId } = place
+  const left = leftAfter(room, place, traffic)
   allowances.delete(userId)
   allowances.set(userId, left)
   const [oldest] = allowances.keys()

@@ -1,5 +1,4 @@
 import type { ProblemSlug } from '../../contract/problem.ts'
-import { LIVE_KNOCK_CHARS_MAX } from '../../contract/room-live.ts'
 import { ROOM_FRAME_BYTES_MAX } from '../../contract/rooms.ts'
 import { WAITING_BYTES_MAX } from './hocuspocus.ts'
 import type { Place } from './place.ts'
@@ -9,8 +8,7 @@ const SOCKET_BYTES_MAX = 8_388_608
 
 /** What a socket may send in one frame and have waiting; strangers hold as little on a leaf as in the room. */
 export function limitsOf({ userId }: Partial<Pick<Place, 'userId'>>): { readonly frame: number; readonly waiting: number } {
-  if (userId === undefined) return { frame: WAITING_BYTES_MAX, waiting: WAITING_BYTES_MAX }
-  if (userId === '') return { frame: LIVE_KNOCK_CHARS_MAX, waiting: WAITING_BYTES_MAX }
+  if (userId === undefined || userId === '') return { frame: WAITING_BYTES_MAX, waiting: WAITING_BYTES_MAX }
   return { frame: ROOM_FRAME_BYTES_MAX, waiting: SOCKET_BYTES_MAX }
 }
 

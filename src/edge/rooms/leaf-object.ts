@@ -1,6 +1,6 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { ProblemSlug } from '../../contract/problem.ts'
-import { LIVE_BEHIND_CHARS, LIVE_PING, LIVE_PONG, type LiveClientFrame, LiveClientFrame as LiveFrame } from '../../contract/room-live.ts'
+import { LIVE_PING, LIVE_PONG, type LiveClientFrame, LiveClientFrame as LiveFrame, type LiveStream } from '../../contract/room-live.ts'
 import type { Env } from '../env.ts'
 import { declined } from '../platform/admission.ts'
 import { describeError, logFor } from '../platform/log.ts'
@@ -12,7 +12,7 @@ import { type Lane, openLane, withinTime } from './lane.ts'
 import { openQueue } from './leaf-door.ts'
 import { type Delivery, type Held, lengthOf, type Order, type Receipt, type Word } from './leaf-words.ts'
 import { send } from './live.ts'
-import { noteAnswer, noteRead, sendMessages, sendText, unreadOf } from './outlet.ts'
+import { noteAnswer, noteRead, sendMessages, sendNews, sendText, UNREAD_CHARS_MAX, unreadOf } from './outlet.ts'
 import type { Place } from './place.ts'
 import { closeCodeIn } from './policy.ts'
 import type { LeafRpc } from './rpc.ts'
@@ -24,8 +24,6 @@ import { fanOut } from './window.ts'
 const WORD_BYTES = 256
 /** Longer text frames are no reports of what was read. */
 const REPORT_CHARS_MAX = 128
-/** A client that has this much unread of what went to it alone is not worth its memory. */
-const UNREAD_CHARS_MAX = 4 * LIVE_BEHIND_CHARS
 
 /** Somebody whom the room has not let in yet, and whether it has heard of them. */
 interface Arriving {
@@ -42,8 +40,8 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
   /** Sockets that the room has not let in yet. */
   readonly #arriving = new Map<string, Arriving>()
   readonly #parts = new Map<string, Uint8Array[]>()
-  /** Sockets that get no messages until the room knows that they are behind. */
-  readonly #behind = new Set<string>()
+  /** Of sockets that are behind, what they get no more of until the room knows. */
+  readonly #behind = new Map<string, ReadonlySet<LiveStream>>()
   readonly #queue = openQueue()
   readonly #lane: Lane<Word>
   readonly #turns: Turns
@@ -140,11 +138,13 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
       case 'document':
         return fanOut(this.#hub, order.frames, (socket) => this.#close(socket, 'rate-limited'))
       case 'messages':
-        for (const socket of listeners(this.#hub, 'messages')) if (!sendMessages(this.#hub, socket, order)) this.#fallBehind(socket)
+        for (const socket of listeners(this.#hub, 'messages'))
+          if (!sendMessages(this.#hub, socket, order)) this.#fallBehind(socket, 'messages')
         return
       case 'stream':
         for (const socket of listeners(this.#hub, order.stream))
-          if (order.except === null || socket !== this.#sockets.get(order.except)) sendText(socket, order.text, 'ephemeral')
+          if (order.except === null || socket !== this.#sockets.get(order.except))
+            if (!sendNews(this.#hub, socket, order)) this.#fallBehind(socket, order.stream)
         return
       case 'cut':
         this.#turnAway()
@@ -185,15 +185,16 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
   /** The room may not know yet that a socket is behind; until it does, what it says of the stream is old. */
   #placed(id: string, place: Place): Place {
     const { live } = place
-    if (!live || !this.#behind.has(id)) return place
-    if (!live.streams.includes('messages')) this.#behind.delete(id)
-    return { ...place, live: { ...live, streams: live.streams.filter((stream) => stream !== 'messages') } }
+    const behind = this.#behind.get(id)
+    if (!live || !behind) return place
+    this.#behind.set(id, new Set([...behind].filter((stream) => live.streams.includes(stream))))
+    return { ...place, live: { ...live, streams: live.streams.filter((stream) => !behind.has(stream)) } }
   }
 
-  #fallBehind(socket: WebSocket): void {
+  #fallBehind(socket: WebSocket, stream: LiveStream): void {
     const id = this.#idOf(socket)
-    this.#behind.add(id)
-    this.#say({ kind: 'behind', id })
+    this.#behind.set(id, new Set([...(this.#behind.get(id) ?? []), stream]))
+    this.#say({ kind: 'behind', id, stream })
   }
 
   #pass(socket: WebSocket, { id, data, isLast }: Extract<Order, { readonly kind: 'frame' }>): void {

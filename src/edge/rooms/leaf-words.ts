@@ -1,5 +1,6 @@
 import type { ProblemSlug } from '../../contract/problem.ts'
 import type { LiveStream } from '../../contract/room-live.ts'
+import type { StreamNews } from './outlet.ts'
 import type { Arrival, Place } from './place.ts'
 
 /** What a room has a leaf do. Frames are finished: a leaf sends them as they are. */
@@ -15,8 +16,8 @@ export type Order =
   | { readonly kind: 'document'; readonly frames: readonly Uint8Array[] }
   /** Sends to all who subscribe messages; the first event has this number. */
   | { readonly kind: 'messages'; readonly text: string; readonly seq: number }
-  /** Sends what is only good now to all who subscribe a stream, but to one. */
-  | { readonly kind: 'stream'; readonly stream: LiveStream; readonly text: string; readonly except: string | null }
+  /** Sends news to all who subscribe a stream, but to one. */
+  | ({ readonly kind: 'stream'; readonly except: string | null } & StreamNews)
   /** Closes every socket that was let in: what they were told is in doubt. */
   | { readonly kind: 'cut' }
 
@@ -42,8 +43,8 @@ export type Word =
   | { readonly kind: 'arrival'; readonly id: string; readonly arrival: Arrival }
   | { readonly kind: 'frame'; readonly id: string; readonly data: ArrayBuffer | string }
   | { readonly kind: 'left'; readonly id: string; readonly code: number }
-  /** The client has left so much unread that it gets no more messages. */
-  | { readonly kind: 'behind'; readonly id: string }
+  /** The client has left so much unread that it gets no more of a stream. */
+  | { readonly kind: 'behind'; readonly id: string; readonly stream: LiveStream }
 
 /** How much a frame of a client holds, in bytes or UTF-16 units. */
 export const lengthOf = (data: ArrayBuffer | string): number => (typeof data === 'string' ? data.length : data.byteLength)

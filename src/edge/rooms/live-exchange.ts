@@ -15,16 +15,17 @@ import { objectScope } from '../platform/object-scope.ts'
 import { forgive, isObstinate, type Leases, take, takeFromUser } from './budgets.ts'
 import { appear, arrive, type Crowd, openCrowd, wholePresence } from './crowd.ts'
 import type { Door } from './door.ts'
-import { expel, greetingOf, receive } from './exchange.ts'
+import { expel, greetLive, receive } from './exchange.ts'
+import { WAITING_BYTES_MAX, WAITING_FRAMES_MAX } from './hocuspocus.ts'
 import { admitLate } from './late.ts'
-import { send } from './live.ts'
+import type { LiveRoom } from './live.ts'
 import { eventsAfter, firstServedSeq, markRead, readMarkers } from './messages.ts'
-import { isBehind, noteAnswer, noteRead, sendText } from './outlet.ts'
+import { isBehind, isLagging, noteAnswer, noteRead, sendText, UNREAD_CHARS_MAX, unreadOf } from './outlet.ts'
 import type { Peer } from './peer.ts'
 import type { LivePlace, Place } from './place.ts'
 import { isAudience, isNobody } from './seat.ts'
 import { warnNewcomer } from './size.ts'
-import { broadcast, endTalkWindow, isListening, logTalk, openTalk, publish, type Talk } from './talk.ts'
+import { broadcast, endTalkWindow, isListening, logTalk, openTalk, publish, type Talk, toldSeq } from './talk.ts'
 
 /** All that answers a frame of our own protocol. */
 export interface Parlour {
@@ -34,14 +35,20 @@ export interface Parlour {
   readonly leases: Leases
   /** Ties a socket to the session it now has. */
   readonly tie: (socket: Peer, seat: Place) => Promise<void>
-  /** Sockets whose token is being looked at. */
-  readonly asking: WeakSet<Peer>
+  /** Sockets whose token is being looked at, and what those that have no seat yet said meanwhile. */
+  readonly asking: WeakMap<Peer, Pipelined>
+}
+
+/** What a client sends without waiting to be let in. */
+interface Pipelined {
+  readonly frames: (ArrayBuffer | string)[]
+  size: number
 }
 
 /** Opens what answers, over what outlived the memory. */
 export function openParlour(parts: Parameters<typeof openTalk>[0], { door, tie }: Pick<Parlour, 'door' | 'tie'>): Parlour {
   const talk = openTalk(parts)
-  return { talk, crowd: openCrowd(talk), door, tie, leases: new Map(), asking: new WeakSet() }
+  return { talk, crowd: openCrowd(talk), door, tie, leases: new Map(), asking: new WeakMap() }
 }
 
 type Frame<T extends LiveClientFrame['type']> = Extract<LiveClientFrame, { readonly type: T }>
@@ -80,8 +87,11 @@ export function hear(p: Parlour, socket: Peer, data: ArrayBuffer | string): void
   const { live, isGone, expiresAt, ...place } = room.hub.placeOf(socket)
   if (isGone || !live) return
   if (expiresAt <= Date.now()) return expel(room, socket, 'unauthenticated')
+  const pipelined = p.asking.get(socket)
+  if (pipelined && isNobody(place)) return keep(room, socket, { pipelined, data })
   if (typeof data !== 'string') return hearDocument(p, socket, data)
   noteAnswer(socket)
+  if (unreadOf(socket) > UNREAD_CHARS_MAX) return expel(room, socket, 'rate-limited')
   let frame: LiveClientFrame | undefined
   try {
     take(socket, 'frames')
@@ -93,6 +103,17 @@ export function hear(p: Parlour, socket: Peer, data: ArrayBuffer | string): void
   } catch (error) {
     refuse(p, socket, { error, frame })
   }
+}
+
+/** Keeps what a client says until its token was looked at; no more than of any stranger. */
+function keep(
+  room: LiveRoom,
+  socket: Peer,
+  { pipelined, data }: { readonly pipelined: Pipelined; readonly data: ArrayBuffer | string },
+): void {
+  pipelined.frames.push(data)
+  pipelined.size += typeof data === 'string' ? data.length : data.byteLength
+  if (pipelined.frames.length > WAITING_FRAMES_MAX || pipelined.size > WAITING_BYTES_MAX) expel(room, socket, 'payload-too-large')
 }
 
 /** Binary frames are the document's; a socket that does not follow the document has none to send. */
@@ -166,13 +187,17 @@ function obey(p: Parlour, said: Said<LiveClientFrame['type']>): void {
   }
 }
 
-/** A token is looked at outside the room's own time; one at once, and nothing else is heard of a socket that has none yet. */
+/** A token is looked at outside the room's own time, one at once; what a socket without a seat says meanwhile is heard afterwards. */
 function renew(p: Parlour, socket: Peer, token: string): void {
   if (p.asking.has(socket)) throw new Problem('rate-limited', { retryAfterSeconds: 1 })
-  p.asking.add(socket)
+  const pipelined: Pipelined = { frames: [], size: 0 }
+  p.asking.set(socket, pipelined)
   const work = takeSeat(p, socket, token)
     .catch((error: unknown) => expel(p.talk.room, socket, isProblem(error) ? error.slug : 'unavailable'))
-    .finally(() => p.asking.delete(socket))
+    .finally(() => {
+      p.asking.delete(socket)
+      for (const data of pipelined.frames) hear(p, socket, data)
+    })
   p.talk.ctx.waitUntil(work)
 }
 
@@ -209,18 +234,22 @@ function subscribe(p: Parlour, said: Said<'subscribe'>): void {
   const { stream } = frame
   take(socket, 'presence')
   if (stream === 'messages') return subscribeMessages(p, said)
+  // The whole of it would be the next thing that is left out.
+  if (stream === 'presence' && isLagging(socket)) throw laggard()
   changeStreams(p, said, (streams) => [...streams.filter((s) => s !== stream), stream])
   sendText(socket, { type: 'subscribed', stream })
   if (stream === 'presence') sendText(socket, wholePresence(p.crowd))
   if (stream !== 'document') return
-  for (const greeting of greetingOf(p.talk.room, 'live')) send(socket, greeting)
+  greetLive(p.talk.room, socket)
   warnNewcomer(p.talk.room, socket)
 }
+
+const laggard = () => new Problem('rate-limited', { retryAfterSeconds: 1, detail: 'Report what was received first.' })
 
 /** What is sent is on disk, and what was missed is said to be missed. */
 function subscribeMessages(p: Parlour, said: Said<'subscribe'>): void {
   const { socket, frame } = said
-  if (isBehind(socket)) throw new Problem('rate-limited', { retryAfterSeconds: 1, detail: 'Report what was received first.' })
+  if (isBehind(socket)) throw laggard()
   endTalkWindow(p.talk)
   const { log } = p.talk
   const now = Date.now()
@@ -244,7 +273,7 @@ function read(p: Parlour, { socket, place, frame }: Said<'read'>): void {
   if (place.isIncognito || isAudience(place)) return
   if (frame.seq >= p.talk.log.nextSeq) throw new Problem('not-found')
   if (!markRead(p.talk.log, place.userId, frame.seq)) return
-  broadcast(p.talk, 'messages', { frame: { type: 'read', userId: place.userId, seq: frame.seq } })
+  broadcast(p.talk, 'messages', { frame: { type: 'read', userId: place.userId, seq: frame.seq }, seq: toldSeq(p.talk) })
 }
 
 function showState(p: Parlour, { socket, place, frame }: Said<'presence'>): void {
@@ -265,6 +294,6 @@ function signal(p: Parlour, { socket, place, frame }: Said<'signal'>): void {
   if (frame.to === undefined) return broadcast(p.talk, 'signals', { frame: told, except: socket })
   const { hub } = p.talk.room
   for (const other of hub.open(frame.to)) {
-    if (other !== socket && isListening(hub, other, { stream: 'signals', now: Date.now() })) sendText(other, text, 'ephemeral')
+    if (other !== socket && isListening(hub, other, { stream: 'signals', now: Date.now() }) && !isLagging(other)) sendText(other, text)
   }
 }

@@ -65,8 +65,12 @@ export interface LiveRoom {
   readonly allowances: Map<string, Allowance>
   /** Sockets that had their free answer of the whole document. */
   readonly served: WeakSet<Peer>
+  /** Sockets that had their free greeting. */
+  readonly greeted: WeakSet<Peer>
   /** Sockets that were asked for what their change builds on, and the echoes that wait for the answer. */
   readonly asked: WeakMap<Peer, Uint8Array[]>
+  /** When sockets that nobody sees got their own word back. */
+  readonly echoed: WeakMap<Peer, number>
   /** Viewers' sockets whose first answer was compared with the document. */
   readonly checked: WeakSet<Peer>
 }
@@ -99,7 +103,9 @@ export const openLive = (
   waiting: new Map(),
   allowances: new Map(),
   served: new WeakSet(),
+  greeted: new WeakSet(),
   asked: new WeakMap(),
+  echoed: new WeakMap(),
   checked: new WeakSet(),
 })
 

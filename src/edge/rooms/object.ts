@@ -26,7 +26,7 @@ import { type Link, missingFrom } from './link.ts'
 import { type LiveRoom, openLive, send } from './live.ts'
 import { greet, hear, openParlour, type Parlour } from './live-exchange.ts'
 import { type NearLedger, openNearLedger } from './near-ledger.ts'
-import { endMessages } from './outlet.ts'
+import { endStream } from './outlet.ts'
 import type { FarPeer, Peer } from './peer.ts'
 import type { Admission, Arrival, Place, Seat } from './place.ts'
 import { expiryCheckAt, JOIN_FLIGHT_MS, RENEWAL_AHEAD_MS } from './policy.ts'
@@ -291,7 +291,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
       return
     }
     if (word.kind === 'left') return this.#lost(link, peer, word.code)
-    if (word.kind === 'behind') return endMessages(this.#room, peer)
+    if (word.kind === 'behind') return endStream(this.#room.hub, peer, word.stream)
     this.ctx.waitUntil(this.#hear(peer, word.data).catch((error: unknown) => this.#fail(peer, error)))
   }
 

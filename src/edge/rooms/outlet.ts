@@ -1,4 +1,4 @@
-import { LIVE_BEHIND_CHARS, LIVE_EPHEMERAL_CHARS_MAX, type LiveServerFrame } from '../../contract/room-live.ts'
+import { LIVE_BEHIND_CHARS, LIVE_EPHEMERAL_CHARS_MAX, type LiveServerFrame, type LiveStream } from '../../contract/room-live.ts'
 import type { MessageEvent } from '../../contract/room-messages.ts'
 import type { Hub } from './hub.ts'
 import type { Peer } from './peer.ts'
@@ -27,6 +27,9 @@ export function unreadOf(socket: Peer): number {
   return Math.max(0, sent - read)
 }
 
+/** A client of our own protocol that has this much unread and goes on is not worth its memory. */
+export const UNREAD_CHARS_MAX = 4 * LIVE_BEHIND_CHARS
+
 /** Takes a client's word for how much it has read. */
 export function noteRead(socket: Peer, chars: number): void {
   const outlet = outletOf(socket)
@@ -37,10 +40,12 @@ export function noteRead(socket: Peer, chars: number): void {
 /** Whether a client has left so much unread that it gets no more messages. */
 export const isBehind = (socket: Peer): boolean => unreadOf(socket) > LIVE_BEHIND_CHARS
 
-/** Sends a frame; what is ephemeral is left out for a client that lags. */
-export function sendText(socket: Peer, frame: LiveServerFrame | string, lane: 'kept' | 'ephemeral' = 'kept'): void {
+/** Whether a client has left so much unread that it gets nothing that is only good now. */
+export const isLagging = (socket: Peer): boolean => unreadOf(socket) > LIVE_EPHEMERAL_CHARS_MAX
+
+/** Sends a frame. */
+export function sendText(socket: Peer, frame: LiveServerFrame | string): void {
   const outlet = outletOf(socket)
-  if (lane === 'ephemeral' && unreadOf(socket) > LIVE_EPHEMERAL_CHARS_MAX) return
   const text = typeof frame === 'string' ? frame : JSON.stringify(frame)
   outlet.sent += text.length
   try {
@@ -70,15 +75,33 @@ export function sendMessages(hub: Hub, socket: Peer, { text, seq }: MessagesFram
     sendText(socket, text)
     return true
   }
-  endMessages({ hub }, socket)
+  endStream(hub, socket, 'messages')
   sendText(socket, { type: 'behind', stream: 'messages', seq: seq - 1 })
   return false
 }
 
-/** Ends the stream of messages for a client. */
-export function endMessages({ hub }: { readonly hub: Hub }, socket: Peer): void {
+/** News of a stream, besides its messages. */
+export interface StreamNews {
+  readonly stream: LiveStream
+  readonly text: string
+  /** Where the stream stands, for news that must not be missed; null for what is only good now. */
+  readonly seq: number | null
+}
+
+/** Sends news, or leaves it out for a client that lags. What must not be missed ends the stream then, and the answer is false: it asks anew. */
+export function sendNews(hub: Hub, socket: Peer, { stream, text, seq }: StreamNews): boolean {
+  const isLate = isLagging(socket)
+  if (!isLate) sendText(socket, text)
+  if (!isLate || seq === null) return true
+  endStream(hub, socket, stream)
+  sendText(socket, { type: 'behind', stream, seq })
+  return false
+}
+
+/** Ends a stream for a client. */
+export function endStream(hub: Hub, socket: Peer, ended: LiveStream): void {
   const { live } = hub.placeOf(socket)
-  if (live) hub.change(socket, { live: { ...live, streams: live.streams.filter((stream) => stream !== 'messages') } })
+  if (live) hub.change(socket, { live: { ...live, streams: live.streams.filter((stream) => stream !== ended) } })
 }
 
 /** Bytes after which a client that follows the document and says nothing is asked something: no provider answers a change, every one answers that. */

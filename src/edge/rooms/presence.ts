@@ -1,3 +1,4 @@
+import { PRESENCE_BYTES_MAX } from '../../contract/rooms.ts'
 import { endOf, isHeld, judgeEntry, mayHoldRenewals, type Presence, renewed } from './awareness.ts'
 import { awarenessFrame, type PresenceEntry } from './framing.ts'
 import { type LiveRoom, sendFramed } from './live.ts'
@@ -11,7 +12,7 @@ const NULL = new TextEncoder().encode('null')
 export function hearEntry(room: LiveRoom, socket: Peer, entry: PresenceEntry): void {
   const { hub, departures } = room
   const place = hub.placeOf(socket)
-  if (place.isIncognito || isAudience(place)) return
+  if (place.isIncognito || isAudience(place)) return echo(room, socket, entry)
   const holder = hub.holderOf(entry.clientId)
   const holderPlace = holder && holder !== socket ? hub.placeOf(holder) : undefined
   const claim = () => ({
@@ -27,6 +28,18 @@ export function hearEntry(room: LiveRoom, socket: Peer, entry: PresenceEntry): v
   hub.change(socket, { presence: verdict.presence })
   if (verdict.kind === 'renew') shareRenewals(room, verdict.presence.heardAt)
   else show(room, verdict.presence)
+}
+
+/** Providers renew their presence every 15 seconds; what else they say need not come back. */
+const ECHO_EVERY_MS = 5_000
+
+/** Sends somebody's own word back to them where nobody else hears it: providers take 30 seconds of silence for a dead socket. A state they know changes nothing. */
+function echo(room: LiveRoom, socket: Peer, entry: PresenceEntry): void {
+  const now = Date.now()
+  const isState = entry.json.byteLength <= PRESENCE_BYTES_MAX && new TextDecoder().decode(entry.json) !== 'null'
+  if (!isState || now - (room.echoed.get(socket) ?? 0) < ECHO_EVERY_MS) return
+  room.echoed.set(socket, now)
+  sendFramed(room, socket, awarenessFrame([entry]))
 }
 
 /** Ends what a socket showed. */

@@ -10,7 +10,7 @@ import { type Errands, noteEvents, openErrands } from './errands.ts'
 import type { Hub } from './hub.ts'
 import { type LiveRoom, logOf, windowOf } from './live.ts'
 import { append, findPost, knownEvent, type MessageLog, nextExpiryAt, openMessages, remember, rewriteMessage } from './messages.ts'
-import { messagesFrame, sendMessages, sendText } from './outlet.ts'
+import { messagesFrame, sendMessages, sendNews, sendText } from './outlet.ts'
 import type { Peer } from './peer.ts'
 import { type LastWindow, maySpeak, NO_WINDOW } from './policy.ts'
 
@@ -164,18 +164,23 @@ export function isHeard({ room: { hub } }: Pick<Talk, 'room'>, stream: LiveStrea
   return hub.open().some((socket) => isListening(hub, socket, { stream, now }))
 }
 
-/** Tells something that is only good now to all who subscribe a stream, but to one. */
-export function broadcast({ room: { hub, leaves } }: Pick<Talk, 'room'>, stream: LiveStream, { frame, except }: Broadcast): void {
-  const text = JSON.stringify(frame)
-  leaves.cast({ kind: 'stream', stream, text, except: except && 'id' in except ? except.id : null }, 2 * text.length)
-  for (const socket of listeners(hub, stream)) if (socket !== except) sendText(socket, text, 'ephemeral')
+/** Tells all who subscribe a stream, but one. */
+export function broadcast({ room: { hub, leaves } }: Pick<Talk, 'room'>, stream: LiveStream, { frame, except, seq }: Broadcast): void {
+  const news = { stream, text: JSON.stringify(frame), seq: seq ?? null }
+  leaves.cast({ kind: 'stream', ...news, except: except && 'id' in except ? except.id : null }, 2 * news.text.length)
+  for (const socket of listeners(hub, stream)) if (socket !== except) sendNews(hub, socket, news)
 }
 
 /** What to tell, and whom not. */
 interface Broadcast {
   readonly frame: LiveServerFrame
   readonly except?: Peer
+  /** Where the stream stands, if it tells of a state: who misses that must ask anew. */
+  readonly seq?: number
 }
+
+/** The last event that everybody was told. */
+export const toldSeq = ({ log, events }: Pick<Talk, 'log' | 'events'>): number => log.nextSeq - 1 - events.length
 
 /** A logger for one socket. */
 export const logTalk = (talk: Talk, socket: Peer) => logOf(talk.room, talk.room.hub.placeOf(socket))
