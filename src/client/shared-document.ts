@@ -3,6 +3,7 @@ import * as Y from 'yjs'
 import { Problem } from '../contract/problem.ts'
 import { ContractError } from './failure.ts'
 import { createGate, type Gate } from './gate.ts'
+import { PIECE_BYTES, piecesOf } from './pieces.ts'
 import { followPresence, type Presence } from './presence.ts'
 import { awarenessFrame, echoFrame, type RoomMessage, readRoomFrame, step1Frame, step2Frame, updateFrame } from './room-frame.ts'
 import { followSaving, type Saving } from './saving.ts'
@@ -44,14 +45,24 @@ interface State {
   isAnswered: boolean
   /** Whether it ever did. */
   wasAnswered: boolean
+  /** An answer that fits no frame, on its way. */
+  upload: Upload | undefined
   /** Bytes that came since something was sent. */
   unanswered: number
 }
 
+/** What is still to be sent, and what was changed here since. */
+interface Upload {
+  readonly pieces: Iterator<Uint8Array>
+  readonly later: Uint8Array[]
+}
+
 /** No structs, no deletions. */
-const EMPTY_UPDATE_BYTES = 2
+const EMPTY_UPDATE = Uint8Array.of(0, 0)
 /** A counter that no question about changes uses. */
 const READING_COUNTER = 0
+/** Nor this one, which asks whether a piece is stored. */
+const PIECE_COUNTER = 0x7fff_ffff
 /** A room closes the socket of who takes in several times this and says nothing: it cannot know whether they read. */
 const UNANSWERED_BYTES_MAX = 1_048_576
 
@@ -71,6 +82,7 @@ export function shareDocument(parts: SharedDocumentParts): SharedDocument {
     synced: createGate(),
     isAnswered: false,
     wasAnswered: false,
+    upload: undefined,
     unanswered: 0,
   }
   const tell = (update: Uint8Array, origin: unknown) => tellChange(s, update, origin)
@@ -88,12 +100,14 @@ export function shareDocument(parts: SharedDocumentParts): SharedDocument {
     lose(isBrief) {
       s.synced.shut()
       s.isAnswered = false
+      s.upload = undefined
       s.saving.lose()
       s.presence.lose(isBrief)
     },
     end(cause) {
       doc.off('update', tell)
       s.isAnswered = false
+      s.upload = undefined
       s.synced.end(cause)
       s.saving.end(cause)
       s.presence.stop()
@@ -105,7 +119,9 @@ export function shareDocument(parts: SharedDocumentParts): SharedDocument {
 function tellChange(s: State, update: Uint8Array, origin: unknown): void {
   if (origin === s) return
   s.saving.noteChange()
-  if (s.isAnswered) s.parts.send(updateFrame(update))
+  s.upload?.later.push(update)
+  if (!s.isAnswered) return
+  for (const piece of piecesOf(update)) s.parts.send(updateFrame(piece))
 }
 
 function receive(s: State, frame: ArrayBuffer): void {
@@ -132,15 +148,43 @@ function obey(s: State, message: RoomMessage): void {
     case 'denied':
       return deny(s)
     case 'echo':
-      return s.saving.hear(message.counter)
+      return message.counter === PIECE_COUNTER ? sendPiece(s) : s.saving.hear(message.counter)
   }
 }
 
-/** Sends all that the room lacks. From here on an echo vouches for everything changed before it. */
+/** Sends all that the room lacks: what does not fit a frame goes before, each piece once the last is stored. */
 function answer(s: State, stateVector: Uint8Array): void {
   const update = Y.encodeStateAsUpdate(s.doc, stateVector)
+  if (!s.wasAnswered && update.byteLength > EMPTY_UPDATE.byteLength) s.saving.noteChange()
+  s.upload = undefined
+  if (update.byteLength <= PIECE_BYTES) return finish(s, update)
+  s.isAnswered = false
+  bring(s, update)
+}
+
+function bring(s: State, update: Uint8Array): void {
+  s.upload = { pieces: piecesOf(update)[Symbol.iterator](), later: [] }
+  sendPiece(s)
+}
+
+function sendPiece(s: State): void {
+  if (!s.upload) return
+  const { pieces, later } = s.upload
+  const next = pieces.next()
+  if (!next.done) {
+    s.parts.send(updateFrame(next.value))
+    s.parts.send(echoFrame(PIECE_COUNTER))
+  } else if (later.length > 0) {
+    bring(s, Y.mergeUpdates(later))
+  } else {
+    s.upload = undefined
+    finish(s, EMPTY_UPDATE)
+  }
+}
+
+/** From here on an echo vouches for everything changed before it. */
+function finish(s: State, update: Uint8Array): void {
   s.parts.send(step2Frame(update))
-  if (!s.wasAnswered && update.byteLength > EMPTY_UPDATE_BYTES) s.saving.noteChange()
   s.isAnswered = true
   s.wasAnswered = true
   s.saving.open()
@@ -155,6 +199,7 @@ function takeIn(s: State, { update, isAnswer }: { readonly update: Uint8Array; r
 
 function deny(s: State): void {
   const problem = new Problem('forbidden')
+  s.upload = undefined
   s.saving.deny(problem)
   s.parts.onProblem(problem)
 }

@@ -2,7 +2,7 @@ import { evictDurableObject, runInDurableObject } from 'cloudflare:test'
 import { describe, expect, test } from 'vitest'
 import * as Y from 'yjs'
 import type { SessionId, UserId } from '../../src/contract/identity.ts'
-import { LIVE_BEHIND_CHARS, LIVE_EPHEMERAL_CHARS_MAX, LIVE_KNOCK_CHARS_MAX } from '../../src/contract/room-live.ts'
+import { LIVE_BEHIND_CHARS, LIVE_KNOCK_CHARS_MAX } from '../../src/contract/room-live.ts'
 import { upgradeFor } from '../../src/edge/platform/admission.ts'
 import { toBase64Url } from '../../src/edge/platform/base64.ts'
 import { leavesOf } from '../../src/edge/rooms/seat.ts'
@@ -133,23 +133,6 @@ describe('a room with leaves', () => {
     await ada.post('the last one')
     await numbered(slow, many + 1)
     expect(slow.events().map((event) => event.seq)).toEqual(Array.from({ length: many + 1 }, (_, i) => i + 1))
-  })
-
-  test('who reads too slowly there is told that presence went on without them, and asks for the whole', async () => {
-    const room = newRoom()
-    const [slow, ada] = [await liveIn(leafOf(room, 0), 'slow'), await liveIn(leafOf(room, 1), 'ada')]
-    await slow.subscribe('messages')
-    await slow.subscribe('presence')
-    const author = { userId: userId('ada'), role: 'editor' } as const
-    for (let n = 0; n * 4_000 <= LIVE_EPHEMERAL_CHARS_MAX; n++)
-      await room.publishMessage({ author, publication: { cid: newCid(), action: { kind: 'post', text: 'x'.repeat(4_000) } } })
-    ada.send({ type: 'presence', state: { cursor: 7 } })
-    await slow.frame('behind', ({ stream }) => stream === 'presence')
-    slow.send({ type: 'received', chars: slow.texts.reduce((sum, text) => sum + text.length, 0) })
-    await slow.subscribe('presence')
-    await slow.frame('presence', ({ isWhole, on }) => isWhole && on.some(({ state }) => state?.['cursor'] === 7))
-    ada.send({ type: 'presence', state: { cursor: 8 } })
-    await slow.frame('presence', ({ isWhole, on }) => !isWhole && on.some(({ state }) => state?.['cursor'] === 8))
   })
 })
 

@@ -1,9 +1,10 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { expect, test } from 'vitest'
+import { LIVE_EPHEMERAL_CHARS_MAX } from '../../src/contract/room-live.ts'
 import { PRESENCE_BYTES_MAX, type RoomId } from '../../src/contract/rooms.ts'
 import { liveIn, newCid } from './live-peer.ts'
-import { editorIn, newRoom, rawIn, seatOf, until, userId } from './rooms-peer.ts'
+import { editorIn, leafOf, newRoom, rawIn, seatOf, until, userId } from './rooms-peer.ts'
 
 const SECONDS_MS = 1_000
 
@@ -239,6 +240,23 @@ test('to a client that lags no presence and no read marker is left out unsaid: i
   await slow.subscribe('presence')
   await slow.frame('presence', ({ isWhole, on }) => isWhole && on.some(({ state }) => state?.['cursor'] === 7))
   expect((await slow.subscribe('messages', { since: { epoch: epoch!, seq } })).reads).toEqual({ [userId('ada')]: 70 })
+})
+
+test('who reads too slowly on a leaf is told that presence went on without them, and asks for the whole', async () => {
+  const room = newRoom()
+  const [slow, ada] = [await liveIn(leafOf(room, 0), 'slow'), await liveIn(leafOf(room, 1), 'ada')]
+  await slow.subscribe('messages')
+  await slow.subscribe('presence')
+  const author = { userId: userId('ada'), role: 'editor' } as const
+  for (let n = 0; n * 4_000 <= LIVE_EPHEMERAL_CHARS_MAX; n++)
+    await room.publishMessage({ author, publication: { cid: newCid(), action: { kind: 'post', text: 'x'.repeat(4_000) } } })
+  ada.send({ type: 'presence', state: { cursor: 7 } })
+  await slow.frame('behind', ({ stream }) => stream === 'presence')
+  slow.send({ type: 'received', chars: slow.texts.reduce((sum, text) => sum + text.length, 0) })
+  await slow.subscribe('presence')
+  await slow.frame('presence', ({ isWhole, on }) => isWhole && on.some(({ state }) => state?.['cursor'] === 7))
+  ada.send({ type: 'presence', state: { cursor: 8 } })
+  await slow.frame('presence', ({ isWhole, on }) => !isWhole && on.some(({ state }) => state?.['cursor'] === 8))
 })
 
 test('whoever left as the memory went is told to have left at the next event', async () => {
