@@ -101,13 +101,8 @@ export interface Frame {
 /** The bytes of one frame. Throws `KrpError` rather than build a frame that the peer must refuse. */
 export function encodeFrame(name: FrameName, stream: number, ...parts: readonly Uint8Array[]): Uint8Array {
   const payloadBytes = parts.reduce((sum, part) => sum + part.length, 0)
-  checkStream(name, stream)
-  if (LEN_BYTES_MIN + payloadBytes > FRAME_BYTES_MAX) throw new KrpError('frame-oversize')
   const bytes = new Uint8Array(HEADER_BYTES + payloadBytes)
-  const view = new DataView(bytes.buffer)
-  view.setUint32(0, LEN_BYTES_MIN + payloadBytes)
-  view.setUint8(4, FRAME[name])
-  view.setUint32(5, stream)
+  writeHeader(bytes, { name, stream, payloadBytes })
   let at = HEADER_BYTES
   for (const part of parts) {
     bytes.set(part, at)
@@ -116,13 +111,35 @@ export function encodeFrame(name: FrameName, stream: number, ...parts: readonly 
   return bytes
 }
 
+function writeHeader(
+  bytes: Uint8Array<ArrayBuffer>,
+  { name, stream, payloadBytes }: { readonly name: FrameName; readonly stream: number; readonly payloadBytes: number },
+): void {
+  checkStream(name, stream)
+  if (LEN_BYTES_MIN + payloadBytes > FRAME_BYTES_MAX) throw new KrpError('frame-oversize')
+  const view = new DataView(bytes.buffer)
+  view.setUint32(0, LEN_BYTES_MIN + payloadBytes)
+  view.setUint8(4, FRAME[name])
+  view.setUint32(5, stream)
+}
+
 /** A DATA or EXTDATA frame: `offset` is the position of its first byte in the stream's direction. */
 export function encodeData(name: 'DATA' | 'EXTDATA', stream: number, chunk: OffsetChunk): Uint8Array {
-  if (!Number.isSafeInteger(chunk.offset + chunk.bytes.length) || chunk.offset < 0) throw new KrpError('offset-range')
-  if (chunk.bytes.length === 0 || chunk.bytes.length > DATA_BYTES_MAX) throw new KrpError('frame-payload')
-  const header = new Uint8Array(OFFSET_BYTES)
-  new DataView(header.buffer).setBigUint64(0, BigInt(chunk.offset))
-  return encodeFrame(name, stream, header, chunk.bytes)
+  const head = encodeDataHead(name, stream, chunk)
+  const bytes = new Uint8Array(head.length + chunk.bytes.length)
+  bytes.set(head)
+  bytes.set(chunk.bytes, head.length)
+  return bytes
+}
+
+/** What goes before the bytes of a chunk, so that a flood of output need not be copied into frames. */
+export function encodeDataHead(name: 'DATA' | 'EXTDATA', stream: number, { offset, bytes }: OffsetChunk): Uint8Array {
+  if (!Number.isSafeInteger(offset + bytes.length) || offset < 0) throw new KrpError('offset-range')
+  if (bytes.length === 0 || bytes.length > DATA_BYTES_MAX) throw new KrpError('frame-payload')
+  const head = new Uint8Array(HEADER_BYTES + OFFSET_BYTES)
+  writeHeader(head, { name, stream, payloadBytes: OFFSET_BYTES + bytes.length })
+  new DataView(head.buffer).setBigUint64(HEADER_BYTES, BigInt(offset))
+  return head
 }
 
 /** A run of bytes and where it begins. */

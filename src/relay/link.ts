@@ -119,7 +119,7 @@ async function answerAuth(link: Link, decoder: FrameDecoder, frame: Frame): Prom
       link: claims,
       deps: link.deps,
       log: link.log,
-      send: (bytes) => sendBytes(link, bytes),
+      send: (...parts) => sendBytes(link, ...parts),
       isWritable: () => isWritable(link),
     })
     sendBytes(link, ready)
@@ -149,9 +149,11 @@ function beat(link: Link): void {
 
 const isWritable = (link: Link): boolean => link.phase === 'ready' && link.socket.writable && !link.socket.writableNeedDrain
 
-function sendBytes(link: Link, bytes: Uint8Array): void {
+function sendBytes(link: Link, ...parts: readonly Uint8Array[]): void {
   if (link.phase === 'closed' || !link.socket.writable) return
-  link.socket.write(bytes)
+  link.socket.cork()
+  for (const bytes of parts) link.socket.write(bytes)
+  link.socket.uncork()
   if (link.socket.writableLength > UNREAD_BYTES_MAX) endLink(link, 'slow-peer')
 }
 

@@ -21,6 +21,8 @@ export interface Ring {
 }
 
 const CAPACITY_BYTES_MIN = 4_096
+/** An idle shell holds nothing; a flood that is acknowledged as it comes need not allocate again and again. */
+const IDLE_MS = 1_000
 
 /**
  * A ring that says it is full at `bytesMax`. Bytes are copied into one buffer, because a slice of a packet would pin the whole packet, and a
@@ -31,7 +33,16 @@ export function createRing(bytesMax: number): Ring {
   let firstOffset = 0
   let nextOffset = 0
   const kinds = createKinds()
+  let isReleaseDue = false
 
+  const releaseIfIdle = (): void => {
+    isReleaseDue = false
+    if (firstOffset === nextOffset) buffer = Buffer.alloc(0)
+  }
+  const releaseSoon = (): void => {
+    if (!isReleaseDue) setTimeout(releaseIfIdle, IDLE_MS).unref()
+    isReleaseDue = true
+  }
   const grow = (neededBytes: number): void => {
     if (neededBytes <= buffer.length) return
     const grown = Buffer.allocUnsafeSlow(Math.max(CAPACITY_BYTES_MIN, 2 ** Math.ceil(Math.log2(neededBytes))))
@@ -51,8 +62,7 @@ export function createRing(bytesMax: number): Ring {
       if (offset <= firstOffset) return
       firstOffset = Math.min(offset, nextOffset)
       kinds.forgetBefore(firstOffset)
-      // An idle shell holds nothing: the next screenful allocates again.
-      if (firstOffset === nextOffset) buffer = Buffer.alloc(0)
+      if (firstOffset === nextOffset) releaseSoon()
     },
     read(offset, runBytesMax) {
       if (offset < firstOffset || offset >= nextOffset) return undefined

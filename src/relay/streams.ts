@@ -1,5 +1,5 @@
 import { type ControlBody, type ControlName, decodeControl, encodeControl, type LinkClaims, STREAMS_MAX } from '../contract/krp.ts'
-import { decodeData, encodeData, type Frame, KrpError } from '../contract/krp-frame.ts'
+import { decodeData, encodeDataHead, type Frame, KrpError } from '../contract/krp-frame.ts'
 import { errorFields, type Log, traceIdOf } from './log.ts'
 import { type OpeningDeps, openGrant } from './opening.ts'
 import type { StreamPort } from './port.ts'
@@ -22,7 +22,8 @@ export interface StreamsParts {
   readonly link: LinkClaims
   readonly deps: OpeningDeps
   readonly log: Log
-  readonly send: (bytes: Uint8Array) => void
+  /** Sends these bytes, one behind the other. */
+  readonly send: (...parts: readonly Uint8Array[]) => void
   readonly isWritable: () => boolean
 }
 
@@ -201,7 +202,7 @@ function createPort(context: Context, id: number): StreamPort {
       if (context.closedByDialer.has(id)) forget(context, id)
       else context.streams.set(id, { state: 'over', shell: shellOf(context.streams.get(id)) })
     },
-    sendOutput: (run) => context.send(encodeData(run.isStderr ? 'EXTDATA' : 'DATA', id, run)),
+    sendOutput: (run) => context.send(encodeDataHead(run.isStderr ? 'EXTDATA' : 'DATA', id, run), run.bytes),
     isWritable: () => !context.isDetached && context.isWritable(),
   }
 }
