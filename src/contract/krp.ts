@@ -33,8 +33,8 @@ export const LINK_TOKEN_TYP = 'krp-link+jwt'
 /** `typ` header of the token in OPEN. */
 export const GRANT_TOKEN_TYP = 'krp-grant+jwt'
 
-/** First credit of an interactive shell: a screenful many times over, yet Ctrl-C is felt at once. */
-export const CREDIT_INTERACTIVE_BYTES = 256 * 1024
+/** First credit of an interactive shell: 10 MB/s over a round trip of 50 ms, yet Ctrl-C is felt at once. */
+export const CREDIT_INTERACTIVE_BYTES = 512 * 1024
 /** First credit of exec, where throughput counts. */
 export const CREDIT_EXEC_BYTES = 1024 * 1024
 /** Most credit that may be outstanding; more could never be used, since the ring keeps `RING_BYTES_MAX` unacknowledged bytes. */

@@ -21,8 +21,9 @@ export interface LineDetector {
 const ENTER = 13
 const LINE_FEED = 10
 const INTERRUPT = 3
-/** Of more output than this at once, which nobody has asked for, only the last line matters. */
+/** Of more output than this at once, which nobody has asked for, only the last line matters, and of that only its end. */
 const BURST_BYTES = 2048
+const LINE_BYTES_MAX = 4096
 const TEXT_CHARS_MAX = 2000
 
 interface State {
@@ -48,7 +49,8 @@ export function createLineDetector(columns: number, onEntered: (line: EnteredLin
       else takeKeys(s, bytes, screen.cursor())
     },
     shown(bytes) {
-      const from = s.enters === 0 && bytes.length > BURST_BYTES ? Math.max(0, bytes.lastIndexOf(LINE_FEED)) : 0
+      const from =
+        s.enters === 0 && bytes.length > BURST_BYTES ? Math.max(0, bytes.lastIndexOf(LINE_FEED), bytes.length - LINE_BYTES_MAX) : 0
       screen.feed(bytes.subarray(from))
     },
     resize: screen.resize,

@@ -45,8 +45,8 @@ export interface LinkParts {
   readonly log: Log
 }
 
-/** As much as one read may bring; a default reader would bring 4 KiB at a time. */
-const READ_BYTES = 128 * 1024
+/** As much as one read may bring, for each costs a transaction; a default reader would bring 4 KiB at a time. */
+const READ_BYTES = 256 * 1024
 /** From the open socket to READY. */
 const HANDSHAKE_MS = 5_000
 /** The relay pings once per heartbeat; two missed ones and air. */

@@ -18,7 +18,7 @@ import type { DialerIdentity } from './tokens.ts'
 import { deliver, paceOffset, roleOf, tellPrompt, tellState } from './viewing.ts'
 
 /** Credit goes out in steps, not byte by byte. */
-const CREDIT_STEP_BYTES = 64 * 1024
+const CREDIT_STEP_BYTES = 128 * 1024
 
 /** A terminal on a host. */
 export type TerminalRequest = Extract<GrantRequest, { kind: 'shell' | 'console' }>
