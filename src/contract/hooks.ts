@@ -77,6 +77,17 @@ export const HookAnswer = z
 /** What a hook that decides answers. */
 export type HookAnswer = z.output<typeof HookAnswer>
 
+/** A host that presents another key than those that people accepted: it was set up anew, or somebody stands in between. */
+export const ChangedHostKey = z
+  .object({
+    hostId: HostId.meta({ description: 'The host itself, or one on the way there.' }),
+    pinned: z.array(z.string()).meta({ description: 'The fingerprints that were accepted.' }),
+    presented: z.string().nullable().meta({ description: 'The one that it presents; null when it has no key of an accepted type.' }),
+  })
+  .meta({ id: 'ChangedHostKey' })
+/** A host that presents another key than those that people accepted. */
+export type ChangedHostKey = z.infer<typeof ChangedHostKey>
+
 /** What a hook is told of something that happened, as `data`; what is absent does not apply. */
 export const HookNews = z
   .object({
@@ -90,6 +101,7 @@ export const HookNews = z
     exitCode: z.int().nullable().optional(),
     signal: z.string().nullable().optional(),
     rule: z.string().optional().meta({ description: 'With `on-alert`: the name of the rule that was met.' }),
+    hostKey: ChangedHostKey.optional().meta({ description: 'With `on-alert`: nothing was begun, for a host presents another key.' }),
   })
   .meta({ id: 'HookNews' })
 /** What a hook is told of something that happened. */

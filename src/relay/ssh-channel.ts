@@ -13,10 +13,7 @@ type SshStream = Duplex & { readonly stderr: Readable }
 /** A shell or a command on an SSH connection of its own. An interactive shell ignores TERM and passes HUP on to its jobs. */
 export function createProgramChannel(connection: SshConnection, channel: ClientChannel, firstSignal: 'TERM' | 'HUP'): HostChannel {
   // The leader's exit alone is not the end: what it has begun may live on, and then holds its output open.
-  const ended = new Promise<boolean>((resolve) => {
-    connection.wiretap.onClosed(channel, () => resolve(true))
-    connection.client.once('close', () => resolve(false))
-  })
+  const ended = new Promise<boolean>((resolve) => connection.wiretap.onClosed(channel, resolve))
   return {
     ...createChannel(connection, channel),
     opened: { hostKey: connection.hostKey },

@@ -92,8 +92,8 @@ export function replacePublicKeyRequest(client: Client, payloadFor: (username: s
 export interface Wiretap {
   /** Holds back what is written to a channel while keys are exchanged, until it closes. */
   hold(channel: Duplex): void
-  /** Calls back when the host has closed a channel, whether or not anybody reads what it said before. */
-  onClosed(channel: Duplex, listener: () => void): void
+  /** Calls back once, when a channel is closed: whether the host said so, read or unread what it said before, or its connection was lost. */
+  onClosed(channel: Duplex, listener: (isTold: boolean) => void): void
 }
 
 /** RFC 4254 §5.1 has no lower bound; OpenSSH offers 32 KiB, small devices some. Below this a host only makes work. */
@@ -110,7 +110,11 @@ const CHANNEL_CLOSE = 97
 export function guardProtocol(client: Client, cut: () => void): Wiretap {
   const protocol = protocolOf(client)
   const take = protocol._onPayload.bind(protocol)
-  const awaited = new Map<number, () => void>()
+  const awaited = new Map<number, (isTold: boolean) => void>()
+  client.once('close', () => {
+    for (const listener of awaited.values()) listener(false)
+    awaited.clear()
+  })
   let isCut = false
   // From here on every decipher is given this one; what is still in the chunk after a cut is dropped too.
   protocol._onPayload = (payload) => {
@@ -133,8 +137,8 @@ export function guardProtocol(client: Client, cut: () => void): Wiretap {
 
 const incomingOf = (channel: Duplex) => z.object({ id: z.int() }).parse(Reflect.get(channel, 'incoming'))
 
-function tellClosed(awaited: Map<number, () => void>, id: number): void {
-  awaited.get(id)?.()
+function tellClosed(awaited: Map<number, (isTold: boolean) => void>, id: number): void {
+  awaited.get(id)?.(true)
   awaited.delete(id)
 }
 

@@ -131,15 +131,15 @@ describe('a login of which the password was only half', () => {
 describe('the end of a program', () => {
   afterEach(() => void vi.useRealTimers())
   const start = () => {
-    let closed = (): void => undefined
+    let closed = (_isTold: boolean): void => undefined
     const channel = Object.assign(new PassThrough(), { stderr: new PassThrough() })
-    const onClosed = (_: unknown, listener: () => void) => {
+    const onClosed = (_: unknown, listener: (isTold: boolean) => void) => {
       closed = listener
     }
     const wiretap = { hold: () => undefined, onClosed }
     const connection = { client: new EventEmitter(), guard: { sock: new PassThrough() }, wiretap, isAlive: () => false }
     const program = createProgramChannel(connection as unknown as SshConnection, channel as unknown as ClientChannel, 'TERM')
-    return { program, channel, close: () => closed() }
+    return { program, channel, close: (isTold: boolean) => closed(isTold) }
   }
 
   test('is confirmed when the host closes its channel: what it has begun may outlive its own exit', async () => {
@@ -152,8 +152,13 @@ describe('the end of a program', () => {
     const whole = start()
     const ended = whole.program.stop()
     whole.channel.emit('exit', 0)
-    whole.close()
+    whole.close(true)
     expect(await ended).toBe('confirmed')
+    const lost = start()
+    const gone = lost.program.stop()
+    lost.channel.emit('exit', 0)
+    lost.close(false)
+    expect(await gone).toBe('unconfirmed')
   })
 })
 
@@ -192,13 +197,16 @@ describe('what a host says', () => {
   })
 
   test('of the end of a channel is heard whether or not its output is read', () => {
-    const { parts, exchange } = fakeClient()
+    const { parts, exchange, client } = fakeClient()
     const heard = vi.fn()
     exchange.onClosed(Object.assign(new PassThrough(), { incoming: { id: 7 } }), heard)
     parts._onPayload(Buffer.from([97, 0, 0, 0, 6]))
     expect(heard).not.toHaveBeenCalled()
     for (let i = 0; i < 2; i += 1) parts._onPayload(Buffer.from([97, 0, 0, 0, 7]))
-    expect(heard).toHaveBeenCalledTimes(1)
+    expect(heard.mock.calls).toEqual([[true]])
+    exchange.onClosed(Object.assign(new PassThrough(), { incoming: { id: 8 } }), heard)
+    client.emit('close')
+    expect(heard.mock.calls).toEqual([[true], [false]])
   })
 
   test('of logins after it has let us in ends the connection, and nothing after that is heard', () => {

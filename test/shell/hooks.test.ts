@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { HOOK_ANSWER_BYTES_MAX, type HookPoint, type PutHook } from '../../src/contract/hooks.ts'
 import type { TestUser } from '../harness.ts'
+import { makeKey } from '../relay/sshd.ts'
 import { describeWith } from '../requires.ts'
 import { printedVerify, type Reply, startReceiver } from '../webhooks/receiver.ts'
 import { hostBody, problemOf, type Rig, screenOf, startRig, until } from './rig.ts'
@@ -193,6 +194,15 @@ describeWith('sshd', 'hooks of an organisation', () => {
     expect((await problemOf(files())).slug).toBe('file-failed')
     expect((await told('shell.on_close', 3)).data).toMatchObject({ use: 'files', state: 'failed', reason: 'file-failed' })
     expect(asked().filter(({ type }) => type === 'shell.on_alert')).toHaveLength(1)
+    const { fingerprint } = rig.sshd.hostKeys[0]!
+    const other = makeKey(`${rig.sshd.directory}/other`, 'ed25519')
+    const body = { ...hostBody(rig.sshd), name: 'changed', keys: [{ type: other.type, key: other.key }] }
+    const changed = await rig.owner.client.createHost({ params: { orgId: rig.org.id }, body })
+    expect((await problemOf(rig.owner.client.openShell({ body: { hostId: changed.id } }))).slug).toBe('host-key-mismatch')
+    expect((await told('shell.on_alert', 2)).data).toMatchObject({
+      ...{ hostId: changed.id, userId: rig.owner.id, use: 'shell' },
+      hostKey: { hostId: changed.id, pinned: [other.fingerprint], presented: fingerprint },
+    })
     for (const { headers, raw } of receiver.at('/gate')) expect(verify(headers, raw, secret)).toBe(true)
     const { items } = await rig.owner.client.listWebhookDeliveries({ params: { webhookId: webhookId as never }, query: {} })
     expect(items.map(({ kind }) => kind)).toEqual(expect.arrayContaining(['shell.after_connect', 'shell.on_alert', 'shell.on_close']))

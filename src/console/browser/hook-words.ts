@@ -7,7 +7,7 @@ export const POINTS: Readonly<Record<HookPoint, string>> = {
   'before-exec': 'Asked then about the command or the file: it allows, or refuses with a reason.',
   'after-connect': 'Told when a host has let somebody in.',
   'on-close': 'Told when it is over, and how it ended.',
-  'on-alert': 'Told when a terminal met an alert rule.',
+  'on-alert': 'Told when a terminal met an alert rule, or a host has another key.',
 }
 
 /** Whether a point decides; the others are told. */

@@ -23,7 +23,10 @@ export type HookModule = { readonly [P in BeforePoint]?: Decide } & { readonly [
 const FROZEN = 'frozen'
 
 /** What there is of it, as a line of the log has it. */
-const fieldsOf = (news: HookNews): LogFields => Object.fromEntries(Object.entries(news).map(([name, value]) => [name, value ?? undefined]))
+function fieldsOf({ hostKey, ...news }: HookNews): LogFields {
+  const key = hostKey && { keyHostId: hostKey.hostId, pinned: hostKey.pinned.join(' '), presented: hostKey.presented ?? undefined }
+  return { ...Object.fromEntries(Object.entries(news).map(([name, value]) => [name, value ?? undefined])), ...key }
+}
 
 /** The modules that organisations can point hooks at: add yours here. */
 const MODULES: Readonly<Record<string, HookModule>> = {

@@ -1,7 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import type { BatchItem } from 'drizzle-orm/batch'
 import * as z from 'zod'
-import { HOOK_EVENTS, type HookNews, ToldPoint } from '../../contract/hooks.ts'
+import { ChangedHostKey, HOOK_EVENTS, type HookNews, ToldPoint } from '../../contract/hooks.ts'
 import { OrgId } from '../../contract/orgs.ts'
 import { ShellId } from '../../contract/shell.ts'
 import { HostUse } from '../../contract/shell-policy.ts'
@@ -25,7 +25,14 @@ type ShellRow = typeof shells.$inferSelect
 /** Topic of the events that tell a hook of something. */
 export const TELL_HOOK = 'shell.tell-hook'
 
-const Told = z.strictObject({ point: ToldPoint, orgId: OrgId, shellId: ShellId, use: HostUse, rule: z.string().optional() })
+const Told = z.strictObject({
+  point: ToldPoint,
+  orgId: OrgId,
+  shellId: ShellId,
+  use: HostUse,
+  rule: z.string().optional(),
+  hostKey: ChangedHostKey.optional(),
+})
 type Told = z.infer<typeof Told>
 
 /** What began or ended, as whoever tells of it knows it. */
@@ -80,11 +87,12 @@ export const tellHook: Consumer = async (given, event) => {
 }
 
 /** What D1 knows of it now. It names things; what they hold is read over REST. */
-async function newsOf({ db }: Pick<Scope, 'db'>, { point, orgId, shellId, use, rule }: Told): Promise<HookNews | undefined> {
+async function newsOf({ db }: Pick<Scope, 'db'>, { point, orgId, shellId, use, rule, hostKey }: Told): Promise<HookNews | undefined> {
   const [row] = await (use === 'shell' ? shellById(db, shellId) : commandOf(db, shellId))
   if (!row) return undefined
   const { hostId, userId } = row
-  return { shellId, orgId, hostId, userId, use, ...(point === 'on-close' ? endIn(row) : {}), ...(rule === undefined ? {} : { rule }) }
+  const alert = { ...(rule === undefined ? {} : { rule }), ...(hostKey === undefined ? {} : { hostKey }) }
+  return { shellId, orgId, hostId, userId, use, ...(point === 'on-close' ? endIn(row) : {}), ...alert }
 }
 
 function endIn(row: ShellRow | CommandRow): Pick<HookNews, 'state' | 'reason' | 'exitCode' | 'signal'> {

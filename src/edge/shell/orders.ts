@@ -2,13 +2,14 @@ import type { HostKey } from '../../contract/hosts.ts'
 import { type ControlBody, DETACH_SECONDS_DEFAULT } from '../../contract/krp.ts'
 import { Problem } from '../../contract/problem.ts'
 import type { ExecResult, ShellState } from '../../contract/shell.ts'
+import type { HostUse } from '../../contract/shell-policy.ts'
 import { auditEntry } from '../audit/service.ts'
 import { describeError, logFor } from '../platform/log.ts'
 import type { Scope } from '../platform/scope.ts'
 import { traceFrom } from '../platform/trace.ts'
 import { CommandLost, type CommandParts, type CommandRun, runCommand } from './command.ts'
 import { beginOutput, finishOutput, keepOutput } from './exec-recording.ts'
-import { endTelling, tellConnected } from './hook-news.ts'
+import { commitTelling, endTelling, tellConnected } from './hook-news.ts'
 import { readHostKey } from './host-key.ts'
 import { type LiveShell, openLive } from './live.ts'
 import { commandLost, problemOfRefusal, relayUnavailable } from './policy.ts'
@@ -93,7 +94,8 @@ const endOfRun = ({ result, stdoutBytes, stderrBytes }: CommandRun): CommandEnd 
 /** What ends by itself, and so tells of its end: whoever opens a shell tells of it otherwise. */
 type Errand = ExecOrder | FileOrder
 
-const ofErrand = (order: Errand) => ({ ...order, use: 'op' in order ? ('files' as const) : ('exec' as const) })
+const useOf = (order: object): HostUse => ('op' in order ? 'files' : 'command' in order ? 'exec' : 'shell')
+const ofErrand = (order: Errand) => ({ ...order, use: useOf(order) })
 
 /** Tells whoever wants to hear that the host has let us in. */
 export function noteConnected(scope: Scope, ctx: DurableObjectState, order: Errand): void {
@@ -196,16 +198,19 @@ export function beginShell(ctx: DurableObjectState, env: LiveShell['env'], order
   return live
 }
 
-/** A host that presents another key is worth a line on record: it is a mistake, or somebody in between. */
+/** A host that presents another key goes on record, and where it has changed whoever hears of alerts is told: it is a mistake, or somebody in between. */
 export async function noteRefusedKey(scope: Scope, order: Order & { readonly target: HostTarget }, error: unknown): Promise<void> {
   const refused = refusalIn(error)
   if (!refused?.code.startsWith('host-key-')) return
   const presented = refused.presented ? `${refused.presented.type} ${refused.presented.fingerprint}` : 'no accepted type'
-  const { target } = order
-  const { hostId } = (refused.jump === undefined ? undefined : target.jumps[refused.jump]) ?? target
-  const act = { action: 'host.key-refused', subject: hostId, orgId: order.orgId, actorId: order.userId } as const
+  const { target, orgId, shellId } = order
+  const { hostId, pins } = (refused.jump === undefined ? undefined : target.jumps[refused.jump]) ?? target
+  const act = { action: 'host.key-refused', subject: hostId, orgId, actorId: order.userId } as const
+  const entry = auditEntry(scope, { ...act, cause: `${refused.code}: ${presented}` })
+  const hostKey = { hostId, pinned: pins.map(({ fingerprint }) => fingerprint), presented: refused.presented?.fingerprint ?? null }
   try {
-    await auditEntry(scope, { ...act, cause: `${refused.code}: ${presented}` })
+    if (pins.length === 0) await entry
+    else await commitTelling(scope, [entry], { point: 'on-alert', orgId, shellId, use: useOf(order), hostKey })
   } catch (failure) {
     logOf(order)('shell.audit-failed', { code: refused.code, presented, ...describeError(failure) })
   }
