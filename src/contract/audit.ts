@@ -65,7 +65,7 @@ export const AuditEntry = z
     id: z.int(),
     at: Moment,
     actorId: z.string().meta({ description: 'User id, `system`, or `anonymous`.' }),
-    action: z.string().meta({ example: 'org.member-add' }),
+    action: z.string().meta({ example: 'org.member-role' }),
     subject: z.string().meta({ description: 'Id of the thing acted on.' }),
     cause: z.string().nullable(),
     traceId: z.string(),

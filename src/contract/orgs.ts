@@ -150,7 +150,7 @@ export const orgEndpoints = {
     access: 'user',
     isSensitive: true,
     scope: 'orgs:write',
-    summary: 'Add a user, or change their role. Owners only; the last owner stays owner.',
+    summary: 'Change the role of a member. Owners only; the last owner stays owner. People come in by invitation.',
     params: MemberPath,
     body: z.strictObject({ role: OrgRole }),
     success: 200,

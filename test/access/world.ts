@@ -1,6 +1,7 @@
 import type { ApiScope } from '../../src/contract/permission.ts'
 import { type Edge, PASSWORD } from '../harness.ts'
 import { type Answer, post, read, signInRaw } from '../identity/raw.ts'
+import { joinRaw } from '../orgs/join.ts'
 import { until } from '../until.ts'
 
 /** A signed-in person. */
@@ -114,7 +115,7 @@ async function admit(
   at: { readonly orgId: unknown; readonly roomId: unknown; readonly person: Person; readonly roles: readonly [string, string] },
 ) {
   const { orgId, roomId, person, roles } = at
-  await made(edge, by, { method: 'PUT', path: `/v1/orgs/${orgId}/members/${person.userId}`, body: { role: roles[0] } })
+  await joinRaw(edge, by, { orgId, user: person, role: roles[0] })
   await made(edge, by, { method: 'PUT', path: `/v1/rooms/${roomId}/members/${person.userId}`, body: { role: roles[1] } })
 }
 
@@ -146,7 +147,7 @@ export async function makeWorld(edge: Edge) {
   const elsewhere = await own(otto)
   await admit(edge, ada, { orgId, roomId, person: rita, roles: ['reader', 'viewer'] })
   await admit(edge, ada, { orgId, roomId, person: dora, roles: ['owner', 'owner'] })
-  await as(otto, 'PUT', `/v1/orgs/${elsewhere.orgId}/members/${ada.userId}`, { role: 'reader' })
+  await joinRaw(edge, otto, { orgId: elsewhere.orgId, user: ada, role: 'reader' })
   await plantShell(edge, { orgId, userId: ada.userId })
   const ids = {
     invitationId: (await as(ada, 'POST', `/v1/orgs/${orgId}/invitations`, { email: 'guest@example.net', role: 'reader' }))['id'],

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type CreateAuditExport, EXPORT_ENTRIES_MAX } from '../../src/contract/audit.ts'
 import type { OrgId } from '../../src/contract/orgs.ts'
 import { type Edge, startEdge, type TestUser } from '../harness.ts'
+import { join } from '../orgs/join.ts'
 import { addEntries, foundOrg, sealerOf } from './record.ts'
 
 let edge: Edge
@@ -178,8 +179,8 @@ test('a path dies with the session that it was asked for with', async () => {
 test('a path dies with the role of whoever got it', async () => {
   const fickle = await edge.signUp('fickle')
   const orgId = await foundOrg(edge, owner, 2)
-  const seat = (role: 'owner' | 'reader') => owner.client.putOrgMember({ params: { orgId, userId: fickle.id as never }, body: { role } })
-  await seat('owner')
+  const seat = (role: 'reader') => owner.client.putOrgMember({ params: { orgId, userId: fickle.id as never }, body: { role } })
+  await join(edge, owner, { orgId, user: fickle, role: 'owner' })
   const [demoted, removed] = [await pathTo(orgId, {}, fickle), await pathTo(orgId, {}, fickle)]
   await seat('reader')
   expect((await edge.request(demoted)).status).toBe(403)

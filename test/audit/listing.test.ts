@@ -6,6 +6,7 @@ import { openDb } from '../../src/edge/platform/db.ts'
 import type { Scope } from '../../src/edge/platform/scope.ts'
 import { type Edge, PASSWORD, startEdge, type TestUser } from '../harness.ts'
 import { post } from '../identity/raw.ts'
+import { join } from '../orgs/join.ts'
 import { addEntries, foundOrg } from './record.ts'
 
 let edge: Edge
@@ -34,10 +35,11 @@ describe('the record of an organisation', () => {
   test('says who did what to what, from where, newest first', async () => {
     const other = await edge.signUp('other')
     const { id: orgId } = await owner.client.createOrg({ body: { name: 'Told' } })
+    await join(edge, owner, { orgId, user: other, role: 'operator' })
     await owner.client.putOrgMember({ params: { orgId, userId: other.id as never }, body: { role: 'reader' } })
     const { sessionId } = await owner.client.getSession()
     const items = await listAll(orgId)
-    expect(items.map((e) => e.action)).toEqual(['org.member-add', 'org.create'])
+    expect(items.map((e) => e.action)).toEqual(['org.member-role', 'org.join', 'org.invite', 'org.create'])
     expect(items[0]).toMatchObject({
       actorId: owner.id,
       subject: orgId,
@@ -62,7 +64,7 @@ describe('the record of an organisation', () => {
     const at = (minute: number) => Date.UTC(2026, 10, 21, 12, minute)
     const rows = [
       [at(0), 'usr_a', 'org.create', 'one'],
-      [at(1), 'usr_b', 'org.member-add', 'two'],
+      [at(1), 'usr_b', 'org.member-role', 'two'],
       [at(2), 'system', 'organ.play', 'two'],
       [at(3), 'usr_a', 'shell.open', 'three'],
     ] as const
@@ -72,14 +74,14 @@ describe('the record of an organisation', () => {
         .bind(moment, orgId, actor, action, subject)
         .run()
     const found = async (query: Partial<Filter>) => (await listAll(orgId, query)).map((e) => e.action)
-    expect(await found({ action: 'org.' })).toEqual(['org.member-add', 'org.create'])
-    expect(await found({ action: 'org' })).toEqual(['organ.play', 'org.member-add', 'org.create'])
+    expect(await found({ action: 'org.' })).toEqual(['org.member-role', 'org.create'])
+    expect(await found({ action: 'org' })).toEqual(['organ.play', 'org.member-role', 'org.create'])
     expect(await found({ actor: 'usr_a' })).toEqual(['shell.open', 'org.create'])
     expect(await found({ actor: 'system' })).toEqual(['organ.play'])
-    expect(await found({ subject: 'two' })).toEqual(['organ.play', 'org.member-add'])
+    expect(await found({ subject: 'two' })).toEqual(['organ.play', 'org.member-role'])
     const [from, to] = [new Date(at(1)).toISOString(), new Date(at(3)).toISOString()]
-    expect(await found({ from, to })).toEqual(['organ.play', 'org.member-add'])
-    expect(await found({ from, to, actor: 'usr_b', action: 'org.', subject: 'two', limit: 1 })).toEqual(['org.member-add'])
+    expect(await found({ from, to })).toEqual(['organ.play', 'org.member-role'])
+    expect(await found({ from, to, actor: 'usr_b', action: 'org.', subject: 'two', limit: 1 })).toEqual(['org.member-role'])
     expect(await found({ subject: "two' OR '1'='1" })).toEqual([])
   })
 
@@ -113,8 +115,7 @@ describe('the record of an organisation', () => {
       ['operator', 'reader', 'stranger', 'gone'].map((name) => edge.signUp(name)),
     )
     const orgId = await foundOrg(edge, owner, 3)
-    const seat = (user: TestUser, role: 'owner' | 'operator' | 'reader') =>
-      owner.client.putOrgMember({ params: { orgId, userId: user.id as never }, body: { role } })
+    const seat = (user: TestUser, role: 'owner' | 'operator' | 'reader') => join(edge, owner, { orgId, user, role })
     await Promise.all([seat(operator!, 'operator'), seat(reader!, 'reader'), seat(gone!, 'owner')])
     const params = { orgId }
     const asked = (client: TestUser['client']) => [

@@ -63,10 +63,16 @@ test(
   async () => {
     const others = await Promise.all([edge.signUp('writer'), edge.signUp('writer'), edge.signUp('writer')])
     const orgIds = await Promise.all(Array.from({ length: 5 }, () => foundOrg(edge, owner)))
+    await edge.db
+      .prepare(
+        "INSERT INTO org_members (org_id, user_id, role, added_at) SELECT o.value, u.value, 'reader', 1 FROM json_each(?) AS o, json_each(?) AS u",
+      )
+      .bind(JSON.stringify(orgIds), JSON.stringify(others.map(({ id }) => id)))
+      .run()
     const write = (i: number) => {
       const orgId = orgIds[i % orgIds.length]!
       const other = others[i % others.length]!
-      const role = (['reader', 'operator', 'owner'] as const)[i % 3]!
+      const role = (['reader', 'operator', 'owner'] as const)[Math.floor(i / 15) % 3]!
       if (i % 5 === 0) return other.client.createRoom({ body: { name: `Room ${i}` } })
       return owner.client.putOrgMember({ params: { orgId, userId: other.id }, body: { role } })
     }

@@ -4,6 +4,7 @@ import { promisify } from 'node:util'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Edge, PASSWORD, startEdge } from '../harness.ts'
+import { join } from '../orgs/join.ts'
 import { describeWith } from '../requires.ts'
 import { until } from '../until.ts'
 import { namelessParts, openBrowser, openDoor, openVisitor } from './browser.ts'
@@ -82,7 +83,7 @@ describeWith('chromium', 'a user’s own data, and what an owner does with an or
   test('an owner invites, sends again, withdraws, renames, transfers, and deletes', async () => {
     const [owner, heir] = [await edge.signUp('owner'), await edge.signUp('heir')]
     const org = await owner.client.createOrg({ body: { name: 'Harbour' } })
-    await owner.client.putOrgMember({ params: { orgId: org.id, userId: heir.id as never }, body: { role: 'operator' } })
+    await join(edge, owner, { orgId: org.id, user: heir, role: 'operator' })
     const { page, complaints } = await open(owner.email)
     const manage = () => press(page, 'Invite and manage')
     await manage()

@@ -5,6 +5,7 @@ import type { RoomId } from '../../src/contract/rooms.ts'
 import { exportInbox } from '../../src/edge/inbox/service.ts'
 import { type Edge, PASSWORD, startEdge } from '../harness.ts'
 import { post } from '../identity/raw.ts'
+import { joinRaw } from '../orgs/join.ts'
 import { bearer, knock, meet, type Person } from '../rooms/person.ts'
 import { until } from '../until.ts'
 import { closeFrameOf } from './close-frame.ts'
@@ -91,7 +92,7 @@ describe('what is told', () => {
   test('a role in an organisation, an invitation to one, and the loss of a seat', async () => {
     const eve = await told('eve', 0)
     const { body: org } = await ada.send('POST', '/v1/orgs', { name: 'Harbour' })
-    await ada.send('POST', `/v1/orgs/${org['id']}/invitations`, { email: eve.email, role: 'reader' })
+    await joinRaw(edge, ada, { orgId: org['id'], user: eve, role: 'reader' })
     await ada.send('PUT', `/v1/orgs/${org['id']}/members/${eve.userId}`, { role: 'operator' })
     const room = await ada.openRoom()
     await ada.seat(room, eve, 'viewer')

@@ -4,6 +4,7 @@ import type { OrgRole } from '../../src/contract/orgs.ts'
 import { type Edge, PASSWORD, startEdge, type TestUser } from '../harness.ts'
 import { FORGED_TOKEN, mailsOf } from '../identity/mailed.ts'
 import { until } from '../until.ts'
+import { join } from './join.ts'
 
 let edge: Edge
 let ada: TestUser
@@ -102,7 +103,7 @@ test('the answer of inviting is the same for an address with an account and for 
   expect(Object.keys(known).sort()).toEqual(Object.keys(unknown).sort())
   expect(JSON.stringify(known)).not.toContain(eve.id)
   const again = await found()
-  await ada.client.putOrgMember({ params: { orgId: again.id, userId: eve.id as never }, body: { role: 'reader' } })
+  await join(edge, ada, { orgId: again.id, user: eve, role: 'reader' })
   expect(Object.keys(await invite(ada, again.id, eve.email)).sort()).toEqual(Object.keys(unknown).sort())
 })
 
@@ -196,7 +197,7 @@ test('a full organisation keeps the invitation for later', async () => {
   const guest = await edge.signUp('guest')
   const { org, token } = await invited(guest)
   const extra = await Promise.all(['a', 'b', 'c'].map((name) => edge.signUp(name)))
-  for (const { id } of extra) await ada.client.putOrgMember({ params: { orgId: org.id, userId: id as never }, body: { role: 'reader' } })
+  for (const user of extra) await join(edge, ada, { orgId: org.id, user, role: 'reader' })
   expect(await slugOf(accept(guest, token))).toBe('limit-reached')
   await ada.client.removeOrgMember({ params: { orgId: org.id, userId: extra[0]!.id as never } })
   expect(await slugOf(accept(guest, token))).toBe('ok')
@@ -205,7 +206,7 @@ test('a full organisation keeps the invitation for later', async () => {
 test('an invitation never changes the role of who belongs already', async () => {
   const guest = await edge.signUp('guest')
   const { org, token } = await invited(guest, 'owner')
-  await ada.client.putOrgMember({ params: { orgId: org.id, userId: guest.id as never }, body: { role: 'reader' } })
+  await edge.db.prepare("INSERT INTO org_members (org_id, user_id, role, added_at) VALUES (?, ?, 'reader', 1)").bind(org.id, guest.id).run()
   expect(await accept(guest, token)).toMatchObject({ role: 'reader' })
 })
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ORGS_PER_OWNER_MAX, type OrgRole } from '../../src/contract/orgs.ts'
 import { type Edge, startEdge, type TestUser } from '../harness.ts'
+import { join } from './join.ts'
 
 let edge: Edge
 let ada: TestUser
@@ -22,6 +23,7 @@ const slugOf = (call: Promise<unknown>): Promise<string> =>
 const found = (user: TestUser, name = 'Harbour') => user.client.createOrg({ body: { name } })
 const put = (by: TestUser, orgId: string, user: Pick<TestUser, 'id'>, role: OrgRole) =>
   by.client.putOrgMember({ params: { orgId, userId: user.id }, body: { role } })
+const bring = (by: TestUser, orgId: string, user: TestUser, role: OrgRole) => join(edge, by, { orgId, user, role })
 const remove = (by: TestUser, orgId: string, user: Pick<TestUser, 'id'>) =>
   by.client.removeOrgMember({ params: { orgId, userId: user.id } })
 
@@ -46,8 +48,16 @@ test('to a stranger nothing of it exists', async () => {
   for (const slug of await Promise.all(calls.map(slugOf))) expect(slug).toBe('not-found')
 })
 
-test('owners add, change and remove members; others only leave', async () => {
+test('nobody is put in without their consent: a role is for members, and people come in by invitation', async () => {
   const org = await found(ada)
+  for (const role of ['owner', 'operator', 'reader'] as const) expect(await slugOf(put(ada, org.id, bob, role))).toBe('not-found')
+  expect((await ada.client.listOrgMembers({ params: { orgId: org.id } })).items.map((m) => m.userId)).toEqual([ada.id])
+  expect((await bob.client.listOrgs()).items).not.toContainEqual(expect.objectContaining({ id: org.id }))
+})
+
+test('owners change and remove members; others only leave', async () => {
+  const org = await found(ada)
+  await bring(ada, org.id, bob, 'owner')
   expect(await put(ada, org.id, bob, 'operator')).toMatchObject({ userId: bob.id, role: 'operator' })
   expect(await put(ada, org.id, bob, 'operator')).toMatchObject({ role: 'operator' })
   expect(await put(ada, org.id, bob, 'reader')).toMatchObject({ role: 'reader' })
@@ -66,7 +76,9 @@ test('owners add, change and remove members; others only leave', async () => {
   const { results } = await edge.db.prepare('SELECT action, cause FROM audit_entries WHERE org_id = ? ORDER BY id').bind(org.id).all()
   expect(results.map((r) => [r['action'], r['cause']])).toEqual([
     ['org.create', null],
-    ['org.member-add', `${bob.id} as operator`],
+    ['org.invite', expect.any(String)],
+    ['org.join', expect.anything()],
+    ['org.member-role', `${bob.id} as operator`],
     ['org.member-role', `${bob.id} as reader`],
     ['org.member-remove', bob.id],
   ])
@@ -76,7 +88,7 @@ test('the last owner stays, however many ask at once', async () => {
   const org = await found(ada)
   expect(await slugOf(remove(ada, org.id, ada))).toBe('conflict')
   expect(await slugOf(put(ada, org.id, ada, 'reader'))).toBe('conflict')
-  await put(ada, org.id, bob, 'owner')
+  await bring(ada, org.id, bob, 'owner')
   const race = await Promise.all([
     ...Array.from({ length: 5 }, () => slugOf(remove(ada, org.id, ada))),
     ...Array.from({ length: 5 }, () => slugOf(remove(bob, org.id, bob))),
@@ -91,7 +103,7 @@ test('the last owner stays, however many ask at once', async () => {
 test('fifty founded at once are as many as allowed, and others cannot use up the quota', async () => {
   const founder = await edge.signUp('founder')
   const gift = await found(ada, 'A gift')
-  await put(ada, gift.id, founder, 'owner')
+  await bring(ada, gift.id, founder, 'owner')
   const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => slugOf(found(founder, `No. ${i}`))))
   expect(answers.filter((s) => s === 'ok')).toHaveLength(ORGS_PER_OWNER_MAX)
   expect(new Set(answers)).toEqual(new Set(['ok', 'limit-reached']))
@@ -100,7 +112,9 @@ test('fifty founded at once are as many as allowed, and others cannot use up the
   expect(new Set([...items, ...rest.items].map((o) => o.id)).size).toBe(ORGS_PER_OWNER_MAX + 1)
   expect(rest.nextCursor).toBeUndefined()
   expect(await slugOf(founder.client.listOrgs({ query: { cursor: 'bm9wZQ' } }))).toBe('invalid-request')
-  expect(await slugOf(put(ada, (await found(ada)).id, founder, 'owner'))).toBe('limit-reached')
+  const full = await found(ada)
+  await bring(ada, full.id, founder, 'reader')
+  expect(await slugOf(put(ada, full.id, founder, 'owner'))).toBe('limit-reached')
 })
 
 test('bad names are refused and nothing is founded', async () => {
@@ -122,8 +136,8 @@ test('ownership goes to a member in one step, and of racing transfers no organis
   const transfer = (by: TestUser, to: TestUser) => by.client.transferOrg({ params, body: { userId: to.id as never } })
   expect(await slugOf(transfer(ada, bob))).toBe('not-found')
   expect(await slugOf(transfer(ada, ada))).toBe('conflict')
-  await put(ada, org.id, bob, 'reader')
-  await put(ada, org.id, eve, 'reader')
+  await bring(ada, org.id, bob, 'reader')
+  await bring(ada, org.id, eve, 'reader')
   const race = await Promise.all([transfer(ada, bob), transfer(ada, eve), transfer(ada, bob), transfer(ada, eve)].map(slugOf))
   expect(race.filter((slug) => slug === 'ok')).toHaveLength(1)
   const { results } = await edge.db.prepare('SELECT role FROM org_members WHERE org_id = ? ORDER BY role').bind(org.id).all()
@@ -134,7 +148,7 @@ test('ownership goes to a member in one step, and of racing transfers no organis
 test('two owners who leave at once leave one behind', async () => {
   for (let round = 0; round < 5; round++) {
     const org = await found(ada)
-    await put(ada, org.id, bob, 'owner')
+    await bring(ada, org.id, bob, 'owner')
     const race = await Promise.all([slugOf(remove(ada, org.id, ada)), slugOf(remove(bob, org.id, bob))])
     expect(race.sort()).toEqual(['conflict', 'ok'])
     const left = (race[0] === 'ok' ? [ada, bob] : [bob, ada]) as [TestUser, TestUser]
@@ -146,7 +160,7 @@ test('two owners who leave at once leave one behind', async () => {
 test('a deleted organisation is gone for its members, with its invitations; one with hosts stays', async () => {
   const org = await found(ada)
   const params = { orgId: org.id }
-  await put(ada, org.id, bob, 'operator')
+  await bring(ada, org.id, bob, 'operator')
   await ada.client.inviteOrgMember({ params, body: { email: 'late@example.org', role: 'reader' } })
   await edge.db
     .prepare(

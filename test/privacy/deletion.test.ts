@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Edge, PASSWORD, startEdge, type TestUser } from '../harness.ts'
 import { mailsOf } from '../identity/mailed.ts'
+import { join } from '../orgs/join.ts'
 import { until } from '../until.ts'
 import { databaseOf } from './person.ts'
 
@@ -40,7 +41,7 @@ async function settle(name: string): Promise<TestUser> {
   await user.client.putRoomMember({ params: { roomId: room.id, userId: friend.id as never }, body: { role: 'editor' } })
   const org = await user.client.createOrg({ body: { name: 'Harbour' } })
   await user.client.inviteOrgMember({ params: { orgId: org.id }, body: { email: `guest-of-${name}@example.org`, role: 'reader' } })
-  await user.client.putOrgMember({ params: { orgId: org.id, userId: friend.id as never }, body: { role: 'owner' } })
+  await join(edge, user, { orgId: org.id, user: friend, role: 'owner' })
   const theirs = await friend.client.createOrg({ body: { name: 'Lighthouse' } })
   await friend.client.inviteOrgMember({ params: { orgId: theirs.id }, body: { email: user.email, role: 'reader' } })
   await user.client.updateMe({ ifMatch: '*', body: { displayName: `The one called ${name}` } })
@@ -98,7 +99,7 @@ test('the account is closed with the answer: no session, no sign-in, no refresh;
 test('what one alone owns must go to others first; the answer names it and nothing has changed', async () => {
   const [user, heir] = [await edge.signUp('sole'), await edge.signUp('heir')]
   const org = await user.client.createOrg({ body: { name: 'Alone & Co' } })
-  await user.client.putOrgMember({ params: { orgId: org.id, userId: heir.id as never }, body: { role: 'operator' } })
+  await join(edge, user, { orgId: org.id, user: heir, role: 'operator' })
   await expect(user.client.deleteMe()).rejects.toMatchObject({
     slug: 'conflict',
     extras: { detail: expect.stringContaining('Alone & Co') },

@@ -3,6 +3,7 @@ import type { OrgId } from '../../src/contract/orgs.ts'
 import { ROOMS_PER_ORG_MAX, type RoomId, type RoomRole } from '../../src/contract/rooms.ts'
 import { type Edge, startEdge } from '../harness.ts'
 import { post } from '../identity/raw.ts'
+import { joinRaw } from '../orgs/join.ts'
 import { bearer, closeOf, frameOf, knock, meet, type Person } from './person.ts'
 
 let edge: Edge
@@ -138,8 +139,7 @@ describe('a room', () => {
 describe('a room of an organisation', () => {
   const found = async (owner: Person) =>
     (await post(edge, '/v1/orgs', { name: 'Lighthouse' }, { authorization: `Bearer ${owner.accessToken}` })).body['id'] as OrgId
-  const employ = (owner: Person, orgId: OrgId, other: Person, role: string) =>
-    owner.send('PUT', `/v1/orgs/${orgId}/members/${other.userId}`, { role })
+  const employ = (owner: Person, orgId: OrgId, user: Person, role: string) => joinRaw(edge, owner, { orgId, user, role })
   const open = (person: Person, orgId: OrgId) => person.send('POST', '/v1/rooms', { name: 'ours', orgId })
 
   test('is opened by owners and operators, and open to every member by their role', async () => {
@@ -154,7 +154,7 @@ describe('a room of an organisation', () => {
       ['owner', 'owner'],
     ]
     for (const [given, role] of roles) {
-      await employ(ada, orgId, bob, given)
+      await ada.send('PUT', `/v1/orgs/${orgId}/members/${bob.userId}`, { role: given })
       expect((await bob.send('GET', path(roomId))).body).toMatchObject({ role, orgId })
     }
     expect((await bob.send('GET', `/v1/rooms?orgId=${orgId}`)).body['items']).toHaveLength(1)

@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline'
 import type { Credential } from '../../src/contract/hosts.ts'
 import { generateSealingKey, generateSigningKey } from '../../src/relay/keys.ts'
 import { type Edge, startEdge, type TestUser } from '../harness.ts'
+import { join } from '../orgs/join.ts'
 import { freePort, type Sshd, startSshd } from '../relay/sshd.ts'
 
 /** The keys that a relay and the Worker share. */
@@ -157,7 +158,7 @@ export async function startRig({
     /** A new user with this role in the organisation. */
     async function member(role: 'owner' | 'operator' | 'reader'): Promise<TestUser> {
       const user = await edge.signUp(role)
-      await owner.client.putOrgMember({ params: { orgId: org.id, userId: user.id }, body: { role } })
+      await join(edge, owner, { orgId: org.id, user, role })
       return user
     }
     return {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { RoomId } from '../../src/contract/rooms.ts'
 import { WEBHOOK_ATTEMPTS_MAX, WEBHOOKS_MAX, WebhookKind } from '../../src/contract/webhooks.ts'
 import { type Edge, startEdge } from '../harness.ts'
+import { joinRaw } from '../orgs/join.ts'
 import { meet, type Person } from '../rooms/person.ts'
 import { until } from '../until.ts'
 import { printedVerify, type Received, startDns, startReceiver } from './receiver.ts'
@@ -138,7 +139,7 @@ describe('a webhook', () => {
     for (const [method, path, body] of calls) expect((await stranger.send(method, path, body)).slug).toBe('not-found')
     const orgId = String((await ada.send('POST', '/v1/orgs', { name: 'Harbour' })).body['id'])
     const { url } = await hookOf(ada, ['room.created'], orgId)
-    await ada.send('PUT', `/v1/orgs/${orgId}/members/${bob.userId}`, { role: 'operator' })
+    await joinRaw(edge, ada, { orgId, user: bob, role: 'operator' })
     expect((await bob.send('GET', url)).slug).toBe('forbidden')
     expect((await bob.send('POST', '/v1/webhooks', { url: receiver.origin, kinds: ['room.created'], orgId })).slug).toBe('forbidden')
     expect((await stranger.send('GET', `/v1/webhooks?orgId=${orgId}`)).slug).toBe('not-found')

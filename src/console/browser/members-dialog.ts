@@ -14,6 +14,8 @@ export interface Membership<M extends Member> {
   readonly title: string
   readonly ownId: string
   readonly canManage: boolean
+  /** What giving a user a role is called. */
+  readonly act: string
   /** Roles to choose from, the least first. */
   readonly roles: readonly M['role'][]
   readonly list: (query: { cursor?: string }) => Promise<{ readonly items: readonly M[]; readonly nextCursor?: string | undefined }>
@@ -27,6 +29,8 @@ const option = (role: string) => Object.assign(document.createElement('option'),
 export function openMembers<M extends Member>(group: Membership<M>): void {
   const alert = byId('add-member-alert')
   byId('members-title').textContent = group.title
+  byId('add-member').ariaLabel = group.act
+  byId('add-member-act').textContent = group.act
   byId('add-member-role').replaceChildren(...group.roles.map(option))
 
   function row({ userId, role }: M): HTMLElement {

@@ -20,6 +20,7 @@ function openPlaces({ id: orgId, name, role }: Org, me: Me, changed: () => void)
     title: `Members of ${name}`,
     ownId: me.id,
     canManage: role === 'owner',
+    act: 'Change role',
     roles: ROLES,
     list: (query) => client.listOrgMembers({ params: { orgId }, query }),
     put: (userId, chosen) => client.putOrgMember({ params: { orgId, userId: userId as UserId }, body: { role: OrgRole.parse(chosen) } }),

@@ -13,6 +13,7 @@ function openSeats({ id: roomId, name, role }: Room, me: Me, changed: () => void
     title: `Seats in ${name}`,
     ownId: me.id,
     canManage: role === 'owner',
+    act: 'Add',
     roles: ROLES,
     list: (query) => client.listRoomMembers({ params: { roomId }, query }),
     put: (userId, chosen) => client.putRoomMember({ params: { roomId, userId: userId as UserId }, body: { role: RoomRole.parse(chosen) } }),

@@ -19,7 +19,7 @@ export const MembersDialog: FC = () => (
         <Field id="add-member-userId" label="User id" class="mono" placeholder="usr_…" autocomplete="off" spellcheck={false} required />
         <Choice id="add-member-role" label="Role" options={[]} />
       </div>
-      <button type="submit" class="button">
+      <button type="submit" class="button" id="add-member-act">
         Add
       </button>
     </Form>

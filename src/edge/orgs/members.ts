@@ -20,7 +20,7 @@ import {
   membersIn,
   orgOf,
   orgsOf,
-  putMember,
+  setMemberRole,
   transferRow,
 } from './store.ts'
 
@@ -46,7 +46,7 @@ export async function listOrgMembers(scope: Scope, actor: Actor, at: { readonly 
   return toPage(rows, at.query, { key: (row) => row.userId, item: toMember })
 }
 
-/** Adds a member or changes their role. @throws Problem `not-found`, `forbidden`, `conflict` or `limit-reached` */
+/** Changes the role of a member: people come in by invitation, which is theirs to accept. @throws Problem `not-found`, `forbidden`, `conflict` or `limit-reached` */
 export async function putOrgMember(
   scope: Scope,
   actor: Actor,
@@ -56,17 +56,12 @@ export async function putOrgMember(
   const { quotas } = scope.config
   const facts = await factsOf(scope, change)
   refuse(refusalOfPut(facts, at.role, quotas))
-  const now = scope.now()
   if (facts.role !== at.role) {
-    const action = facts.role === null ? 'org.member-add' : 'org.member-role'
-    const isDone = await changeMember(scope, change, {
-      statement: putMember(scope.db, change, { role: at.role, now, quotas }),
-      action,
-      role: at.role,
-    })
+    const statement = setMemberRole(scope.db, change, { role: at.role, ownedMax: quotas.ownedMax })
+    const isDone = await changeMember(scope, change, { statement, action: 'org.member-role', role: at.role })
     if (!isDone) await explainPut(scope, change, at.role)
   }
-  return toMember({ userId: at.userId, role: at.role, addedAt: facts.addedAt ?? now })
+  return toMember({ ...at, addedAt: facts.addedAt ?? scope.now() })
 }
 
 /** A put that changed nothing: a racing call was first. It is fine when that one wanted the same. */

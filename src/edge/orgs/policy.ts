@@ -19,9 +19,8 @@ export interface MemberFacts {
 export function refusalOfPut(facts: MemberFacts, role: OrgRole, quotas: Quotas): ProblemSlug | undefined {
   if (facts.callerRole === null) return 'not-found'
   if (facts.callerRole !== 'owner') return 'forbidden'
-  if (!facts.isUser) return 'not-found'
+  if (facts.role === null || !facts.isUser) return 'not-found'
   if (facts.role === 'owner' && role !== 'owner' && facts.owners < 2) return 'conflict'
-  if (facts.role === null && facts.members >= quotas.membersMax) return 'limit-reached'
   if (facts.role !== 'owner' && role === 'owner' && facts.owned >= quotas.ownedMax) return 'limit-reached'
   return undefined
 }

@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, gt, inArray, lt, type SQL, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, lt, ne, type SQL, sql } from 'drizzle-orm'
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgId, OrgRole } from '../../contract/orgs.ts'
 import type { Quotas } from '../platform/config.ts'
@@ -104,23 +104,20 @@ export const memberFacts = (db: Db, c: MemberChange) =>
     (SELECT held.added_at FROM org_members AS held WHERE held.org_id = ${c.orgId} AND held.user_id = ${c.userId}) AS addedAt,
     ${isActiveUser(c.userId)} AS isUser, ${ownersOf(c.orgId)} AS owners, ${membersOf(c.orgId)} AS members, ${owned(c.userId)} AS owned`)
 
-/** Changes a row only while the caller owns the organisation, an owner remains and no limit is passed: of racing calls the later one meets the earlier's result. */
-export const putMember = (db: Db, c: MemberChange, to: { readonly role: OrgRole; readonly now: number; readonly quotas: Quotas }) =>
+/** Changes a role only while the caller owns the organisation, an owner remains and no limit is passed: of racing calls the later one meets the earlier's result. */
+export const setMemberRole = (db: Db, c: MemberChange, { role, ownedMax }: { readonly role: OrgRole; readonly ownedMax: number }) =>
   db
-    .insert(m)
-    .select(
-      sql`SELECT ${c.orgId} AS org_id, users.id AS user_id, ${to.role} AS role, ${to.now} AS added_at FROM users
-        WHERE users.id = ${c.userId} AND users.disabled_at IS NULL
-          AND ${roleIn(c.orgId, c.callerId)} = 'owner'
-          AND (${roleIn(c.orgId, c.userId)} IS NOT NULL OR ${membersOf(c.orgId)} < ${to.quotas.membersMax})
-          AND (${to.role} = 'owner' OR ${roleIn(c.orgId, c.userId)} IS NOT 'owner' OR ${ownersOf(c.orgId)} > 1)
-          AND (${to.role} <> 'owner' OR ${roleIn(c.orgId, c.userId)} IS 'owner' OR ${owned(c.userId)} < ${to.quotas.ownedMax})`,
+    .update(m)
+    .set({ role })
+    .where(
+      and(
+        eq(m.orgId, c.orgId),
+        eq(m.userId, c.userId),
+        ne(m.role, role),
+        sql`${isActiveUser(c.userId)} AND ${roleIn(c.orgId, c.callerId)} = 'owner'`,
+        role === 'owner' ? sql`${owned(c.userId)} < ${ownedMax}` : sql`(${m.role} <> 'owner' OR ${ownersOf(c.orgId)} > 1)`,
+      ),
     )
-    .onConflictDoUpdate({
-      target: [m.orgId, m.userId],
-      set: { role: sql`excluded.role` },
-      setWhere: sql`org_members.role <> excluded.role`,
-    })
 
 /** Removes a member only while the caller owns the organisation or leaves it, and an owner remains. */
 export const deleteMember = (db: Db, c: MemberChange) =>
