@@ -157,6 +157,8 @@ export type Jump = z.infer<typeof Jump>
 /** From the first, which the relay dials, to the last, which reaches the target. */
 const jumps = z.array(Jump).max(JUMPS_MAX).optional()
 const Login = { ...Target, jumps, username: controlless(128), pins: z.array(HostKeyPin).max(PINS_MAX), env: RemoteEnv.default({}) }
+/** On whose behalf: their connection may wait for their next command there, and serves nobody else. Absent: it is closed. */
+const keptFor = Identifier.optional()
 const seconds = z
   .int()
   .min(1)
@@ -191,6 +193,7 @@ export const GrantRequest = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('exec'),
     ...Login,
+    keptFor,
     command: RemoteCommand,
     pty: Pty.optional(),
     timeoutSeconds: z.int().min(1).max(EXEC_SECONDS_MAX),
@@ -201,6 +204,7 @@ export const GrantRequest = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('file'),
     ...Login,
+    keptFor,
     /** Read: output is the file. Write: input is, until its EOF. List: output is `FileList` as JSON. */
     op: z.enum(['list', 'read', 'write']),
     path: RemotePath,

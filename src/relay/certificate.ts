@@ -101,6 +101,35 @@ function equip(client: Client, { certificate, key }: { readonly certificate: Buf
   })
 }
 
+/** What does not change from one certificate of an authority to the next: whom it lets in, what it permits, who signed it. */
+export interface CertificateTerms {
+  readonly terms: Buffer
+  /** Unix seconds. */
+  readonly validBefore: number
+}
+
+/** Reads a user certificate (PROTOCOL.certkeys). @throws RangeError when it ends too early */
+export function certificateTerms(certificate: Buffer): CertificateTerms {
+  let at = 0
+  const skip = (bytes: number): Buffer => {
+    if (bytes > certificate.length - at) throw new RangeError('a certificate that is cut off')
+    at += bytes
+    return certificate.subarray(at - bytes, at)
+  }
+  const string = (): Buffer => skip(skip(4).readUInt32BE())
+  const uint64 = (): number => Number(skip(8).readBigUInt64BE())
+  // Type, nonce, key; serial and kind; key id.
+  for (let i = 0; i < 3; i++) string()
+  skip(8 + 4)
+  string()
+  const principals = string()
+  uint64()
+  const validBefore = uint64()
+  const [options, extensions] = [string(), string()]
+  string()
+  return { terms: Buffer.concat([principals, options, extensions, string()].map(lengthed)), validBefore }
+}
+
 /** RFC 4251 §5: a string is its length and its bytes. */
 function lengthed(value: string | Buffer): Buffer {
   const bytes = typeof value === 'string' ? Buffer.from(value) : value

@@ -38,6 +38,10 @@ export interface RelayLimits {
   readonly drainSeconds: number
   /** Upper bound over what a grant asks; operators lower it where memory is scarce. */
   readonly detachSecondsMax: number
+  /** How long a connection waits for the next command of whom it was made for; 0: not at all. */
+  readonly keptSeconds: number
+  readonly keptMax: number
+  readonly keptPerTenantMax: number
 }
 
 const count = (fallback: number, max: number) => z.coerce.number().int().min(1).max(max).default(fallback)
@@ -118,6 +122,10 @@ const Environment = z.object({
   RELAY_CONNECT_SECONDS: count(10, 120),
   RELAY_DRAIN_SECONDS: count(30, 3_600),
   RELAY_DETACH_SECONDS_MAX: count(86_400, 86_400),
+  RELAY_KEPT_SECONDS: z.coerce.number().int().min(0).max(300).default(60),
+  /** A connection at rest holds some 90 kB here, and 6 MB at its host. */
+  RELAY_KEPT_MAX: count(200, 10_000),
+  RELAY_KEPT_PER_TENANT_MAX: count(32, 10_000),
 })
 type Environment = z.infer<typeof Environment>
 
@@ -207,5 +215,8 @@ function readLimits(vars: Environment): RelayLimits {
     connectSeconds: vars.RELAY_CONNECT_SECONDS,
     drainSeconds: vars.RELAY_DRAIN_SECONDS,
     detachSecondsMax: vars.RELAY_DETACH_SECONDS_MAX,
+    keptSeconds: vars.RELAY_KEPT_SECONDS,
+    keptMax: vars.RELAY_KEPT_MAX,
+    keptPerTenantMax: vars.RELAY_KEPT_PER_TENANT_MAX,
   }
 }

@@ -1,6 +1,7 @@
 import type { Readable, Writable } from 'node:stream'
 import type { ControlBody, GrantClaims, GrantRequest } from '../contract/krp.ts'
 import type { AskFor } from './attempt.ts'
+import type { KeptConnections } from './kept.ts'
 import type { Log } from './log.ts'
 import type { RouteDeps } from './route.ts'
 
@@ -47,10 +48,17 @@ export interface Granted<R extends ChannelRequest = ChannelRequest> {
   readonly signal: AbortSignal
 }
 
+/** What a driver needs of the relay. */
+export interface DriverDeps extends RouteDeps {
+  readonly kept: KeptConnections
+  /** A program or a transfer began on a connection of its own, or on one that was kept. */
+  readonly noteConnection: (how: 'made' | 'kept') => void
+}
+
 /**
  * A way to speak to hosts: goes there, and opens what the grant says. `take` is called in the same turn in which the channel opens, because its
  * first events, even its exit, may come in the next.
  *
  * @throws Refusal
  */
-export type Driver<R extends ChannelRequest> = <S>(granted: Granted<R>, deps: RouteDeps, take: (channel: HostChannel) => S) => Promise<S>
+export type Driver<R extends ChannelRequest> = <S>(granted: Granted<R>, deps: DriverDeps, take: (channel: HostChannel) => S) => Promise<S>

@@ -29,21 +29,41 @@ export interface OpenedFile {
   readonly fileBytes: number | undefined
 }
 
-/** Begins to list, read or write. Nothing is changed on the host before all rules hold. @throws Refusal */
-export async function openFile(client: Client, request: FileRequest): Promise<OpenedFile> {
-  // What is asked after the host has closed the channel is answered by nobody, the library included.
-  const gone = new Promise<never>((_, reject) => {
-    client.once('close', () => reject(new Refusal('file-failed')))
+/** The file subsystem of a host. @throws Refusal file-unsupported */
+export function openSftp(client: Client): Promise<SFTPWrapper> {
+  return new Promise((resolve, reject) => {
+    const refuse = (): void => reject(new Refusal('file-unsupported'))
+    client.once('close', refuse)
+    try {
+      client.sftp((error, sftp) => {
+        client.off('close', refuse)
+        if (error) return refuse()
+        sftp.on('error', () => undefined)
+        resolve(sftp)
+      })
+    } catch {
+      refuse()
+    }
   })
-  gone.catch(() => undefined)
-  return Promise.race([begin(client, request), gone])
 }
 
-async function begin(client: Client, request: FileRequest): Promise<OpenedFile> {
-  const sftp = await new Promise<SFTPWrapper>((resolve, reject) => {
-    client.sftp((error, opened) => (error ? reject(new Refusal('file-unsupported')) : resolve(opened)))
+/** Begins to list, read or write. Nothing is changed on the host before all rules hold. @throws Refusal */
+export async function openFile(client: Client, sftp: SFTPWrapper, request: FileRequest): Promise<OpenedFile> {
+  let lost = (): void => undefined
+  // What is asked after the host has closed the channel is answered by nobody, the library included.
+  const gone = new Promise<never>((_, reject) => {
+    lost = () => reject(new Refusal('file-failed'))
+    client.once('close', lost)
   })
-  sftp.on('error', () => undefined)
+  gone.catch(() => undefined)
+  try {
+    return await Promise.race([begin(sftp, request), gone])
+  } finally {
+    client.off('close', lost)
+  }
+}
+
+function begin(sftp: SFTPWrapper, request: FileRequest): Promise<OpenedFile> {
   if (request.op === 'list') return openList(sftp, request)
   return request.op === 'read' ? openRead(sftp, request) : openWrite(sftp, request)
 }

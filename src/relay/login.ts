@@ -22,21 +22,34 @@ export interface LoginBinding {
  *
  * @throws Refusal credential-invalid
  */
+export async function openSealed(
+  binding: LoginBinding,
+  sealed: SealedCredential | undefined,
+  key: SealingPrivateJwk,
+): Promise<RelayCredential> {
+  if (sealed === undefined) throw new Refusal('credential-invalid')
+  let plaintext: Uint8Array | undefined
+  try {
+    plaintext = await openCredential(key, await sealAad({ ...binding, relayKeyId: key.kid }), sealed)
+    return RelayCredential.parse(JSON.parse(Buffer.from(plaintext.buffer, plaintext.byteOffset, plaintext.length).toString('utf8')))
+  } catch {
+    throw new Refusal('credential-invalid')
+  } finally {
+    plaintext?.fill(0)
+  }
+}
+
+/** The login that a sealed credential makes. @throws Refusal credential-invalid */
 export async function openLogin(
   binding: LoginBinding,
   sealed: SealedCredential | undefined,
   { key, algorithms }: { readonly key: SealingPrivateJwk; readonly algorithms: AlgorithmChoice },
 ): Promise<Login> {
-  if (sealed === undefined) throw new Refusal('credential-invalid')
-  let plaintext: Uint8Array | undefined
+  const credential = await openSealed(binding, sealed, key)
   try {
-    plaintext = await openCredential(key, await sealAad({ ...binding, relayKeyId: key.kid }), sealed)
-    const text = Buffer.from(plaintext.buffer, plaintext.byteOffset, plaintext.length).toString('utf8')
-    return withQuestions(await createLogin(RelayCredential.parse(JSON.parse(text)), algorithms))
+    return withQuestions(await createLogin(credential, algorithms))
   } catch (error) {
     throw error instanceof Refusal ? error : new Refusal('credential-invalid')
-  } finally {
-    plaintext?.fill(0)
   }
 }
 

@@ -1,17 +1,17 @@
 import { type ControlBody, type GrantClaims, HostKeyType, type LinkClaims } from '../contract/krp.ts'
 import type { AskFor } from './attempt.ts'
-import type { ChannelRequest, HostChannel } from './driver.ts'
+import type { ChannelRequest, DriverDeps, HostChannel } from './driver.ts'
 import { errorFields, type Log } from './log.ts'
 import { type PresentedKey, Refusal } from './refusal.ts'
 import type { Registry } from './registry.ts'
-import { connectRoute, type RouteDeps } from './route.ts'
+import { connectRoute } from './route.ts'
 import { createShell, type Shell } from './shell.ts'
 import { driveSsh } from './ssh-driver.ts'
 import { driveTelnet } from './telnet-driver.ts'
 import { type ReplayCache, type TokenTrust, verifyGrantToken } from './tokens.ts'
 
 /** What opening needs of the relay. */
-export interface OpeningDeps extends RouteDeps {
+export interface OpeningDeps extends DriverDeps {
   readonly trust: TokenTrust
   readonly replay: ReplayCache
   readonly registry: Registry

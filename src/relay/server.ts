@@ -5,6 +5,7 @@ import { createTargetBudget } from './budget.ts'
 import type { RelayConfig } from './config.ts'
 import { createResolver } from './egress.ts'
 import { createHealthServer } from './health.ts'
+import { type KeptConnections, keepConnections } from './kept.ts'
 import { endLink, type Link, type LinkDeps, sendGoAway, startLink } from './link.ts'
 import type { Log } from './log.ts'
 import { createMetrics, type Metrics } from './metrics.ts'
@@ -27,6 +28,7 @@ interface State {
   readonly config: RelayConfig
   readonly log: Log
   readonly registry: Registry
+  readonly kept: KeptConnections
   readonly links: Set<Link>
   /** Connections without READY, by remote address. */
   readonly strangers: Map<string, number>
@@ -48,6 +50,7 @@ export async function startRelay(config: RelayConfig, log: Log): Promise<Relay> 
     config,
     log,
     registry: createRegistry(config.limits),
+    kept: keepConnections(config.limits),
     links: new Set(),
     strangers: new Map(),
     isDraining: false,
@@ -64,6 +67,7 @@ export async function startRelay(config: RelayConfig, log: Log): Promise<Relay> 
       links: knownLinks(state),
       strangers: strangerCount(state),
       shells: state.registry.shellCount(),
+      kept: state.kept.count(),
     }),
     state.metrics,
   )
@@ -77,6 +81,7 @@ export async function startRelay(config: RelayConfig, log: Log): Promise<Relay> 
     state.isDraining = true
     for (const link of state.links) endLink(link, 'draining')
     for (const shell of state.registry.shells()) shell.parts.channel.cut()
+    state.kept.close()
     await Promise.all([closeServer(server), closeServer(health)])
     state.metrics.stop()
     log.info('relay-closed')
@@ -85,11 +90,12 @@ export async function startRelay(config: RelayConfig, log: Log): Promise<Relay> 
 }
 
 function createLinkDeps(state: State): LinkDeps {
-  const { config, log, registry, links } = state
+  const { config, log, registry, kept, links } = state
   return {
     config,
     log,
     registry,
+    kept,
     trust: { relay: config.id, ...config.dialers },
     replay: createReplayCache(),
     sealing: config.sealing,
@@ -100,6 +106,7 @@ function createLinkDeps(state: State): LinkDeps {
     detachSecondsMax: config.limits.detachSecondsMax,
     isDraining: () => state.isDraining,
     noteOpening: state.metrics.opened,
+    noteConnection: state.metrics.connected,
     standing: () => ({ load: Math.min(1, registry.shellCount() / config.limits.shellsMax), isDraining: state.isDraining }),
     onReady(link) {
       leaveStrangers(state, link)
@@ -163,6 +170,7 @@ function leaveStrangers({ strangers }: State, link: Link): void {
 async function drain(state: State): Promise<void> {
   const { drainSeconds } = state.config.limits
   state.isDraining = true
+  state.kept.close()
   state.log.info('relay-draining', { drainSeconds, shells: state.registry.shellCount() })
   for (const link of state.links) sendGoAway(link, drainSeconds)
   await untilNoShells(state.registry, drainSeconds * 1000)

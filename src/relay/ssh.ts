@@ -77,8 +77,9 @@ export function connectSsh(request: SshRequest, signal: AbortSignal): Promise<Ss
         else deadline = startDeadline()
         return answers
       })
-    signal.addEventListener('abort', () => refuse(new Refusal('target-timeout')), { once: true })
-    if (signal.aborted) return refuse(new Refusal('target-timeout'))
+    const giveUp = (): void => refuse(new Refusal('target-timeout'))
+    signal.addEventListener('abort', giveUp, { once: true })
+    if (signal.aborted) return giveUp()
     // Stays for the life of the connection: an error event without a listener would end the process.
     client.on('error', refuseFor)
     client.on('close', () => refuseFor(undefined))
@@ -91,6 +92,7 @@ export function connectSsh(request: SshRequest, signal: AbortSignal): Promise<Ss
     })
     client.on('ready', () => {
       clearTimeout(deadline)
+      signal.removeEventListener('abort', giveUp)
       guard.trust()
       if (presented === undefined || algorithms === undefined) return refuse(new Refusal('internal'))
       phase = 'ready'
@@ -117,25 +119,37 @@ export function connectSsh(request: SshRequest, signal: AbortSignal): Promise<Ss
   })
 }
 
-/**
- * Opens a shell or runs a command; the command travels as data. `take` is called in the same turn in which the channel opens, because its first
- * events, even its exit, may come in the next.
- *
- * @throws Refusal request-refused
- */
-export function openChannel<T>(client: Client, request: ProgramRequest, take: (channel: ClientChannel) => T): Promise<T> {
-  const env = { ...request.env }
+/** What becomes of a channel on its way. */
+export interface ChannelEvents<T> {
+  /** The host has confirmed the channel, and is told now what to run; before that it has heard of nothing. */
+  readonly confirmed: () => void
+  /** Called in the same turn in which the channel opens, because its first events, even its exit, may come in the next. */
+  readonly take: (channel: ClientChannel) => T
+}
+
+/** Opens a shell or runs a command; the command travels as data. @throws Refusal request-refused */
+export function openChannel<T>(client: Client, request: ProgramRequest, { confirmed, take }: ChannelEvents<T>): Promise<T> {
   return new Promise((resolve, reject) => {
+    const refuse = (): void => reject(new Refusal('request-refused'))
     const answer = (error: unknown, channel: ClientChannel): void => {
-      if (error) reject(new Refusal('request-refused'))
+      client.off('close', refuse)
+      if (error) refuse()
       else resolve(take(channel))
     }
-    client.once('close', () => reject(new Refusal('request-refused')))
+    const options = {
+      ...(request.kind === 'exec' && request.pty !== undefined ? { pty: ptyOptions(request.pty) } : {}),
+      // ssh2 asks for the variables between the host's word on the channel and our request.
+      get env() {
+        confirmed()
+        return { ...request.env }
+      },
+    }
+    client.once('close', refuse)
     try {
-      if (request.kind === 'shell') client.shell(ptyOptions(request.pty), { env }, answer)
-      else client.exec(request.command, request.pty === undefined ? { env } : { env, pty: ptyOptions(request.pty) }, answer)
+      if (request.kind === 'shell') client.shell(ptyOptions(request.pty), options, answer)
+      else client.exec(request.command, options, answer)
     } catch {
-      reject(new Refusal('request-refused'))
+      refuse()
     }
   })
 }

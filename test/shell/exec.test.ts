@@ -76,6 +76,19 @@ describeWith('sshd', 'a command', () => {
     expect(results).toMatchObject([{ actor_id: rig.owner.id, org_id: rig.org.id, cause: rig.host.id }])
   })
 
+  test('goes on with the connection of the same person’s command before it, and with nobody else’s', async () => {
+    const at = { params: { hostId: rig.host.id }, body: { command: 'echo $PPID' } }
+    const connection = async (user = rig.owner) => (await user.client.execCommand(at)).stdout
+    const [own, operator] = [await connection(), await rig.member('operator')]
+    expect(await connection()).toBe(own)
+    expect((await readAll(await stream('echo $PPID'))).stdout).toBe(own)
+    expect(await connection(operator)).not.toBe(own)
+    const { results } = await rig.edge.db.prepare("SELECT count(*) AS n FROM shell_commands WHERE command = 'echo $PPID'").all()
+    expect(results).toEqual([{ n: 4 }])
+    await rig.owner.client.updateHost({ params: { hostId: rig.host.id }, body: { keepaliveSeconds: 20 } })
+    expect(await connection()).not.toBe(own)
+  })
+
   test('meets no shell of ours: quotes, newlines and every character arrive as they are', async () => {
     const result = await exec("cat <<'EOF'\n$(id) `id` \"q\" 's' \\ é 漢 🚪 ; rm -rf x\nEOF\nenv | grep -c LD_PRELOAD")
     expect(result.stdout).toBe('$(id) `id` "q" \'s\' \\ é 漢 🚪 ; rm -rf x\n0\n')

@@ -7,7 +7,7 @@ import { type Capture, createCapture } from './capture.ts'
 import type { Keeper } from './keeper.ts'
 import { type Reach, reachRelay } from './reach.ts'
 import type { ExecOrder } from './rpc.ts'
-import { jumpsOf, type Secrets } from './secrets.ts'
+import { jumpsOf, keptForOf, type Secrets } from './secrets.ts'
 import { attachStream, LinkLost, OpenRefused, openStream, type RelayStream, type StreamEvents } from './stream.ts'
 import type { Tape } from './tape.ts'
 
@@ -175,6 +175,7 @@ async function open(run: Run, secretsFor: SecretsFor): Promise<Begun> {
   const { target, command, timeoutSeconds, env, stdin, traceparent } = run.order
   const request: GrantRequest = {
     kind: 'exec',
+    keptFor: keptForOf(run.order),
     host: target.address,
     port: target.port,
     username: target.user,

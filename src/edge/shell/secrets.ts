@@ -80,3 +80,7 @@ export const jumpsOf = (hops: readonly HostHop[]): Jump[] =>
     algorithms,
     keepaliveSeconds,
   }))
+
+/** On whose behalf the relay may keep the connection: the next command of the same person on the same host finds it logged in. */
+export const keptForOf = ({ userId, target }: Pick<Order, 'userId'> & { readonly target: HostTarget }): string =>
+  `${userId}:${target.hostId}`

@@ -8,7 +8,7 @@ import type { RelayConfig } from '../platform/relays.ts'
 import { traceFrom } from '../platform/trace.ts'
 import { reachRelay } from './reach.ts'
 import type { FileOrder } from './rpc.ts'
-import { jumpsOf, type Secrets } from './secrets.ts'
+import { jumpsOf, keptForOf, type Secrets } from './secrets.ts'
 import { openStream, type RelayStream, type StreamEvents } from './stream.ts'
 
 const CREDIT_STEP_BYTES = CREDIT_EXEC_BYTES / 4
@@ -51,6 +51,7 @@ export async function openTransfer(
   const { relay, link } = await reachRelay({ ctx: by.ctx, config: by.config, who, traceparent, log })
   const request = {
     kind: 'file' as const,
+    keptFor: keptForOf(order),
     host: target.address,
     port: target.port,
     username: target.user,
