@@ -178,7 +178,8 @@ function nextRun({ tape, recorder }: State) {
   const isAll = first === undefined || next >= tape.nextOffset()
   const marks = recorder.marks(isAll ? Number.MAX_SAFE_INTEGER : next)
   const bytes = parts.reduce((sum, { length }) => sum + length, 0)
-  return { firstOffset: first ?? keptOffset, nextOffset: first === undefined ? tape.nextOffset() : next, parts, bytes, marks }
+  const nextOffset = first === undefined ? tape.nextOffset() : next
+  return { isAll, firstOffset: first ?? keptOffset, nextOffset, parts, bytes, marks }
 }
 
 /** The marks of a chunk: what was lost before it, and of which stream and moment its first byte is. */
@@ -193,7 +194,7 @@ function marksOf({ recorder }: State, run: { readonly firstOffset: number; reado
   ]
 }
 
-/** One chunk into storage, then into the index. A crash in between writes the same place again. */
+/** One chunk into storage, then into the index, and with the last the statement on the whole. A crash in between writes the same place again. */
 async function keepChunk(s: State): Promise<void> {
   const { recorder } = s
   const { env, config, db } = s.scope()
@@ -203,15 +204,17 @@ async function keepChunk(s: State): Promise<void> {
   const head: ChunkHead = { version: 1, shellId, seq, prevHash, firstOffset: run.firstOffset, marks: marksOf(s, run) }
   const object = encodeChunk(head, run.parts)
   const hash = await hashOfChunk(object)
-  await env.RECORDINGS.put(keyOfChunk(orgId, shellId, seq), object)
   const link = { recordingId: shellId, seq, prevHash, hash }
   const bytes = before.bytes + run.bytes
+  const ending = before.endedMs !== null && before.isOpened && run.isAll ? await stateWhole(s, { chunks: seq + 1, bytes, hash }) : undefined
+  await Promise.all([env.RECORDINGS.put(keyOfChunk(orgId, shellId, seq), object), ending?.put()])
   const row = { ...link, mac: await sealLink(config.keyring, link), firstOffset: run.firstOffset, bytes: run.bytes }
   const lastMs = run.marks.at(-1)?.atMs ?? before.lastMs
   const { gaps } = recorder.state()
   const rows = keepChunkRow(db, { ...row, atMs: head.marks[0]?.atMs ?? lastMs }, { bytes, gaps, durationMs: lastMs })
   const lines = linesIn(head.marks)
-  const [, kept] = await (lines.length === 0 ? db.batch(rows) : db.batch([...rows, insertDetected(db, shellId, lines)]))
+  const more = [...(lines.length === 0 ? [] : [insertDetected(db, shellId, lines)]), ...(ending ? [ending.row] : [])]
+  const [, kept] = await db.batch([...rows, ...more])
   if (kept.meta.changes === 0) return forget(s)
   recorder.drop(run.marks.at(-1)?.id ?? 0)
   recorder.change({
@@ -222,6 +225,7 @@ async function keepChunk(s: State): Promise<void> {
     lastMs,
     lastKind: lastKindOf(run.marks) ?? before.lastKind,
     lostBytes: 0,
+    isDone: ending !== undefined,
   })
   s.onRoom()
 }
@@ -232,13 +236,23 @@ function lastKindOf(marks: readonly Mark[]): 'o' | 'e' | undefined {
 }
 
 /** Nothing can come any more: the whole is stated in writing, beside the chunks and in the index. */
-async function finish(s: State): Promise<void> {
-  const { env, config, db } = s.scope()
-  const { shellId, orgId, hostId, seq, bytes, gaps, prevHash: hash, endedMs, startedAt } = s.recorder.state()
-  const claims: Omit<RecordingClaims, 'iss' | 'iat'> = { shellId, orgId, hostId, chunks: seq, bytes, gaps, hash }
+async function stateWhole({ scope, recorder }: State, { chunks, bytes, hash }: Pick<RecordingClaims, 'chunks' | 'bytes' | 'hash'>) {
+  const { env, config, db } = scope()
+  const { shellId, orgId, hostId, gaps, endedMs, startedAt } = recorder.state()
+  const claims: Omit<RecordingClaims, 'iss' | 'iat'> = { shellId, orgId, hostId, chunks, bytes, gaps, hash }
   const { signed } = await signEvidence(config, { typ: RECORDING_STATEMENT_TYP, claims, now: Date.now() })
-  await env.RECORDINGS.put(keyOfStatement(orgId, shellId), signed)
-  await endRecording(db, shellId, { hash, signed, durationMs: endedMs ?? 0, endedAt: startedAt + (endedMs ?? 0) })
+  return {
+    put: () => env.RECORDINGS.put(keyOfStatement(orgId, shellId), signed),
+    row: endRecording(db, shellId, { hash, signed, durationMs: endedMs ?? 0, endedAt: startedAt + (endedMs ?? 0) }),
+  }
+}
+
+/** All that there is was kept before the end was known. */
+async function finish(s: State): Promise<void> {
+  const { seq: chunks, bytes, prevHash: hash } = s.recorder.state()
+  const ending = await stateWhole(s, { chunks, bytes, hash })
+  await ending.put()
+  await ending.row
   s.recorder.change({ isDone: true })
 }
 
@@ -251,7 +265,7 @@ const linesIn = (marks: readonly Mark[]): DetectedLine[] =>
 /** Its organisation is gone, or its time was over: what was just written goes too. */
 async function forget({ recorder, scope }: State): Promise<void> {
   const { orgId, shellId, seq } = recorder.state()
-  await scope().env.RECORDINGS.delete(keyOfChunk(orgId, shellId, seq))
+  await scope().env.RECORDINGS.delete([keyOfChunk(orgId, shellId, seq), keyOfStatement(orgId, shellId)])
   recorder.change({ isDone: true })
 }
 
