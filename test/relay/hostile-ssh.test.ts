@@ -138,7 +138,8 @@ describe('the end of a program', () => {
     }
     const wiretap = { hold: () => undefined, onClosed }
     const connection = { client: new EventEmitter(), guard: { sock: new PassThrough() }, wiretap, isAlive: () => false }
-    const program = createProgramChannel(connection as unknown as SshConnection, channel as unknown as ClientChannel, 'TERM')
+    const lease = { connection: connection as unknown as SshConnection, leave: () => undefined }
+    const program = createProgramChannel(lease, channel as unknown as ClientChannel, 'TERM')
     return { program, channel, close: (isTold: boolean) => closed(isTold) }
   }
 

@@ -1,32 +1,28 @@
 import type { HostId } from '../../contract/hosts.ts'
 import type { UserId } from '../../contract/identity.ts'
 import { isProblem, Problem } from '../../contract/problem.ts'
-import { type ExecCommand, type ExecResult, ShellId, type StoppedCommand } from '../../contract/shell.ts'
-import { auditEntry, auditIfChanged } from '../audit/service.ts'
+import type { ExecCommand, ExecResult, ShellId, StoppedCommand } from '../../contract/shell.ts'
+import { auditEntry } from '../audit/service.ts'
 import type { StreamAnswer } from '../http/implement.ts'
 import { isOutage } from '../platform/db.ts'
-import { commit } from '../platform/outbox/outbox.ts'
 import { open, type Sealed } from '../platform/rpc.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
-import { traceparentOf } from '../platform/trace.ts'
-import { askHooks, hooksNow } from './hook-ask.ts'
+import { beginOnHost } from './beginning.ts'
+import { groundFor } from './ground.ts'
 import { endTelling } from './hook-news.ts'
-import { hostFor, requireSsh, targetOf } from './hosts.ts'
-import { oversightIn } from './oversight.ts'
-import { commandLost, mayOperate } from './policy.ts'
-import { judgeCommand, requireUse } from './reach-policy.ts'
+import { commandLost } from './policy.ts'
+import { judgeCommand } from './reach-policy.ts'
 import { insertRecording } from './recording-store.ts'
 import type { ExecOrder } from './rpc.ts'
-import { startRefused } from './starting.ts'
-import { commandFor, insertCommand } from './store.ts'
+import { commandFor } from './store.ts'
 
 /** A command has no terminal; its recording is played in one of this size. */
 const EXEC_SIZE = { columns: 80, rows: 24 } as const
 const NOBODY_WATCHES = 'The organisation asks for a watcher, and nobody can watch a command; open a shell and run it there.'
 const ASKS_LIVE = 'This host asks its questions live; open a shell and run the command there.'
 
-/** Whose command, and what. The id is the caller's to choose where it must be known before the command begins. */
-export interface Beginning extends ExecCommand {
+/** Whose command, and what. */
+export interface NewCommand extends ExecCommand {
   readonly hostId: HostId
   readonly userId: UserId
   readonly shellId?: ShellId
@@ -41,39 +37,21 @@ export interface Beginning extends ExecCommand {
  * `hook-failed` or `host-refused`; then
  * nothing was begun
  */
-export async function beginCommand(scope: Scope, beginning: Beginning): Promise<ExecOrder> {
-  const { command, timeoutSeconds, env, stdin, userId } = beginning
-  const { host, role } = await hostFor(scope, beginning, beginning.hostId)
-  if (!mayOperate(role)) throw new Problem('forbidden')
-  requireSsh(host)
-  const policy = await requireUse(scope, { orgId: host.orgId, use: 'exec', actor: beginning.actor })
-  const judged = judgeCommand(policy, command)
-  const target = await targetOf(scope, host)
-  if (host.login === 'keyboard-interactive') throw new Problem('host-refused', { detail: ASKS_LIVE })
-  const { shellId = ShellId.parse(scope.newId('shl')) } = beginning
-  const [{ isStrict, needsWatcher }, hooks] = await Promise.all([oversightIn(scope, host.orgId), hooksNow(scope, host.orgId)])
-  if (needsWatcher) throw new Problem('forbidden', { detail: NOBODY_WATCHES })
-  const hooked = await askHooks(scope, hooks, { shellId, userId, use: 'exec', host, what: { command: judged, ...givenTo(beginning) } })
-  const now = scope.now()
-  const results = (await commit(scope, [
-    insertCommand(scope.db, { id: shellId, hostId: host.id, userId, command, timeoutSeconds, now, quotas: scope.config.shellQuotas }),
-    auditIfChanged(scope, { action: 'shell.exec', subject: shellId, orgId: host.orgId, cause: host.id, actorId: userId }),
-    insertRecording(scope.db, { id: shellId, kind: 'exec', ...EXEC_SIZE, now }),
-  ])) as readonly D1Result[]
-  if (results[0]?.meta.changes !== 1) throw await startRefused(scope, { userId, hostId: host.id })
-  return {
-    shellId,
-    orgId: host.orgId,
+export async function beginCommand(scope: Scope, wanted: NewCommand): Promise<ExecOrder> {
+  const { command, timeoutSeconds, env, stdin, userId, shellId } = wanted
+  const ground = await groundFor(scope, { ...wanted, use: 'exec' })
+  const judged = judgeCommand(ground.policy, command)
+  const order = await beginOnHost(scope, ground, {
     userId,
-    traceparent: traceparentOf(scope.trace),
-    target,
-    command: judged,
+    shellId,
+    asked: { command: judged, ...givenTo(wanted) },
+    command,
     timeoutSeconds,
-    env,
-    stdin,
-    isStrict,
-    ...hooked,
-  }
+    act: { action: 'shell.exec', cause: ground.host.id },
+    beside: (id, now) => [insertRecording(scope.db, { id, kind: 'exec', ...EXEC_SIZE, now })],
+    refusals: { asksLive: ASKS_LIVE, nobodyWatches: NOBODY_WATCHES },
+  })
+  return { ...order, command: judged, timeoutSeconds, env, stdin, isStrict: ground.oversight.isStrict }
 }
 
 /** Input and the values of variables may be secret, so hooks hear only how much and which. */

@@ -1,13 +1,11 @@
 import { type BeforePoint, HOOK_ANSWER_BYTES_MAX, HOOK_EVENTS, HookAnswer, type HookQuestion } from '../../contract/hooks.ts'
-import type { OrgId } from '../../contract/orgs.ts'
 import { Problem } from '../../contract/problem.ts'
 import { auditEntry } from '../audit/service.ts'
-import { openDb } from '../platform/db.ts'
 import { describeError } from '../platform/log.ts'
 import type { Scope } from '../platform/scope.ts'
 import { askWebhook } from '../webhooks/service.ts'
 import { decideBy, moduleNamed } from './hook-modules.ts'
-import { type HookRow, hooksIn } from './hook-store.ts'
+import type { HookRow } from './hook-store.ts'
 import type { HostRow } from './host-store.ts'
 import { requireStart } from './starting.ts'
 import { countAnswer, dayOf } from './usage-store.ts'
@@ -27,10 +25,6 @@ export interface Hooked {
 
 /** Why a hook did not decide; `module` is one that threw, answered what is no answer, or is not there. */
 type NoDecision = { readonly failure: string; readonly error?: unknown }
-
-/** The hooks of an organisation, read at the primary: a replica may not have heard of one. */
-export const hooksNow = (scope: Scope, orgId: OrgId): Promise<readonly HookRow[]> =>
-  hooksIn(openDb(scope.env.DB, undefined).db, orgId).execute()
 
 /**
  * Asks who has a say before anything begins: whoever comes, once it could begin otherwise. What is not decided begins only where the

@@ -10,7 +10,7 @@ import { shellHooks as h, shells as s } from './tables.ts'
 /** A row of `shell_hooks`. */
 export type HookRow = typeof h.$inferSelect
 
-export const hooksIn = (db: Db, orgId: OrgId) => db.select().from(h).where(eq(h.orgId, orgId)).orderBy(h.point)
+export const hooksIn = (db: Db, orgId: OrgId | SQL) => db.select().from(h).where(eq(h.orgId, orgId)).orderBy(h.point)
 
 export const hookAt = (db: Db, at: Pick<HookRow, 'orgId' | 'point'>) =>
   db

@@ -12,7 +12,7 @@ import { hosts as h } from './tables.ts'
 export type HostRow = typeof h.$inferSelect
 
 /** The hosts from this one on towards the relay, each with how many lie before it; a cycle ends by itself. */
-const wayFrom = (start: HostId | null) => sql`
+const wayFrom = (start: HostId | SQL | null) => sql`
   WITH RECURSIVE way (id, org_id, kind, jump_host_id, depth) AS (
     SELECT id, org_id, kind, jump_host_id, 1 FROM hosts WHERE id = ${start}
     UNION ALL SELECT next.id, next.org_id, next.kind, next.jump_host_id, way.depth + 1 FROM hosts AS next JOIN way ON next.id = way.jump_host_id
@@ -89,7 +89,7 @@ export const hostOf = (db: Db, ask: Ask<HostId>) =>
     .limit(1)
 
 /** The hosts before this one, the first that the relay dials first; of one organisation only. */
-export const jumpsTo = (db: Db, host: Pick<HostRow, 'orgId' | 'jumpHostId'>) =>
+export const jumpsTo = (db: Db, host: { readonly orgId: OrgId | SQL; readonly jumpHostId: HostId | SQL | null }) =>
   db
     .select()
     .from(h)

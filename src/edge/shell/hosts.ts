@@ -69,21 +69,20 @@ const toHop = (host: HostRow): HostHop => ({
 })
 
 /** The hosts on the way to one, the first that the relay dials first. */
-async function jumpsFor(scope: Scope, of: Pick<HostRow, 'orgId' | 'jumpHostId'>): Promise<HostHop[]> {
-  if (of.jumpHostId === null) return []
-  const rows = new Map((await jumpsTo(scope.db, of)).map((row) => [row.id, row]))
+function jumpsAmong(hosts: readonly HostRow[], jumpHostId: HostId | null): HostHop[] {
+  const rows = new Map<HostId | null, HostRow>(hosts.map((row) => [row.id, row]))
   const jumps: HostHop[] = []
-  for (let next = rows.get(of.jumpHostId); next && jumps.length < JUMPS_MAX; next = rows.get(next.jumpHostId ?? next.id)) {
+  for (let next = rows.get(jumpHostId); next && jumps.length < JUMPS_MAX; next = rows.get(next.jumpHostId ?? next.id)) {
     jumps.unshift(toHop(next))
     rows.delete(next.id)
   }
   return jumps
 }
 
-/** What a shell's object needs to go there; credentials stay in their envelopes. */
-export async function targetOf(scope: Scope, host: HostRow): Promise<HostTarget> {
+/** What a shell's object needs to go there over these hosts; credentials stay in their envelopes. */
+export function targetOf(host: HostRow, way: readonly HostRow[]): HostTarget {
   const { idleTimeoutSeconds: idleSeconds, maxDurationSeconds: lifeSeconds } = host
-  return { ...toHop(host), jumps: await jumpsFor(scope, host), idleSeconds, lifeSeconds }
+  return { ...toHop(host), jumps: jumpsAmong(way, host.jumpHostId), idleSeconds, lifeSeconds }
 }
 
 /**
@@ -95,7 +94,7 @@ export async function targetOf(scope: Scope, host: HostRow): Promise<HostTarget>
 export async function scanHost(scope: Scope, actor: Actor, at: { readonly orgId: OrgId } & ScanHost): Promise<{ keys: HostKey[] }> {
   const { orgId, address, port, algorithms, jumpHostId } = at
   await requireOrgRole(scope, actor, { orgId, roles: ['owner'] })
-  const jumps = await jumpsFor(scope, { orgId, jumpHostId })
+  const jumps = jumpHostId === null ? [] : jumpsAmong(await jumpsTo(scope.db, { orgId, jumpHostId }), jumpHostId)
   if (jumpHostId !== null && jumps.length === 0) throw new Problem('not-found')
   const scans = await spend(scope, { orgId }, [await chargeFor(scope, 'scan', { subject: [orgId] })])
   if (!scans.isAdmitted) throw tooMany(scope, scans)

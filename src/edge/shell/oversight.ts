@@ -3,20 +3,20 @@ import { OVERSIGHT_DEFAULT, type Oversight } from '../../contract/oversight.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import { orgRoleOf, requireOrgRole } from '../orgs/service.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
-import { oversightOf, putOversight as putRow } from './recording-store.ts'
+import { type OversightRow, oversightOf, putOversight as putRow } from './recording-store.ts'
 
-/** What an organisation asks of its shells now. */
-export async function oversightIn(scope: Scope, orgId: OrgId): Promise<Oversight> {
-  const [row] = await oversightOf(scope.db, orgId)
+/** What a row of `shell_oversight` says, or the want of one. */
+export function oversightIn(row: OversightRow | undefined): Oversight {
   if (!row) return OVERSIGHT_DEFAULT
   const { orgId: _, updatedAt: __, ...oversight } = row
   return oversight
 }
 
-/** As {@link oversightIn}, for its members. @throws Problem `not-found` */
+/** What an organisation asks of its shells now, for its members. @throws Problem `not-found` */
 export async function getOversight(scope: Scope, actor: Actor, orgId: OrgId): Promise<Oversight> {
   await orgRoleOf(scope, actor, orgId)
-  return oversightIn(scope, orgId)
+  const [row] = await oversightOf(scope.db, orgId)
+  return oversightIn(row)
 }
 
 /** Changes it, for owners. @throws Problem `not-found` or `forbidden` */

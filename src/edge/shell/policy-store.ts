@@ -15,7 +15,7 @@ export type PolicyRow = typeof p.$inferSelect
 /** A row of `access_requests`. */
 export type AccessRow = typeof a.$inferSelect
 
-export const policyOf = (db: Db, orgId: OrgId) => db.select().from(p).where(eq(p.orgId, orgId)).limit(1)
+export const policyOf = (db: Db, orgId: OrgId | SQL) => db.select().from(p).where(eq(p.orgId, orgId)).limit(1)
 
 /** The policy as a whole, while the caller owns the organisation and nobody changed it since version `before`; 0 is none yet. */
 export const putPolicy = (

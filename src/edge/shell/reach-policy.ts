@@ -12,7 +12,7 @@ import { ofChange } from '../platform/notify.ts'
 import { commit, outboxEventIf } from '../platform/outbox/outbox.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { isAllowed, quoted, wordsOf } from './argv.ts'
-import { policyOf, putPolicy, reachOf } from './policy-store.ts'
+import { type PolicyRow, policyOf, putPolicy, reachOf } from './policy-store.ts'
 
 /** Topic of the events that say that somebody may not reach a host any more: `{ orgId }`. */
 export const REACH_CHANGED = 'shell.reach-changed'
@@ -29,13 +29,17 @@ const OPEN = {
   version: 0,
 }
 
-type Policy = Omit<ShellPolicy, 'etag'> & { readonly version: number }
+/** What holds now. */
+export type Policy = Omit<ShellPolicy, 'etag'> & { readonly version: number }
 
 /** The policy of an organisation, read at the primary: a replica may not have heard of a rule. */
 export async function readPolicy(scope: Scope, orgId: OrgId): Promise<Policy> {
   const [row] = await policyOf(openDb(scope.env.DB, undefined).db, orgId)
-  return row ?? OPEN
+  return policyIn(row)
 }
+
+/** What a row of `shell_policies` says, or the want of one. */
+export const policyIn = (row: PolicyRow | undefined): Policy => row ?? OPEN
 
 const toPolicy = ({ uses, stepUp, reach, allow, deny, alerts, fileRoots, version }: Policy): ShellPolicy => ({
   uses,
@@ -82,19 +86,18 @@ function changesOf(before: Policy, after: PutShellPolicy): string {
 }
 
 /**
- * The policy, once it lets this use be made at all and whoever acts has proven that it is them where that is asked for. Without an actor that
- * was asked before.
+ * Lets pass what the policy lets be done at all, by whoever has proven that it is them where that is asked for. Without an actor that was asked
+ * before.
  *
  * @throws Problem `forbidden` or `step-up-required`
  */
 export async function requireUse(
   scope: Scope,
-  at: { readonly orgId: OrgId; readonly use: HostUse; readonly actor: Actor | undefined },
-): Promise<Policy> {
-  const policy = await readPolicy(scope, at.orgId)
-  if (!policy.uses.includes(at.use)) throw new Problem('forbidden', { detail: 'The organisation does not allow this on its hosts.' })
-  if (policy.stepUp && at.actor) await requireFreshProof(scope, at.actor)
-  return policy
+  { uses, stepUp }: Policy,
+  by: { readonly use: HostUse; readonly actor: Actor | undefined },
+): Promise<void> {
+  if (!uses.includes(by.use)) throw new Problem('forbidden', { detail: 'The organisation does not allow this on its hosts.' })
+  if (stepUp && by.actor) await requireFreshProof(scope, by.actor)
 }
 
 /**

@@ -12,10 +12,12 @@ import { recordingChunks as c, shellOversight as o, recordings as r } from './ta
 
 /** A row of `recordings`. */
 export type RecordingRow = typeof r.$inferSelect
+/** A row of `shell_oversight`. */
+export type OversightRow = typeof o.$inferSelect
 /** A row of `recording_chunks`. */
 export type ChunkRow = typeof c.$inferSelect
 
-export const oversightOf = (db: Db, orgId: OrgId) => db.select().from(o).where(eq(o.orgId, orgId)).limit(1)
+export const oversightOf = (db: Db, orgId: OrgId | SQL) => db.select().from(o).where(eq(o.orgId, orgId)).limit(1)
 
 /** One row per organisation, while the caller owns it. */
 export const putOversight = (db: Db, of: { readonly orgId: OrgId; readonly callerId: UserId; readonly now: number }, wanted: Oversight) =>

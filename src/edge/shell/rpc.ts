@@ -52,9 +52,15 @@ export interface OpenOrder extends Order {
   readonly provenSession?: SessionId | ApiKeyId
 }
 
-/** Run one command. */
-export interface ExecOrder extends Order {
+/** What every order to do one thing on a host carries. */
+export interface HostOrder extends Order {
   readonly target: HostTarget
+  /** Whether somebody wants to hear when the host has let us in. */
+  readonly isConnectTold: boolean
+}
+
+/** Run one command. */
+export interface ExecOrder extends HostOrder {
   readonly command: string
   readonly timeoutSeconds: number
   readonly env: Readonly<Record<string, string>>
@@ -62,8 +68,6 @@ export interface ExecOrder extends Order {
   readonly stdin: string
   /** Whether it must end when it cannot be recorded. */
   readonly isStrict: boolean
-  /** Whether somebody wants to hear when the host has let us in; here and below. */
-  readonly isConnectTold: boolean
 }
 
 /** Run one command and tell its output as it comes, while the access with which it was asked for stands. */
@@ -72,14 +76,12 @@ export interface StreamOrder extends ExecOrder {
 }
 
 /** List, read or write one file. */
-export interface FileOrder extends Order {
-  readonly target: HostTarget
+export interface FileOrder extends HostOrder {
   readonly op: 'list' | 'read' | 'write'
   readonly path: string
   readonly roots: readonly string[]
   readonly bytesMax: number
   readonly overwrite: boolean
-  readonly isConnectTold: boolean
 }
 
 /** Ask a host for its key. */

@@ -12,7 +12,7 @@ import { afterKey, toPage } from '../platform/page.ts'
 import { open } from '../platform/rpc.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { traceparentOf } from '../platform/trace.ts'
-import { judgeCommand, requireUse } from './reach-policy.ts'
+import { judgeCommand, readPolicy, requireUse } from './reach-policy.ts'
 import { deleteOrgRuns, eraseRunner, hostsFor, type RunRow, runOf, runsIn, runsOf, runsOfOrg } from './run-store.ts'
 
 const RUNS_PER_BATCH = 50
@@ -32,7 +32,9 @@ export async function startRun(scope: Scope, actor: Actor, at: { readonly orgId:
   const { orgId } = at
   const { on, ...rest } = at.input
   await requireOrgRole(scope, actor, { orgId, roles: ['owner', 'operator'] })
-  judgeCommand(await requireUse(scope, { orgId, use: 'exec', actor }), rest.command)
+  const policy = await readPolicy(scope, orgId)
+  await requireUse(scope, policy, { use: 'exec', actor })
+  judgeCommand(policy, rest.command)
   const hosts = await hostsFor(scope.db, { orgId, on })
   if (hosts.length > RUN_HOSTS_MAX) throw new Problem('limit-reached', { detail: `A run has at most ${RUN_HOSTS_MAX} hosts.` })
   if (hosts.length === 0 || ('hostIds' in on && hosts.length < on.hostIds.length)) throw new Problem('not-found')

@@ -12,12 +12,10 @@ import type { Actor, Scope } from '../platform/scope.ts'
 import { mintTicket } from '../platform/ticket.ts'
 import { traceparentOf } from '../platform/trace.ts'
 import { exportRequests } from './access.ts'
-import { askHooks, hooksNow } from './hook-ask.ts'
-import { hostFor, targetOf } from './hosts.ts'
-import { oversightIn } from './oversight.ts'
-import { mayOperate } from './policy.ts'
+import { groundFor } from './ground.ts'
+import { askHooks } from './hook-ask.ts'
 import { erasePolicyTraces } from './policy-store.ts'
-import { requireReach, requireUse } from './reach-policy.ts'
+import { requireReach } from './reach-policy.ts'
 import { eraseRecorded, insertRecording, recordingsBy } from './recording-store.ts'
 import { toRecording } from './recordings.ts'
 import type { HostTarget } from './rpc.ts'
@@ -48,14 +46,10 @@ const toShell = ({ id, orgId, hostId, userId, state, reason, createdAt, closedAt
  * `host-key-mismatch`, `host-refused`, `rate-limited` or `unavailable`
  */
 export async function openShell(scope: Scope, actor: Actor, input: OpenShell): Promise<Shell> {
-  const { host, role } = await hostFor(scope, actor, input.hostId)
-  if (!mayOperate(role)) throw new Problem('forbidden')
-  const { alerts, stepUp } = await requireUse(scope, { orgId: host.orgId, use: 'shell', actor })
-  const until = await requireReach(scope, { hostId: host.id, userId: actor.userId })
-  const way = await targetOf(scope, host)
-  const id = ShellId.parse(scope.newId('shl'))
   const { userId } = actor
-  const [oversight, hooks] = await Promise.all([oversightIn(scope, host.orgId), hooksNow(scope, host.orgId)])
+  const { host, policy, oversight, hooks, target: way } = await groundFor(scope, { hostId: input.hostId, userId, actor, use: 'shell' })
+  const until = await requireReach(scope, { hostId: host.id, userId })
+  const id = ShellId.parse(scope.newId('shl'))
   await askHooks(scope, hooks, { shellId: id, userId, use: 'shell', host })
   const now = scope.now()
   const target = endingBy(way, until, now)
@@ -66,8 +60,8 @@ export async function openShell(scope: Scope, actor: Actor, input: OpenShell): P
   ])) as readonly D1Result[]
   if (results[0]?.meta.changes !== 1) throw await startRefused(scope, { userId, hostId: host.id })
   const pty = { term: input.terminal, cols: input.columns, rows: input.rows }
-  const who = { shellId: id, orgId: host.orgId, userId, ...(stepUp ? { provenSession: actor.sessionId } : {}) }
-  const order = { ...who, traceparent: traceparentOf(scope.trace), target, pty, oversight, alerts }
+  const who = { shellId: id, orgId: host.orgId, userId, ...(policy.stepUp ? { provenSession: actor.sessionId } : {}) }
+  const order = { ...who, traceparent: traceparentOf(scope.trace), target, pty, oversight, alerts: policy.alerts }
   const state = await open(scope.env.SHELLS.getByName(id).openShell(order))
   return { id, orgId: host.orgId, hostId: host.id, userId, state, createdAt: toMoment(now) }
 }
