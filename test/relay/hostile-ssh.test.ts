@@ -2,6 +2,7 @@ import { EventEmitter, once } from 'node:events'
 import { PassThrough } from 'node:stream'
 import type { Client, ClientChannel, Connection, ServerChannel } from 'ssh2'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { DATA_BYTES_MAX } from '../../src/contract/krp-frame.ts'
 import type { RelayCredential } from '../../src/contract/krp-secret.ts'
 import { openTunnel, type SshConnection } from '../../src/relay/ssh.ts'
 import { createProgramChannel } from '../../src/relay/ssh-channel.ts'
@@ -69,7 +70,7 @@ describe('an SSH server that means harm', () => {
     await stream.untilOutput('ready')
     await stall()
     const given = () => link.wire.seen.filter(({ name, stream: id }) => name === 'CREDIT' && id === stream.id).length
-    stream.send(Buffer.alloc(creditBytes, 'x'))
+    for (let left = creditBytes; left > 0; left -= DATA_BYTES_MAX) stream.send(Buffer.alloc(Math.min(DATA_BYTES_MAX, left), 'x'))
     await link.wire.until(() => link.wire.seen.some(({ name }) => name === 'ACK'))
     link.wire.control('PING', 0, { id: 1 })
     await link.wire.untilFrame('PONG', 0)

@@ -237,10 +237,12 @@ describeWith('sshd', 'a command', () => {
 
   test('that is stopped while the host has not let it in never begins', async () => {
     const mark = work('begun-late')
+    // Nobody has let this one in yet, so that no connection waits.
+    const user = await rig.member('operator')
     const sshd = Number(readFileSync(join(rig.sshd.directory, 'pid'), 'utf8'))
     process.kill(sshd, 'SIGSTOP')
     try {
-      const asked = problemOf(stream(`touch ${mark}`))
+      const asked = problemOf(stream(`touch ${mark}`, { user }))
       const row = await until(async () => {
         const { results } = await rig.edge.db.prepare('SELECT id FROM shell_commands WHERE command = ?').bind(`touch ${mark}`).all()
         return results[0]
