@@ -91,7 +91,7 @@ export const ExecResult = z
     killed: z
       .enum(['confirmed', 'unconfirmed'])
       .nullable()
-      .meta({ description: 'After a timeout or a stop: whether the host confirmed the end.' }),
+      .meta({ description: 'When it did not end by itself (a timeout, a stop, too much output): whether the host confirmed the end.' }),
     durationMs: z.int(),
   })
   .meta({ id: 'ExecResult' })

@@ -11,6 +11,7 @@ import { createTables } from '../../src/edge/shell/record.ts'
 import { createRecorder } from '../../src/edge/shell/recorder.ts'
 import { type Chunk, decodeChunk, keyOfChunk } from '../../src/edge/shell/recording-chunk.ts'
 import { openTape, type Tape } from '../../src/edge/shell/tape.ts'
+import { until } from '../until.ts'
 import { TRACEPARENT } from './shell-peer.ts'
 
 const ORG = 'org_record' as OrgId
@@ -27,7 +28,8 @@ interface Bench {
   readonly tape: Tape
   readonly show: (bytes: Uint8Array) => void
   readonly failed: string[]
-  isDown: boolean
+  /** `mute`: it takes what it is given and never says so. */
+  isDown: boolean | 'mute'
 }
 
 let count = 0
@@ -45,7 +47,7 @@ async function onBench(isStrict: boolean, work: (bench: Bench) => Promise<void>)
     const recorder = createRecorder(sql, { ...of, startedAt: Date.now(), isStrict, recordsInput: false })
     const tape = openTape(sql, () => recorder.state().keptOffset)
     const failed: string[] = []
-    const down = () => Promise.reject(new Error('storage is down'))
+    const down = () => (bench.isDown === 'mute' ? new Promise(() => undefined) : Promise.reject(new Error('storage is down')))
     const scope = () => {
       const whole = objectScope(ctx, env, TRACEPARENT)
       return bench.isDown ? { ...whole, env: { ...whole.env, RECORDINGS: { put: down } as unknown as R2Bucket } } : whole
@@ -130,6 +132,29 @@ test('a strict recording never gives output up: it holds the relay back and ends
     await keeper.keep()
     expect(keeper.isDone()).toBe(true)
     expect(keeper.recorder.state()).toMatchObject({ gaps: 0, bytes: tape.nextOffset() })
+  }))
+
+test('a strict recording takes storage that does not answer for storage that fails', () =>
+  onBench(true, async (bench) => {
+    const { keeper, show, failed } = bench
+    show(block(1))
+    bench.isDown = 'mute'
+    for (let n = 0; n < 16; n++) show(block(2))
+    const since = keeper.recorder.state().keptOffset
+    await keeper.keep()
+    expect(failed).toHaveLength(1)
+    show(block(3))
+    bench.isDown = false
+    keeper.end()
+    await until(async () => {
+      await keeper.keep()
+      return keeper.isDone()
+    })
+    const { bytes, seq } = keeper.recorder.state()
+    expect(since).toBe(0)
+    expect(bytes).toBe(18 * 64 * 1024)
+    const [first] = await chunksOf(bench.shellId, seq)
+    expect(first?.bytes.length).toBe(1024 * 1024)
   }))
 
 test('a recording that is full costs the rest of the output and no more, and ends what is strict', async () => {

@@ -6,7 +6,7 @@ import { COMMAND_CHARS_MAX, type CommandPart, EXEC_OUTPUT_BYTES_MAX } from '../.
 import { createCapture } from '../../src/edge/shell/capture.ts'
 import { createCommandStream } from '../../src/edge/shell/command-stream.ts'
 import { createPieceQueue } from '../../src/edge/shell/piece-queue.ts'
-import type { StreamOrder } from '../../src/edge/shell/rpc.ts'
+import type { ExecOrder } from '../../src/edge/shell/rpc.ts'
 import type { TestUser } from '../harness.ts'
 import { describeWith } from '../requires.ts'
 import { isGone, problemOf, type Rig, startRig, until } from './rig.ts'
@@ -256,12 +256,15 @@ describeWith('sshd', 'a command', () => {
     expect(existsSync(mark)).toBe(false)
   })
 
-  test('streamed, is over with the role or the session of whoever takes it, and at its timeout', async () => {
+  test('is over with the role or the session of whoever waits for it or takes it, and at its timeout', async () => {
     const fallen = await rig.member('operator')
     const leaver = await rig.member('operator')
     const [demoted, left] = [await stream('sleep 7777', { user: fallen }), await stream('sleep 7777', { user: leaver })]
+    const waited = problemOf(fallen.client.execCommand({ params: { hostId: rig.host.id }, body: { command: 'sleep 7776' } }))
+    await until(async () => (await rig.edge.db.prepare("SELECT 1 FROM shell_commands WHERE command = 'sleep 7776'").all()).results[0])
     await rig.owner.client.putOrgMember({ params: { orgId: rig.org.id, userId: fallen.id }, body: { role: 'reader' } })
     await leaver.client.logout()
+    expect(await waited).toMatchObject({ slug: 'forbidden' })
     expect(await problemOf(readAll(demoted))).toMatchObject({ slug: 'forbidden' })
     expect(await problemOf(readAll(left))).toMatchObject({ slug: 'session-ended' })
     const { end } = await readAll(await stream('sleep 7777', { timeoutSeconds: 1 }))
@@ -329,7 +332,7 @@ test('a queue of output gives every byte in its order, by stream, however it cam
 test('a streamed command whose caller has left during the handshake, so that nobody takes its first part, is ended after fifteen seconds', async () => {
   vi.useFakeTimers()
   try {
-    const order = { shellId: 'shl_untaken', traceparent: '' } as unknown as StreamOrder
+    const order = { shellId: 'shl_untaken', traceparent: '' } as unknown as ExecOrder
     const begin = async () => {
       const left = vi.fn()
       const stream = createCommandStream(order, left)

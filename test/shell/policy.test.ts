@@ -101,6 +101,10 @@ describeWith('sshd', 'what an organisation lets its members do on its hosts', ()
     await rig.owner.client.updateHost({ params: { hostId: webId as never }, body: { tags: ['moved'] } })
     expect(await closed(onWeb.id)).toMatchObject({ state: 'closed' })
     await rig.owner.client.updateHost({ params: { hostId: webId as never }, body: { tags: ['web'] } })
+    const last = await open(operator, webId)
+    await put({ uses: ['exec', 'files'] })
+    expect(await closed(last.id)).toMatchObject({ state: 'closed' })
+    await put({})
   })
 
   test('gives access for a time: another owner approves, once, never their own; its end ends the shell', async () => {

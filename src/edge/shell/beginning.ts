@@ -1,5 +1,6 @@
 import type { BatchItem } from 'drizzle-orm/batch'
-import type { UserId } from '../../contract/identity.ts'
+import type { ApiKeyId } from '../../contract/api-keys.ts'
+import type { SessionId, UserId } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
 import { ShellId } from '../../contract/shell.ts'
 import { auditIfChanged } from '../audit/service.ts'
@@ -15,6 +16,7 @@ import { insertCommand } from './store.ts'
 /** A command or a transfer that is about to begin. */
 export interface Beginning {
   readonly userId: UserId
+  readonly sessionId: SessionId | ApiKeyId
   /** The caller's to choose where it must be known before anything begins. */
   readonly shellId?: ShellId | undefined
   /** What hooks are asked about. */
@@ -36,7 +38,7 @@ export interface Beginning {
  * @throws Problem `forbidden`, `access-required`, `limit-reached`, `hook-refused`, `hook-failed` or `host-refused`; then nothing was begun
  */
 export async function beginOnHost(scope: Scope, { host, oversight, hooks, target }: Ground, beginning: Beginning): Promise<HostOrder> {
-  const { userId, asked, command, timeoutSeconds, act, beside, refusals } = beginning
+  const { userId, sessionId, asked, command, timeoutSeconds, act, beside, refusals } = beginning
   if (host.login === 'keyboard-interactive') throw new Problem('host-refused', { detail: refusals.asksLive })
   if (oversight.needsWatcher) throw new Problem('forbidden', { detail: refusals.nobodyWatches })
   const { shellId = ShellId.parse(scope.newId('shl')) } = beginning
@@ -50,5 +52,5 @@ export async function beginOnHost(scope: Scope, { host, oversight, hooks, target
     ...(beside?.(shellId, now) ?? []),
   ])) as readonly D1Result[]
   if (results[0]?.meta.changes !== 1) throw await startRefused(scope, { userId, hostId })
-  return { shellId, orgId, userId, traceparent: traceparentOf(scope.trace), target, ...hooked }
+  return { shellId, orgId, userId, sessionId, traceparent: traceparentOf(scope.trace), target, ...hooked }
 }

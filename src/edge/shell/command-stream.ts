@@ -1,16 +1,10 @@
-import { Problem, type ProblemSlug } from '../../contract/problem.ts'
 import { type CommandPart, type ExecResult, STREAM_OUTPUT_BYTES_MAX } from '../../contract/shell.ts'
 import { problemBody, problemOf } from '../http/problems.ts'
-import { describeError } from '../platform/log.ts'
-import type { Scope } from '../platform/scope.ts'
 import { traceFrom } from '../platform/trace.ts'
 import type { Capture } from './capture.ts'
 import type { Sink } from './command.ts'
 import { createPieceQueue, type PieceQueue } from './piece-queue.ts'
-import { mayOperate } from './policy.ts'
-import { reachOf } from './policy-store.ts'
-import type { StreamOrder } from './rpc.ts'
-import { standingOf } from './store.ts'
+import type { ExecOrder } from './rpc.ts'
 
 /** Output that waits for whoever takes it; then the program on the host stands still. */
 const WAITING_BYTES_MAX = 1024 * 1024
@@ -20,20 +14,16 @@ const LINE_BYTES_MAX = 64 * 1024
 const BEAT_MS = 3_000
 /** Whoever has taken nothing by then went away before there was anything to take. */
 const FIRST_TAKE_MS = 5 * BEAT_MS
-/** A command goes on no longer than this after the right to it has ended. */
-const ACCESS_MS = 4_000
 
 /** A command's parts on their way out. */
 export interface CommandStream {
   readonly sink: Sink
-  /** Whoever asked may not know any more. */
-  readonly deny: (problem: Problem) => void
   /** The parts, from the moment at which the command has begun. @throws Problem when it ends before */
   readonly follow: (end: Promise<ExecResult>) => Promise<ReadableStream<Uint8Array>>
 }
 
 interface State {
-  readonly order: StreamOrder
+  readonly order: ExecOrder
   readonly pieces: PieceQueue
   readonly decoders: { readonly stdout: TextDecoder; readonly stderr: TextDecoder }
   readonly begun: PromiseWithResolvers<void>
@@ -41,7 +31,6 @@ interface State {
   readonly first: string[]
   last: string[] | undefined
   takenBytes: number
-  denied: Problem | undefined
   wake: () => void
 }
 
@@ -51,7 +40,7 @@ const newDecoder = () => new TextDecoder('utf-8', { fatal: false, ignoreBOM: tru
 const lineOf = (value: CommandPart | { readonly problem: object }): string => `${JSON.stringify(value)}\n`
 
 /** A stream of one command; nothing is made of output that nobody has asked for. `leave` is called when whoever takes it goes away. */
-export function createCommandStream(order: StreamOrder, leave: () => void): CommandStream {
+export function createCommandStream(order: ExecOrder, leave: () => void): CommandStream {
   const state: State = {
     order,
     pieces: createPieceQueue(),
@@ -60,7 +49,6 @@ export function createCommandStream(order: StreamOrder, leave: () => void): Comm
     first: [lineOf({ type: 'started', shellId: order.shellId })],
     last: undefined,
     takenBytes: 0,
-    denied: undefined,
     wake: () => undefined,
   }
   const sink: Sink = {
@@ -73,9 +61,6 @@ export function createCommandStream(order: StreamOrder, leave: () => void): Comm
   }
   return {
     sink,
-    deny(problem) {
-      state.denied = problem
-    },
     async follow(end) {
       end.then(
         (result) => finish(state, result),
@@ -103,7 +88,6 @@ function pieceCapture(state: State, isStderr: boolean): Capture {
 }
 
 function finish(state: State, result: ExecResult): void {
-  if (state.denied) return fail(state, state.denied)
   const { stdout: _out, stderr: _err, ...end } = result
   state.last = [lineOf({ type: 'end', ...end })]
   state.wake()
@@ -111,7 +95,7 @@ function finish(state: State, result: ExecResult): void {
 
 function fail(state: State, error: unknown): void {
   const { traceId } = traceFrom(state.order.traceparent)
-  state.last = [lineOf({ problem: problemBody(problemOf(state.denied ?? error), traceId) })]
+  state.last = [lineOf({ problem: problemBody(problemOf(error), traceId) })]
   state.wake()
 }
 
@@ -181,24 +165,3 @@ function restOf(state: State): string | undefined {
 
 const decoderOf = ({ decoders }: State, isStderr: boolean): TextDecoder => (isStderr ? decoders.stderr : decoders.stdout)
 const textLine = (text: string, isStderr: boolean): string => lineOf({ type: isStderr ? 'stderr' : 'stdout', text })
-
-/** Asks again and again whether whoever takes the output still may; the interval is to be cleared. */
-export function watchAccess(scope: Scope, order: StreamOrder, lost: (problem: Problem) => void): ReturnType<typeof setInterval> {
-  const check = async (): Promise<void> => {
-    const slug = await lostAccess(scope, order)
-    if (slug) lost(new Problem(slug))
-  }
-  return setInterval(() => {
-    // When D1 is out nothing changes: the command has its timeout.
-    check().catch((error: unknown) => scope.log('command.check-failed', { shellId: order.shellId, ...describeError(error) }))
-  }, ACCESS_MS)
-}
-
-async function lostAccess(scope: Scope, { orgId, userId, sessionId, target }: StreamOrder): Promise<ProblemSlug | undefined> {
-  const now = scope.now()
-  const [stands] = await standingOf(scope.db, { orgId, now }, [{ userId, sessionId }])
-  if (!stands?.isSessionLive) return 'session-ended'
-  if (!mayOperate(stands.role)) return 'forbidden'
-  const [reach] = await reachOf(scope.db, { hostId: target.hostId, userId, now })
-  return reach && !reach.byRule && reach.grantedUntil === null ? 'access-required' : undefined
-}

@@ -363,7 +363,7 @@ function toCommandRun({ order, exit, sink, openedAt, endedAt, unrecorded }: Run,
     stderr: stderr.text(),
     truncated: stdout.isTruncated() || stderr.isTruncated() || exit.cause === 'output-limit',
     timedOut: exit.cause === 'timeout',
-    killed: exit.cause === 'timeout' || exit.cause === 'dialer' ? (exit.killed ?? 'unconfirmed') : null,
+    killed: exit.cause === undefined ? null : (exit.killed ?? 'unconfirmed'),
     durationMs: Math.max(0, endedAt - openedAt),
   }
   return { result, stdoutBytes: stdout.totalBytes(), stderrBytes: stderr.totalBytes() }

@@ -1,5 +1,6 @@
+import type { ApiKeyId } from '../../contract/api-keys.ts'
 import type { HostId } from '../../contract/hosts.ts'
-import type { UserId } from '../../contract/identity.ts'
+import type { SessionId, UserId } from '../../contract/identity.ts'
 import { isProblem, Problem } from '../../contract/problem.ts'
 import type { ExecCommand, ExecResult, ShellId, StoppedCommand } from '../../contract/shell.ts'
 import { auditEntry } from '../audit/service.ts'
@@ -25,6 +26,7 @@ const ASKS_LIVE = 'This host asks its questions live; open a shell and run the c
 export interface NewCommand extends ExecCommand {
   readonly hostId: HostId
   readonly userId: UserId
+  readonly sessionId: SessionId | ApiKeyId
   readonly shellId?: ShellId
   /** Absent in a run, whose starter was asked for their proof. */
   readonly actor?: Actor
@@ -38,11 +40,12 @@ export interface NewCommand extends ExecCommand {
  * nothing was begun
  */
 export async function beginCommand(scope: Scope, wanted: NewCommand): Promise<ExecOrder> {
-  const { command, timeoutSeconds, env, stdin, userId, shellId } = wanted
+  const { command, timeoutSeconds, env, stdin, userId, sessionId, shellId } = wanted
   const ground = await groundFor(scope, { ...wanted, use: 'exec' })
   const judged = judgeCommand(ground.policy, command)
   const order = await beginOnHost(scope, ground, {
     userId,
+    sessionId,
     shellId,
     asked: { command: judged, ...givenTo(wanted) },
     command,
@@ -80,13 +83,14 @@ async function orLost<T>(scope: Scope, order: ExecOrder, asked: Promise<Sealed<T
 }
 
 /**
- * Runs one command and waits for its end.
+ * Runs one command and waits for its end. The end of the caller's access ends it too.
  *
  * @throws Problem `not-found`, `forbidden`, `limit-reached`, `target-forbidden`, `host-unreachable`, `host-key-unknown`,
  * `host-key-mismatch`, `host-refused`, `rate-limited` or `unavailable`
  */
 export async function execCommand(scope: Scope, actor: Actor, at: { readonly hostId: HostId } & ExecCommand): Promise<ExecResult> {
-  return finishCommand(scope, await beginCommand(scope, { ...at, userId: actor.userId, actor }))
+  const { userId, sessionId } = actor
+  return finishCommand(scope, await beginCommand(scope, { ...at, userId, sessionId, actor }))
 }
 
 /**
@@ -96,8 +100,8 @@ export async function execCommand(scope: Scope, actor: Actor, at: { readonly hos
  */
 export async function streamCommand(scope: Scope, actor: Actor, at: { readonly hostId: HostId } & ExecCommand): Promise<StreamAnswer> {
   const { userId, sessionId } = actor
-  const order = await beginCommand(scope, { ...at, userId, actor })
-  const body = await orLost(scope, order, scope.env.SHELLS.getByName(order.shellId).streamCommand({ ...order, sessionId }))
+  const order = await beginCommand(scope, { ...at, userId, sessionId, actor })
+  const body = await orLost(scope, order, scope.env.SHELLS.getByName(order.shellId).streamCommand(order))
   return { body }
 }
 

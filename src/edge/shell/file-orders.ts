@@ -2,6 +2,7 @@ import { FileList, type WrittenFile } from '../../contract/files.ts'
 import { DATA_BYTES_MAX } from '../../contract/krp-frame.ts'
 import { isProblem, Problem } from '../../contract/problem.ts'
 import type { Scope } from '../platform/scope.ts'
+import { watchAccess } from './access-watch.ts'
 import { asProblem, noteConnected, noteRefusedKey, writeEnd } from './orders.ts'
 import type { FileOrder } from './rpc.ts'
 import { openSecrets } from './secrets.ts'
@@ -20,7 +21,14 @@ async function begin(scope: Scope, ctx: DurableObjectState, order: FileOrder): P
   try {
     const transfer = await openTransfer(order, { ctx, config: scope.config, secretsFor: (relay) => openSecrets(scope, order, relay) })
     noteConnected(scope, ctx, order)
-    return transfer
+    const unwatch = watchAccess(scope, { order, use: 'files' }, transfer.leave)
+    return {
+      ...transfer,
+      leave() {
+        unwatch()
+        transfer.leave()
+      },
+    }
   } catch (error) {
     await noteRefusedKey(scope, order, error)
     throw await fail(scope, order, error)

@@ -2,6 +2,7 @@ import { RECORDING_BYTES_MAX, RECORDING_STATEMENT_TYP, type RecordingClaims } fr
 import { signEvidence } from '../audit/service.ts'
 import { describeError } from '../platform/log.ts'
 import type { Scope } from '../platform/scope.ts'
+import { within } from '../platform/within.ts'
 import { type DetectedLine, insertDetected } from './command-store.ts'
 import type { Recorder, StoredMark } from './recorder.ts'
 import { type ChunkHead, encodeChunk, hashOfChunk, keyOfChunk, keyOfStatement, type Mark, sealLink, textOfLine } from './recording-chunk.ts'
@@ -52,6 +53,8 @@ export interface KeeperParts {
 
 interface State extends KeeperParts {
   running: Promise<void> | undefined
+  /** The chunk on its way: tried again as it is, for a try that was given up may still arrive. */
+  made: Made | undefined
   failingSince: number | undefined
   attempts: number
   retryAt: number
@@ -63,7 +66,7 @@ const TOO_LONG = 'Its recording is as long as one may be, and the organisation a
 
 /** Starts or goes on with a recording. */
 export function createKeeper(parts: KeeperParts): Keeper {
-  const s: State = { ...parts, running: undefined, failingSince: undefined, attempts: 0, retryAt: 0 }
+  const s: State = { ...parts, running: undefined, made: undefined, failingSince: undefined, attempts: 0, retryAt: 0 }
   const { recorder } = parts
   return {
     recorder,
@@ -105,6 +108,7 @@ function loseWaiting(s: State): void {
   const { lostBytes, gaps } = recorder.state()
   const lost = pendingBytes(s)
   const marks = recorder.marks(Number.MAX_SAFE_INTEGER)
+  s.made = undefined
   recorder.drop(marks.at(-1)?.id ?? 0)
   recorder.change({ keptOffset: tape.nextOffset(), lostBytes: lostBytes + lost, gaps: gaps + (lostBytes === 0 ? 1 : 0) })
 }
@@ -121,13 +125,14 @@ function dueAt(s: State): number | undefined {
 }
 
 async function run(s: State): Promise<void> {
+  const since = Date.now()
   try {
     while (isWorkDue(s)) await step(s)
     s.failingSince = undefined
     s.attempts = 0
     s.retryAt = 0
   } catch (error) {
-    fail(s, error)
+    fail(s, error, since)
   }
 }
 
@@ -152,10 +157,10 @@ async function step(s: State): Promise<void> {
   else if (endedMs !== null) await finish(s)
 }
 
-function fail(s: State, error: unknown): void {
+function fail(s: State, error: unknown, since: number): void {
   const { shellId, isStrict, endedMs } = s.recorder.state()
   const now = Date.now()
-  s.failingSince ??= now
+  s.failingSince ??= since
   s.attempts += 1
   s.retryAt = now + Math.min(RETRY_MS_MAX, isStrict && endedMs === null ? RETRY_MS : RETRY_MS * 2 ** Math.min(s.attempts - 1, 5))
   s.scope().log('recording.failed', { shellId, attempts: s.attempts, ...describeError(error) })
@@ -194,27 +199,44 @@ function marksOf({ recorder }: State, run: { readonly firstOffset: number; reado
   ]
 }
 
+/** A chunk as it goes into storage. */
+interface Made {
+  readonly run: ReturnType<typeof nextRun>
+  readonly head: ChunkHead
+  readonly object: ReturnType<typeof encodeChunk>
+  readonly hash: string
+  /** Nothing comes after it. */
+  readonly isLast: boolean
+}
+
+async function make(s: State): Promise<Made> {
+  const { shellId, seq, prevHash, endedMs, isOpened } = s.recorder.state()
+  const run = nextRun(s)
+  const head: ChunkHead = { version: 1, shellId, seq, prevHash, firstOffset: run.firstOffset, marks: marksOf(s, run) }
+  const object = encodeChunk(head, run.parts)
+  return { run, head, object, hash: await hashOfChunk(object), isLast: endedMs !== null && isOpened && run.isAll }
+}
+
 /** One chunk into storage, then into the index, and with the last the statement on the whole. A crash in between writes the same place again. */
 async function keepChunk(s: State): Promise<void> {
   const { recorder } = s
   const { env, config, db } = s.scope()
+  s.made ??= await make(s)
+  const { run, head, object, hash, isLast } = s.made
   const before = recorder.state()
-  const run = nextRun(s)
   const { shellId, orgId, seq, prevHash } = before
-  const head: ChunkHead = { version: 1, shellId, seq, prevHash, firstOffset: run.firstOffset, marks: marksOf(s, run) }
-  const object = encodeChunk(head, run.parts)
-  const hash = await hashOfChunk(object)
   const link = { recordingId: shellId, seq, prevHash, hash }
   const bytes = before.bytes + run.bytes
-  const ending = before.endedMs !== null && before.isOpened && run.isAll ? await stateWhole(s, { chunks: seq + 1, bytes, hash }) : undefined
-  await Promise.all([env.RECORDINGS.put(keyOfChunk(orgId, shellId, seq), object), ending?.put()])
+  const ending = isLast ? await stateWhole(s, { chunks: seq + 1, bytes, hash }) : undefined
+  await inTime(s, Promise.all([env.RECORDINGS.put(keyOfChunk(orgId, shellId, seq), object), ending?.put()]))
   const row = { ...link, mac: await sealLink(config.keyring, link), firstOffset: run.firstOffset, bytes: run.bytes }
   const lastMs = run.marks.at(-1)?.atMs ?? before.lastMs
   const { gaps } = recorder.state()
   const rows = keepChunkRow(db, { ...row, atMs: head.marks[0]?.atMs ?? lastMs }, { bytes, gaps, durationMs: lastMs })
   const lines = linesIn(head.marks)
   const more = [...(lines.length === 0 ? [] : [insertDetected(db, shellId, lines)]), ...(ending ? [ending.row] : [])]
-  const [, kept] = await db.batch([...rows, ...more])
+  const [, kept] = await inTime(s, db.batch([...rows, ...more]))
+  s.made = undefined
   if (kept.meta.changes === 0) return forget(s)
   recorder.drop(run.marks.at(-1)?.id ?? 0)
   recorder.change({
@@ -228,6 +250,12 @@ async function keepChunk(s: State): Promise<void> {
     isDone: ending !== undefined,
   })
   s.onRoom()
+}
+
+/** While what must be recorded goes on, storage that does not answer has failed. */
+function inTime<T>({ recorder }: State, work: Promise<T>): Promise<T> {
+  const { isStrict, endedMs } = recorder.state()
+  return isStrict && endedMs === null ? within(work, FAILING_MS_MAX) : work
 }
 
 function lastKindOf(marks: readonly Mark[]): 'o' | 'e' | undefined {

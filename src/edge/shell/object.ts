@@ -3,6 +3,7 @@ import type { FileList, WrittenFile } from '../../contract/files.ts'
 import type { HostKey } from '../../contract/hosts.ts'
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgRole } from '../../contract/orgs.ts'
+import type { Problem } from '../../contract/problem.ts'
 import type { ExecResult, ShellState, StoppedCommand } from '../../contract/shell.ts'
 import { VIEW_PING, VIEW_PONG } from '../../contract/viewer.ts'
 import type { Env } from '../env.ts'
@@ -12,10 +13,11 @@ import { logFor } from '../platform/log.ts'
 import { objectScope } from '../platform/object-scope.ts'
 import { open, type Sealed, seal } from '../platform/rpc.ts'
 import { newSocketTag, type Ties, tiesOf } from '../platform/ties.ts'
+import { watchAccess } from './access-watch.ts'
 import type { ViewerAdmission } from './admission.ts'
 import { endLive } from './closing.ts'
 import { type Sink, waitedSink } from './command.ts'
-import { createCommandStream, watchAccess } from './command-stream.ts'
+import { createCommandStream } from './command-stream.ts'
 import { reportState } from './ending.ts'
 import { applyRole, expel, expelSessions, receive, viewerGone } from './exchange.ts'
 import { finishLeftOutput } from './exec-recording.ts'
@@ -24,7 +26,7 @@ import { isOver, type LiveShell, logOf, openLive } from './live.ts'
 import { beginShell, execute, openOrdered, scanHost } from './orders.ts'
 import { mayOperate } from './policy.ts'
 import { useTicket } from './record.ts'
-import type { EndOrder, ExecOrder, FileOrder, OpenOrder, ScanOrder, ShellRpc, StreamOrder } from './rpc.ts'
+import type { EndOrder, ExecOrder, FileOrder, OpenOrder, ScanOrder, ShellRpc } from './rpc.ts'
 import { planAlarm } from './schedule.ts'
 import { checkStanding, OPENER_LEFT } from './standing.ts'
 import { tick } from './tick.ts'
@@ -69,14 +71,10 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
     return this.#beginCommand(order, waitedSink())
   }
 
-  async streamCommand(order: StreamOrder): Promise<Sealed<ReadableStream<Uint8Array>>> {
+  async streamCommand(order: ExecOrder): Promise<Sealed<ReadableStream<Uint8Array>>> {
     const stream = createCommandStream(order, () => this.#stop.abort())
     const end = this.#beginCommand(order, stream.sink)
-    const watch = watchAccess(objectScope(this.ctx, this.env, order.traceparent), order, (problem) => {
-      stream.deny(problem)
-      this.#stop.abort()
-    })
-    return seal(() => stream.follow(open(end.finally(() => clearInterval(watch)))))
+    return seal(() => stream.follow(open(end)))
   }
 
   async stopCommand(): Promise<StoppedCommand> {
@@ -142,10 +140,22 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
   #beginCommand(order: ExecOrder, sink: Sink): Promise<Sealed<ExecResult>> {
     if (this.#command !== undefined) throw new Error('an object runs one command')
     this.#commands += 1
+    const scope = objectScope(this.ctx, this.env, order.traceparent)
     const parts = { ctx: this.ctx, sink, signal: this.#stop.signal }
-    const work = execute(objectScope(this.ctx, this.env, order.traceparent), parts, order).finally(() => {
-      this.#commands -= 1
+    let denied: Problem | undefined
+    const unwatch = watchAccess(scope, { order, use: 'exec' }, (problem) => {
+      denied = problem
+      this.#stop.abort()
     })
+    const work = execute(scope, parts, order)
+      .then((result) => {
+        if (denied) throw denied
+        return result
+      })
+      .finally(() => {
+        unwatch()
+        this.#commands -= 1
+      })
     this.#command = this.#outlive(work)
     return this.#command
   }

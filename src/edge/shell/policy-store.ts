@@ -3,10 +3,16 @@ import type { HostId } from '../../contract/hosts.ts'
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgId, OrgRole } from '../../contract/orgs.ts'
 import type { ShellId } from '../../contract/shell.ts'
-import { ACCESS_REQUEST_HOURS, ACCESS_REQUESTS_MAX, type AccessRequestId, type PutShellPolicy } from '../../contract/shell-policy.ts'
+import {
+  ACCESS_REQUEST_HOURS,
+  ACCESS_REQUESTS_MAX,
+  type AccessRequestId,
+  type HostUse,
+  type PutShellPolicy,
+} from '../../contract/shell-policy.ts'
 import { orgRoleSql } from '../orgs/service.ts'
 import type { Db } from '../platform/db.ts'
-import { grantSql, ruleSql } from './reach-sql.ts'
+import { grantSql, ruleSql, useSql } from './reach-sql.ts'
 import type { Ask } from './store.ts'
 import { accessRequests as a, shellPolicies as p } from './tables.ts'
 
@@ -45,11 +51,11 @@ export const putPolicy = (
 
 const toField = (name: string) => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
 
-/** How somebody reaches a host: by a rule, for as long as that stands; else by an approval, until then. */
-export const reachOf = (db: Db, of: { readonly hostId: HostId; readonly userId: UserId; readonly now: number }) => {
+/** Whether hosts may be used in this way at all, and how somebody reaches one: by a rule, for as long as that stands; else by an approval, until then. */
+export const reachOf = (db: Db, of: { readonly hostId: HostId; readonly userId: UserId; readonly use: HostUse; readonly now: number }) => {
   const role = orgRoleSql(sql`hosts.org_id`, of.userId)
-  return db.all<{ readonly byRule: number; readonly grantedUntil: number | null }>(
-    sql`SELECT ${ruleSql(of.userId, role)} AS byRule,
+  return db.all<{ readonly isUsed: number; readonly byRule: number; readonly grantedUntil: number | null }>(
+    sql`SELECT ${useSql(of.use)} AS isUsed, ${ruleSql(of.userId, role)} AS byRule,
         (SELECT max(expires_at) FROM access_requests AS granted WHERE ${grantSql(of.userId, of.now)}) AS grantedUntil
       FROM hosts WHERE hosts.id = ${of.hostId}`,
   )
@@ -65,7 +71,7 @@ export const stranded = (
   const reaches = sql`(${ruleSql(sql`shells.user_id`, role)} OR EXISTS (SELECT 1 FROM access_requests AS granted WHERE ${grantSql(sql`shells.user_id`, page.now)}))`
   return db.all<{ readonly id: ShellId }>(
     sql`SELECT shells.id FROM shells JOIN hosts ON hosts.id = shells.host_id
-      WHERE shells.org_id = ${orgId} AND shells.closed_at IS NULL AND NOT ${reaches} AND shells.id > ${page.after ?? ''}
+      WHERE shells.org_id = ${orgId} AND shells.closed_at IS NULL AND NOT (${reaches} AND ${useSql('shell')}) AND shells.id > ${page.after ?? ''}
       ORDER BY shells.id LIMIT ${page.limit}`,
   )
 }

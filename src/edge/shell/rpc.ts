@@ -54,6 +54,8 @@ export interface OpenOrder extends Order {
 
 /** What every order to do one thing on a host carries. */
 export interface HostOrder extends Order {
+  /** The access with which it was asked for: it ends with that. */
+  readonly sessionId: SessionId | ApiKeyId
   readonly target: HostTarget
   /** Whether somebody wants to hear when the host has let us in. */
   readonly isConnectTold: boolean
@@ -68,11 +70,6 @@ export interface ExecOrder extends HostOrder {
   readonly stdin: string
   /** Whether it must end when it cannot be recorded. */
   readonly isStrict: boolean
-}
-
-/** Run one command and tell its output as it comes, while the access with which it was asked for stands. */
-export interface StreamOrder extends ExecOrder {
-  readonly sessionId: SessionId | ApiKeyId
 }
 
 /** List, read or write one file. */
@@ -104,7 +101,7 @@ export interface ShellRpc extends Rpc.DurableObjectBranded, SocketHolder {
   openShell(order: OpenOrder): Promise<Sealed<ShellState>>
   runCommand(order: ExecOrder): Promise<Sealed<ExecResult>>
   /** The parts of a command as JSON Lines, once it has begun; whoever lets them go ends it. */
-  streamCommand(order: StreamOrder): Promise<Sealed<ReadableStream<Uint8Array>>>
+  streamCommand(order: ExecOrder): Promise<Sealed<ReadableStream<Uint8Array>>>
   /** Ends the command that runs here, and waits for its end. */
   stopCommand(): Promise<StoppedCommand>
   /** The command that runs or ran here, for a caller that was lost; null when this memory knows of none, and then none is taken any more. */

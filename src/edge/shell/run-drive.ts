@@ -81,7 +81,8 @@ async function runOn(run: LiveRun, host: Started): Promise<HostChange> {
   if (userId === null || !(await hasAccess(scope, { userId, sessionId }))) return loseAccess(run)
   if (!isWanted(run)) return LEFT_OUT
   try {
-    const order = await beginCommand(scope, { userId, hostId: host.hostId, shellId: host.shellId, command, timeoutSeconds, env, stdin })
+    const { hostId, shellId } = host
+    const order = await beginCommand(scope, { userId, sessionId, hostId, shellId, command, timeoutSeconds, env, stdin })
     return isWanted(run) ? toChange(await finishCommand(scope, order)) : await leaveOut(scope, order)
   } catch (error) {
     if (!isProblem(error)) scope.log('run.host-failed', { runId: book.record().runId, shellId: host.shellId, ...describeError(error) })

@@ -39,10 +39,10 @@ export async function checkStanding(live: LiveShell): Promise<boolean> {
   }
 }
 
-/** Approvals run out without anybody's doing. A host that is gone is looked after elsewhere. */
+/** Approvals run out without anybody's doing, and a policy changes for what goes on too. A host that is gone is looked after elsewhere. */
 async function mayReach({ env, record, keeper }: LiveShell): Promise<boolean> {
   const hostId = keeper?.recorder.state().hostId
   if (!hostId) return true
-  const [reach] = await reachOf(openDb(env.DB, undefined).db, { hostId, userId: record.userId, now: Date.now() })
-  return !reach || Boolean(reach.byRule) || reach.grantedUntil !== null
+  const [reach] = await reachOf(openDb(env.DB, undefined).db, { hostId, userId: record.userId, use: 'shell', now: Date.now() })
+  return !reach || (Boolean(reach.isUsed) && (Boolean(reach.byRule) || reach.grantedUntil !== null))
 }

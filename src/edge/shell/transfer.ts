@@ -83,9 +83,14 @@ export async function openTransfer(
   const events = eventsOf(state, (opened) => {
     fileBytes = opened.fileBytes
   })
-  const secrets = await by.secretsFor(relay)
-  const stream = await openStream(link, { relay, who, request, secrets, creditBytes: CREDIT_EXEC_BYTES, traceparent }, events)
-  return transferOver(stream, state, fileBytes)
+  try {
+    const secrets = await by.secretsFor(relay)
+    const stream = await openStream(link, { relay, who, request, secrets, creditBytes: CREDIT_EXEC_BYTES, traceparent }, events)
+    return transferOver(stream, state, fileBytes)
+  } catch (error) {
+    link.close('not-opened')
+    throw error
+  }
 }
 
 function eventsOf(state: State, opened: (body: ControlBody<'OPENED'>) => void): StreamEvents {
