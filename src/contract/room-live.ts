@@ -22,7 +22,7 @@ export const LIVE_PING = 'ping'
 export const LIVE_PONG = 'pong'
 /** A client reports what it has read at least this often, in UTF-16 units. */
 export const LIVE_REPORT_CHARS = 65_536
-/** With more than this unreported, what is ephemeral is left out. */
+/** With more than this unreported, what is ephemeral is left out, and presence ends with `behind`. */
 export const LIVE_EPHEMERAL_CHARS_MAX = 262_144
 /** With more than this unreported, messages stop and the client is told that it is `behind`. */
 export const LIVE_BEHIND_CHARS = 1_048_576
@@ -146,8 +146,8 @@ export const LiveServerFrame = z.discriminatedUnion('type', [
   z.object({ type: z.literal('typing'), userId: UserId }).meta({ description: 'Somebody writes a message; forget it after 5 seconds.' }),
   z.object({ type: z.literal('signal'), userId: UserId, data: z.json() }).meta({ description: 'A signal and whose it is.' }),
   z
-    .object({ type: z.literal('behind'), stream: LiveStream, seq: z.int().meta({ description: 'The last event that was sent.' }) })
-    .meta({ description: 'No more of the stream is sent here: subscribe again from your cursor.' }),
+    .object({ type: z.literal('behind'), stream: LiveStream, seq: z.int().meta({ description: 'The last event of the messages that was sent; 0 for other streams.' }) })
+    .meta({ description: 'No more of the stream is sent here: report what was received and subscribe again, to messages from your cursor.' }),
   z
     .object({ type: z.literal('size'), bytes: z.int(), bytesMax: z.int() })
     .meta({ description: 'The document has grown past 80 or 95 percent of what it may be; at the limit only deletions are taken.' }),

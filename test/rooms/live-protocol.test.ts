@@ -1,7 +1,14 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import * as z from 'zod'
-import { LiveClientFrame, LiveServerFrame } from '../../src/contract/room-live.ts'
+import {
+  LIVE_BEHIND_CHARS,
+  LIVE_EPHEMERAL_CHARS_MAX,
+  LIVE_REPORT_CHARS,
+  LiveClientFrame,
+  LiveServerFrame,
+} from '../../src/contract/room-live.ts'
+import { WAITING_BYTES_MAX, WAITING_FRAMES_MAX } from '../../src/edge/rooms/hocuspocus.ts'
 
 const PAGE = 'docs/live-protocol.md'
 
@@ -57,9 +64,33 @@ const page = () => `# The live protocol of a room
 \`GET /v1/rooms/:roomId/live\` upgrades to a WebSocket. The credential comes with the upgrade (an \`Authorization\` header, a \`bearer.<token>\` or
 \`ticket.<ticket>\` subprotocol beside \`parvis\`, or the access cookie of a trusted origin), or in a first frame \`authenticate\`. Text messages are JSON
 frames, each below; binary messages are the document in y-websocket framing once the stream \`document\` is subscribed. The text \`ping\` is
-answered with \`pong\` and wakes nothing. A socket closes with 4000 + the HTTP status of a problem, and its slug as the reason; a
-client that comes again after 4429 or 4503 and subscribes from its cursor misses nothing. In a room with an audience commenters are viewers. With
-\`?incognito=1\` nobody is told that the socket is there.
+answered with \`pong\` and wakes nothing. A socket closes with 4000 + the HTTP status of a problem, and its slug as the reason. In a room with an
+audience commenters are viewers. With \`?incognito=1\` nobody is told that the socket is there.
+
+## What a plain client must do
+
+- After \`authenticate\` it may wait for \`ready\` or go on at once: what it says meanwhile is heard once its token was looked at, up to
+  ${WAITING_FRAMES_MAX} frames and ${WAITING_BYTES_MAX / 1024} KiB together; more closes the socket with 4413.
+- It says \`received\` at least every ${LIVE_REPORT_CHARS} units. With ${LIVE_EPHEMERAL_CHARS_MAX} unreported, typing and signals are left out, and presence and read markers end
+  their stream with \`behind\`; with ${LIVE_BEHIND_CHARS} the messages do; with four times that the next thing it says closes it with 4429.
+- \`behind\` can come on any stream: report what was received, then \`subscribe\` again, \`messages\` from the cursor; \`presence\` answers with the whole.
+- It takes a \`presence\` with \`isWhole\` instead of all it knew, at any time.
+- Asked by a binary frame \`03\` (\`queryAwareness\`) it says something, \`received\` will do: after 6 MiB of the document without a word it is closed.
+- It renews its token by \`refresh\` before \`expiresAt\`.
+
+| close code | reason | on \`/live\` | on \`/y\` and \`/hocuspocus\` |
+| --- | --- | --- | --- |
+| 1006, 1012 | none | come again after a while | as on \`/live\`; providers do by themselves |
+| 4503 | \`unavailable\` | come again after a while; from the cursor nothing is missed | as on \`/live\` |
+| 4401 / 4503 | \`unauthenticated\` | come again with a fresh token | 4503: come again with a fresh token; 4401 where none was accepted in time |
+| 4429 / 4503 | \`rate-limited\` | come again after a while, and slower | 4503: as on \`/live\` |
+| 4401 | \`session-ended\`, \`ticket-invalid\` | sign in again, or get another ticket | as on \`/live\`; y-websocket stops for good |
+| 4404, 4410 | \`not-found\`, \`gone\` | it is over | it is over |
+| 4400, 4413 | \`invalid-request\`, \`payload-too-large\` | it is over: the same would be refused again | it is over |
+| 4409 | \`limit-reached\` | come again when another socket has gone | refused at the upgrade |
+| 4500 | \`internal\` | come again after a while | as on \`/live\` |
+
+y-websocket takes 4400 to 4499 for good, which is why what passes is 4503 there.
 
 ## What a client sends
 
