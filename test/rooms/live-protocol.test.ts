@@ -72,7 +72,8 @@ audience commenters are viewers. With \`?incognito=1\` nobody is told that the s
 - After \`authenticate\` it may wait for \`ready\` or go on at once: what it says meanwhile is heard once its token was looked at, up to
   ${WAITING_FRAMES_MAX} frames and ${WAITING_BYTES_MAX / 1024} KiB together; more closes the socket with 4413.
 - It says \`received\` at least every ${LIVE_REPORT_CHARS} units. With ${LIVE_EPHEMERAL_CHARS_MAX} unreported, typing and signals are left out, and presence and read markers end
-  their stream with \`behind\`; with ${LIVE_BEHIND_CHARS} the messages do; with four times that the next thing it says closes it with 4429.
+  their stream with \`behind\`; with ${LIVE_BEHIND_CHARS} the messages do; with four times that the next thing it says, unless that is
+  \`received\`, closes it with 4429.
 - \`behind\` can come on any stream: report what was received, then \`subscribe\` again, \`messages\` from the cursor; \`presence\` answers with the whole.
 - It takes a \`presence\` with \`isWhole\` instead of all it knew, at any time.
 - Asked by a binary frame \`03\` (\`queryAwareness\`) it says something, \`received\` will do: after 6 MiB of the document without a word it is closed.

@@ -91,7 +91,6 @@ export function hear(p: Parlour, socket: Peer, data: ArrayBuffer | string): void
   if (pipelined && isNobody(place)) return keep(room, socket, { pipelined, data })
   if (typeof data !== 'string') return hearDocument(p, socket, data)
   noteAnswer(socket)
-  if (unreadOf(socket) > UNREAD_CHARS_MAX) return expel(room, socket, 'rate-limited')
   let frame: LiveClientFrame | undefined
   try {
     take(socket, 'frames')
@@ -100,6 +99,7 @@ export function hear(p: Parlour, socket: Peer, data: ArrayBuffer | string): void
     const whole = { ...place, live, isGone, expiresAt }
     obey(p, { socket, place: whole, frame })
     forgive(socket)
+    if (unreadOf(socket) > UNREAD_CHARS_MAX) expel(room, socket, 'rate-limited')
   } catch (error) {
     refuse(p, socket, { error, frame })
   }
