@@ -118,11 +118,23 @@ const SILENCE_MS_MAX = 27_500
 /** This many of the renewals that are due next may fail to come. */
 const LOST_RENEWALS = 1
 
+/** So many clients renew all the time, so a timer for them keeps nothing awake that could sleep. */
+const RESTLESS = 20
+
+/** How long the frame that renewals share waits: as long as nobody is silent too long, by a timer or, among few, for a later renewal that sends it, which is nothing to plan. */
+export function renewalsWaitMs(presences: readonly (Presence & Bound)[], now: number): number | undefined {
+  if (presences.filter(({ isBound }) => !isBound).length < RESTLESS) return mayHoldRenewals(presences, now) ? undefined : 0
+  const held = presences.filter(isHeld)
+  if (held.length === 0) return undefined
+  if (canCatchUp(presences, now)) return 0
+  return Math.max(0, Math.min(...held.map(({ toldAt }) => toldAt)) + SILENCE_MS_MAX - now)
+}
+
 /**
  * Whether a renewal may wait for a later one to share its frame. There is no timer to send it, so it waits only if a
  * renewal that is due soon will come before anybody's silence grows too long. Bound presences renew nothing and always wait.
  */
-export function mayHoldRenewals(presences: readonly (Presence & Bound)[], now: number): boolean {
+function mayHoldRenewals(presences: readonly (Presence & Bound)[], now: number): boolean {
   const due = presences
     .filter(({ isBound }) => !isBound)
     .map(({ heardAt }) => heardAt + RENEWAL_MS)

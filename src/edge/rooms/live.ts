@@ -52,6 +52,8 @@ export interface LiveRoom {
   /** Runs while a window is open; nothing else keeps the object from hibernating. */
   timer: ReturnType<typeof setTimeout> | undefined
   lastWindow: LastWindow
+  /** Runs while renewals of presence wait for each other. */
+  renewals: ReturnType<typeof setTimeout> | undefined
   /** Settled when all that was stored is told. */
   telling: Promise<void>
   /** How often something stored is still to be told. */
@@ -96,6 +98,7 @@ export const openLive = (
   gathering: newGathering(),
   timer: undefined,
   lastWindow: NO_WINDOW,
+  renewals: undefined,
   telling: Promise.resolve(),
   untold: 0,
   endOverfed,

@@ -1,5 +1,5 @@
 import { PRESENCE_BYTES_MAX } from '../../contract/rooms.ts'
-import { endOf, isHeld, judgeEntry, mayHoldRenewals, type Presence, renewed } from './awareness.ts'
+import { endOf, isHeld, judgeEntry, type Presence, renewalsWaitMs, renewed } from './awareness.ts'
 import { awarenessFrame, type PresenceEntry } from './framing.ts'
 import { type LiveRoom, sendFramed } from './live.ts'
 import type { Peer } from './peer.ts'
@@ -61,15 +61,16 @@ function show(room: LiveRoom, presence: Presence): void {
 
 /** A renewal says only that nothing changed, so many of them share a frame. */
 function shareRenewals(room: LiveRoom, now: number): void {
-  const shown = shownIn(room)
-  if (
-    mayHoldRenewals(
-      shown.map(({ presence }) => presence),
-      now,
-    )
-  )
-    return
-  for (const { socket, presence } of shown.filter(({ presence }) => isHeld(presence))) {
+  const shown = shownIn(room).map(({ presence }) => presence)
+  const waitMs = renewalsWaitMs(shown, now)
+  if (waitMs === 0) sendRenewals(room, now)
+  else if (waitMs !== undefined) room.renewals ??= setTimeout(() => sendRenewals(room, Date.now()), waitMs)
+}
+
+function sendRenewals(room: LiveRoom, now: number): void {
+  if (room.renewals !== undefined) clearTimeout(room.renewals)
+  room.renewals = undefined
+  for (const { socket, presence } of shownIn(room).filter(({ presence }) => isHeld(presence))) {
     const { isBound, ...held } = presence
     const told = isBound ? renewed(held, now) : { ...held, toldAt: now }
     room.hub.change(socket, { presence: told })
