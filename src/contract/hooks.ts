@@ -71,7 +71,7 @@ export type HookQuestion = z.infer<typeof HookQuestion>
 export const HookAnswer = z
   .discriminatedUnion('decision', [
     z.object({ decision: z.literal('allow') }),
-    z.object({ decision: z.literal('refuse'), reason: lineOf(300) }),
+    z.object({ decision: z.literal('refuse'), reason: lineOf(300).meta({ override: { type: 'string', minLength: 1, maxLength: 300 } }) }),
   ])
   .meta({ id: 'HookAnswer' })
 /** What a hook that decides answers. */

@@ -5,6 +5,9 @@ import { OrgId } from './orgs.ts'
 /** Shells, commands and transfers of one organisation at a time, unless the deployment says otherwise. */
 export const SHELLS_PER_ORG_MAX = 100
 
+/** Shells, commands and transfers on one host at a time, unless the deployment says otherwise. */
+export const SHELLS_PER_HOST_MAX = 100
+
 const bound = z.int().nullable().meta({ description: 'Null: nothing bounds it.' })
 
 /** What an organisation uses of shells, and what it may. */

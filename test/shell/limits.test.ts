@@ -3,15 +3,21 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { SHELLS_PER_USER_MAX } from '../../src/contract/shell.ts'
 import { startEdge } from '../harness.ts'
 import { describeWith } from '../requires.ts'
-import { problemOf, type Rig, screenOf, startRig, until } from './rig.ts'
+import { hostBody, problemOf, type Rig, screenOf, startRig, until } from './rig.ts'
 
 const PER_ORG = SHELLS_PER_USER_MAX + 2
+const PER_HOST = SHELLS_PER_USER_MAX + 1
 const TOKEN = randomBytes(24).toString('base64url')
 
-describeWith('sshd', 'live shells of one user and of one organisation', () => {
+describeWith('sshd', 'live shells of one user, of one host and of one organisation', () => {
   let rig: Rig
   beforeAll(async () => {
-    const month = { SHELL_MINUTES_PER_MONTH: '10', SHELL_MEGABYTES_PER_MONTH: '1', SHELLS_PER_ORG: String(PER_ORG) }
+    const month = {
+      SHELL_MINUTES_PER_MONTH: '10',
+      SHELL_MEGABYTES_PER_MONTH: '1',
+      SHELLS_PER_ORG: String(PER_ORG),
+      SHELLS_PER_HOST: String(PER_HOST),
+    }
     const LIMITS = 'register=1000/60 mail=1000/60 code=1000/60 login-place=1000/60 scan=3/3600'
     rig = await startRig({ vars: { ...month, LIMITS, METRICS_TOKEN: TOKEN } })
   })
@@ -74,6 +80,30 @@ describeWith('sshd', 'live shells of one user and of one organisation', () => {
     await limit('max_duration_seconds', null)
   })
 
+  test('a host has as many as the deployment lets it, whoever comes; another host has places of its own', async () => {
+    const operator = await rig.member('operator')
+    const body = { ...hostBody(rig.sshd), name: 'web-2' }
+    const other = await rig.owner.client.createHost({ params: { orgId: rig.org.id }, body })
+    await rig.edge.db
+      .prepare(
+        `WITH RECURSIVE n (i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < ${10 + PER_HOST - 2})
+         INSERT INTO shell_commands (id, org_id, host_id, user_id, command, state, timeout_seconds, started_at)
+         SELECT 'shl_running' || i, ?, ?, ?, 'x', 'running', 3600, ? FROM n`,
+      )
+      .bind(rig.org.id, rig.host.id, rig.owner.id, Date.now())
+      .run()
+    const open = () => operator.client.openShell({ body: { hostId: rig.host.id } })
+    const attempts = await Promise.allSettled([open(), open(), open()])
+    const opened = attempts.flatMap((one) => (one.status === 'fulfilled' ? [one.value.id] : []))
+    expect(opened).toHaveLength(1)
+    const exec = (hostId = rig.host.id) => operator.client.execCommand({ params: { hostId }, body: { command: 'true' } })
+    expect(await problemOf(exec())).toMatchObject({ slug: 'limit-reached' })
+    expect(await exec(other.id)).toMatchObject({ exitCode: 0 })
+    for (const shellId of opened) await operator.client.closeShell({ params: { shellId } })
+    expect(await exec()).toMatchObject({ exitCode: 0 })
+    await rig.edge.db.prepare("DELETE FROM shell_commands WHERE id LIKE 'shl_running%'").run()
+  })
+
   test('an organisation has as many as the deployment lets it, whoever of it comes', async () => {
     const usage = () => rig.owner.client.getShellUsage({ params: { orgId: rig.org.id } })
     const operator = await rig.member('operator')
@@ -82,9 +112,9 @@ describeWith('sshd', 'live shells of one user and of one organisation', () => {
       .prepare(
         `WITH RECURSIVE n (i) AS (SELECT 10 UNION ALL SELECT i + 1 FROM n WHERE i < ${10 + PER_ORG - 3})
          INSERT INTO shells (id, org_id, host_id, user_id, state, created_at, updated_at)
-         SELECT 'shl_planted' || i, ?, ?, ?, 'detached', ?, ? FROM n`,
+         SELECT 'shl_planted' || i, ?, 'hst_planted', ?, 'detached', ?, ? FROM n`,
       )
-      .bind(rig.org.id, rig.host.id, rig.owner.id, Date.now(), Date.now())
+      .bind(rig.org.id, rig.owner.id, Date.now(), Date.now())
       .run()
     const attempts = await Promise.allSettled([open(), open(), open(), open()])
     expect(attempts.filter(({ status }) => status === 'fulfilled')).toHaveLength(2)

@@ -1,7 +1,8 @@
 import * as z from 'zod'
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject, type ZodOpenApiResponsesObject } from 'zod-openapi'
 import { type Endpoint, problemsOf, type SocketEndpoint } from '../../contract/endpoint.ts'
-import { EntityTag } from '../../contract/id.ts'
+import { BeforePoint, HOOK_EVENTS, HookAnswer, HookNews, HookPoint, HookQuestion } from '../../contract/hooks.ts'
+import { EntityTag, Moment } from '../../contract/id.ts'
 import { PROBLEMS, ProblemBody, type ProblemSlug } from '../../contract/problem.ts'
 
 const TAGS = {
@@ -121,6 +122,24 @@ function socketOperationOf(s: SocketEndpoint): ZodOpenApiOperationObject {
   }
 }
 
+const DECIDES = 'Whether it may begin. Anything else than 200 with such a body in time is no decision, and the fail mode of the hook holds.'
+
+/** What a webhook meets when a hook points at it: a question with an answer, or news. */
+function hookOperationOf(point: HookPoint): ZodOpenApiOperationObject {
+  const isAsked = BeforePoint.safeParse(point).success
+  const type = HOOK_EVENTS[point]
+  const body = z.object({ type: z.literal(type), timestamp: Moment, data: isAsked ? HookQuestion : HookNews })
+  const answer = { 200: { description: DECIDES, content: { 'application/json': { schema: HookAnswer } } } }
+  return {
+    operationId: `hook-${point}`,
+    summary: isAsked ? `Asked at ${point}, signed as every webhook is.` : `Told at ${point}, signed as every webhook is.`,
+    tags: ['shells'],
+    security: [],
+    requestBody: { required: true, content: { 'application/json': { schema: body } } },
+    responses: isAsked ? answer : { '2XX': { description: 'It was heard; anything else is tried again.' } },
+  }
+}
+
 /** OpenAPI 3.1, printed from the same objects that the server validates with and the client calls by. */
 export function openApiDocument(endpoints: Readonly<Record<string, Endpoint>>, sockets: Readonly<Record<string, SocketEndpoint>>): object {
   const operations = [
@@ -141,6 +160,7 @@ export function openApiDocument(endpoints: Readonly<Record<string, Endpoint>>, s
     servers: [{ url: '/', description: 'The deployment that serves this document.' }],
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     paths: paths as ZodOpenApiPathsObject,
+    webhooks: Object.fromEntries(HookPoint.options.map((point) => [HOOK_EVENTS[point], { post: hookOperationOf(point) }])),
     components: {
       securitySchemes: {
         bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'An access token from `login` or `refresh`.' },

@@ -3,7 +3,7 @@ import { lineOf } from '../../contract/id.ts'
 import { ACCESS_TTL_SECONDS_MAX, SigningAlg } from '../../contract/keys.ts'
 import { ORG_INVITATIONS_MAX, ORG_MEMBERS_MAX, ORGS_PER_OWNER_MAX } from '../../contract/orgs.ts'
 import { SESSIONS_PER_USER_MAX } from '../../contract/sessions.ts'
-import { SHELLS_PER_ORG_MAX } from '../../contract/shell-usage.ts'
+import { SHELLS_PER_HOST_MAX, SHELLS_PER_ORG_MAX } from '../../contract/shell-usage.ts'
 import { fromBase64Url } from './base64.ts'
 import { type Keyring, keyringOf, type RootSecret } from './keyring.ts'
 import { type Limits, parseLimits } from './limiter/limits.ts'
@@ -73,6 +73,7 @@ const Vars = z.object({
   ROOM_LEAVES_ABOVE: z.coerce.number().int().min(2).max(10_000).default(1_000),
   ROOM_LEAF_SOCKETS: z.coerce.number().int().min(1).max(10_000).default(1_000),
   /** Shells, commands and transfers of one organisation at a time, and what it may use of them in a month; 0 bounds nothing. */
+  SHELLS_PER_HOST: z.coerce.number().int().min(1).max(10_000).default(SHELLS_PER_HOST_MAX),
   SHELLS_PER_ORG: z.coerce.number().int().min(1).max(10_000).default(SHELLS_PER_ORG_MAX),
   SHELL_MINUTES_PER_MONTH: monthly,
   SHELL_MEGABYTES_PER_MONTH: monthly,
@@ -143,7 +144,7 @@ export interface Config {
   /** From how many sockets on a room spreads over leaves, and how many each is meant to hold. */
   readonly roomLeaves: { readonly above: number; readonly socketsMax: number }
   /** How much of shells one organisation may have at a time and in a month; undefined bounds nothing. */
-  readonly shellQuotas: { readonly liveMax: number; readonly minutesMax: number | undefined; readonly bytesMax: number | undefined }
+  readonly shellQuotas: { readonly liveMax: number; readonly hostLiveMax: number; readonly minutesMax: number | undefined; readonly bytesMax: number | undefined }
   /** Whether new passwords are looked up among the leaked ones, and whether one passes when the look-up fails. */
   readonly breach: { readonly check: 'off' | 'open' | 'closed'; readonly rangeUrl: string }
   readonly limits: Limits
@@ -219,6 +220,7 @@ export function parseConfig(env: object): Config {
     roomLeaves: { above: v.ROOM_LEAVES_ABOVE, socketsMax: v.ROOM_LEAF_SOCKETS },
     shellQuotas: {
       liveMax: v.SHELLS_PER_ORG,
+      hostLiveMax: v.SHELLS_PER_HOST,
       minutesMax: v.SHELL_MINUTES_PER_MONTH || undefined,
       bytesMax: v.SHELL_MEGABYTES_PER_MONTH * 1_000_000 || undefined,
     },

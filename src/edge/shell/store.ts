@@ -29,7 +29,7 @@ const liveOf = (userId: UserId) => sql`
 /** Role, reach and room in one statement: of parallel calls the one that would exceed the limit meets it. */
 const mayStart = ({ userId, now, quotas }: { readonly userId: UserId; readonly now: number; readonly quotas: ShellQuotas }) =>
   sql`${hostRole(userId)} IN ('owner', 'operator') AND ${liveOf(userId)} < ${SHELLS_PER_USER_MAX}
-    AND ${hasRoomSql(sql`hosts.org_id`, quotas, now)} AND ${reachSql({ userId, role: hostRole(userId), now })}`
+    AND ${hasRoomSql({ orgId: sql`hosts.org_id`, hostId: sql`hosts.id` }, quotas, now)} AND ${reachSql({ userId, role: hostRole(userId), now })}`
 
 /** One row when a user may start something on a host now. */
 export const startable = (db: Db, of: { readonly hostId: HostId } & Parameters<typeof mayStart>[0]) =>

@@ -7,6 +7,7 @@ import { shellHookDays as d, shellUsage as u } from './tables.ts'
 /** How much of shells one organisation may have; undefined bounds nothing. */
 export interface ShellQuotas {
   readonly liveMax: number
+  readonly hostLiveMax: number
   readonly minutesMax: number | undefined
   readonly bytesMax: number | undefined
 }
@@ -21,6 +22,10 @@ const liveSql = (orgId: SQL) => sql`
   ((SELECT count(*) FROM shells AS live WHERE live.org_id = ${orgId} AND live.closed_at IS NULL) +
    (SELECT count(*) FROM shell_commands AS live WHERE live.org_id = ${orgId} AND live.ended_at IS NULL))`
 
+const liveOnHostSql = (hostId: SQL) => sql`
+  ((SELECT count(*) FROM shells AS live WHERE live.host_id = ${hostId} AND live.closed_at IS NULL) +
+   (SELECT count(*) FROM shell_commands AS live WHERE live.host_id = ${hostId} AND live.ended_at IS NULL))`
+
 const secondsSql = (orgId: SQL, now: number) => sql`
   (coalesce((SELECT used.seconds FROM shell_usage AS used WHERE used.org_id = ${orgId} AND used.month = ${monthOf(now)}), 0) +
    coalesce((SELECT CAST(sum(${now} - live.created_at) / 1000 AS INTEGER) FROM shells AS live WHERE live.org_id = ${orgId} AND live.closed_at IS NULL), 0))`
@@ -28,11 +33,17 @@ const secondsSql = (orgId: SQL, now: number) => sql`
 const bytesSql = (orgId: SQL, now: number) =>
   sql`coalesce((SELECT used.bytes FROM shell_usage AS used WHERE used.org_id = ${orgId} AND used.month = ${monthOf(now)}), 0)`
 
-/** Whether an organisation has room for one more. */
-export const hasRoomSql = (orgId: SQL, { liveMax, minutesMax, bytesMax }: ShellQuotas, now: number): SQL =>
+interface Place {
+  readonly orgId: SQL
+  readonly hostId: SQL
+}
+
+/** Whether an organisation, and this host of it, have room for one more. */
+export const hasRoomSql = ({ orgId, hostId }: Place, { liveMax, hostLiveMax, minutesMax, bytesMax }: ShellQuotas, now: number): SQL =>
   sql.join(
     [
       sql`${liveSql(orgId)} < ${liveMax}`,
+      sql`${liveOnHostSql(hostId)} < ${hostLiveMax}`,
       ...(minutesMax === undefined ? [] : [sql`${secondsSql(orgId, now)} < ${minutesMax * 60}`]),
       ...(bytesMax === undefined ? [] : [sql`${bytesSql(orgId, now)} < ${bytesMax}`]),
     ],
