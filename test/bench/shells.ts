@@ -175,39 +175,35 @@ async function stream(start: () => Promise<ShellStack>): Promise<Figures> {
   return { 'MB/s to one viewer': ours, 'MB/s by ssh': plain, 'MB/s streamed command': streamed }
 }
 
+/** So many megabytes through a shell of its own, for a recording ends at a gigabyte; answers what the runtime has grown by when all is there. */
+async function grownBy({ client, hostId, origin, pid }: ShellStack, megabytes: number, hasDeadViewer: boolean): Promise<number> {
+  const before = residentMb(pid)
+  let seen = ''
+  const { promise: isOver, resolve } = Promise.withResolvers<void>()
+  const output = (bytes: Uint8Array) => {
+    seen = (seen + Buffer.from(bytes.subarray(-64)).toString('latin1')).slice(-256)
+    if (seen.includes('THE-END')) resolve()
+  }
+  const view = await client.shells.open({ body: { hostId: hostId as never } }, { output })
+  const dead = hasDeadViewer ? await openRawViewer(origin, view.id, await bearer(client)) : undefined
+  dead?.tell({ type: 'attach' })
+  await dead?.frame('hello')
+  view.write(`${flood(megabytes)}; echo THE-''END\n`)
+  await isOver
+  const grown = residentMb(pid) - before
+  dead?.socket.terminate()
+  await view.end()
+  return grown
+}
+
 /** A gigabyte past a viewer that never acknowledges, while its opener reads. */
 async function deadViewer(start: () => Promise<ShellStack>): Promise<Figures> {
   const stack = await start()
-  const { client, hostId, origin, pid } = stack
-  let seen = ''
-  let wake: () => void = () => undefined
-  const output = (bytes: Uint8Array) => {
-    seen = (seen + Buffer.from(bytes.subarray(-64)).toString('latin1')).slice(-256)
-    wake()
-  }
-  const view = await client.shells.open({ body: { hostId: hostId as never } }, { output })
-  const past = async (megabytes: number, mark: string) => {
-    view.write(`${flood(megabytes)}; echo THE-''${mark}\n`)
-    while (!seen.includes(`THE-${mark}`))
-      await new Promise<void>((resolve) => {
-        wake = resolve
-      })
-  }
-  const weigh = async (megabytes: number, mark: string) => {
-    const before = residentMb(pid)
-    await past(megabytes, mark)
-    return residentMb(pid) - before
-  }
+  const megabytes = share(1000)
   // What streaming and recording take by themselves is weighed first: what piles up for the one who takes nothing is the rest.
-  await past(share(200), 'FIRST')
-  const megabytes = share(1024)
-  const alone = await weigh(megabytes, 'SECOND')
-  const dead = await openRawViewer(origin, view.id, await bearer(client))
-  dead.tell({ type: 'attach' })
-  await dead.frame('hello')
-  const beside = await weigh(megabytes, 'LAST')
-  dead.socket.terminate()
-  await view.end()
+  await grownBy(stack, share(200), false)
+  const alone = await grownBy(stack, megabytes, false)
+  const beside = await grownBy(stack, megabytes, true)
   return { 'MB sent': megabytes, 'MB grown without it': alone, 'MB grown with it': beside, 'MB for it': beside - alone }
 }
 
