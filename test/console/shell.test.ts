@@ -3,6 +3,8 @@ import { promisify } from 'node:util'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { PASSWORD, type TestUser } from '../harness.ts'
+import { startFakeHost } from '../relay/fake-host.ts'
+import { freePort } from '../relay/sshd.ts'
 import { describeWith } from '../requires.ts'
 import { type Rig, startRig } from '../shell/rig.ts'
 import { openBrowser, openDoor, openVisitor } from './browser.ts'
@@ -13,11 +15,13 @@ describeWith('chromium', 'a shell in a browser', (executablePath) => {
     let browser: Browser
     let door: Awaited<ReturnType<typeof openDoor>>
     let owner: Awaited<ReturnType<typeof openVisitor>>
+    let askerPort: number
 
     beforeAll(async () => {
       await promisify(execFile)(process.execPath, ['src/dev/assets.ts'])
       door = await openDoor()
-      rig = await startRig({ vars: { PUBLIC_ORIGIN: door.origin } })
+      askerPort = await freePort()
+      rig = await startRig({ vars: { PUBLIC_ORIGIN: door.origin }, relayEnv: { RELAY_ALLOW_TARGETS: `127.0.0.1:${askerPort}` } })
       door.leadTo(rig.edge.origin)
       browser = await openBrowser(executablePath)
       owner = await signIn(rig.owner)
@@ -182,6 +186,40 @@ describeWith('chromium', 'a shell in a browser', (executablePath) => {
       await page.getByRole('button', { name: 'End shell' }).click()
       await page.getByRole('button', { name: 'Really end shell?' }).click()
       await status(page, 'Ended')
+    })
+
+    test('a host that asks something says which it is, and goes on with the answer', async () => {
+      const { page } = owner
+      const asker = await startFakeHost(
+        (client) => {
+          client.on('authentication', (attempt) => {
+            if (attempt.method !== 'keyboard-interactive') return attempt.reject(['keyboard-interactive'])
+            attempt.prompt([{ prompt: 'Code: ', echo: false }], 'Vault', ([code]) =>
+              code === '123456' ? attempt.accept() : attempt.reject(),
+            )
+          })
+          client.on('session', (accept) => {
+            const session = accept()
+            session.on('pty', (yes) => yes?.())
+            session.on('shell', (opened) => opened().write('let in\r\n'))
+          })
+        },
+        { at: askerPort },
+      )
+      const org = await rig.owner.client.createOrg({ body: { name: 'Vaults' } })
+      const { host: address, port, hostKeys } = asker
+      const keys = hostKeys.map(({ type, key }) => ({ type, key }))
+      const credential = { kind: 'keyboard-interactive' } as const
+      const body = { name: 'vault-7', address, port, user: 'u', keys, credential }
+      const host = await rig.owner.client.createHost({ params: { orgId: org.id }, body })
+      const shell = await rig.owner.client.openShell({ body: { hostId: host.id } })
+      await page.goto(`/app/shells/${shell.id}`)
+      const dialog = page.getByRole('dialog', { name: 'vault-7 asks' })
+      await dialog.getByText('Vault').last().waitFor()
+      await dialog.getByLabel('Code:').fill('123456')
+      await dialog.getByRole('button', { name: 'Answer' }).click()
+      await sees(page, 'let in')
+      expect(await dialog.isVisible()).toBe(false)
     })
 
     test('no page logged an error but for the connection that was cut', () => {

@@ -3,6 +3,7 @@ import { type Shell, ShellId } from '../../contract/shell.ts'
 import { client, openAccount } from '../browser/account.ts'
 import { bindDangerButton } from '../browser/button.ts'
 import { byId, show } from '../browser/dom.ts'
+import { answerPrompts } from '../browser/shell-prompt.ts'
 import { followShell } from '../browser/shell-status.ts'
 import { connectTerminal } from '../browser/shell-terminal.ts'
 import { followWatching } from '../browser/shell-watching.ts'
@@ -35,6 +36,7 @@ async function start(): Promise<void> {
   const view = connectTerminal(shell, byId('terminal'))
   followShell(view)
   followWatching(view, me)
+  answerPrompts(view)
   const end = byId('end', HTMLButtonElement)
   const alert = byId('page-alert')
   bindDangerButton(end, alert, view.end)

@@ -1,5 +1,6 @@
 import type { FC } from 'hono/jsx'
-import { AppPage, Lost } from '../layout.tsx'
+import { ANSWER_CHARS_MAX } from '../../contract/krp.ts'
+import { Alert, AppPage, Lost } from '../layout.tsx'
 
 /** A terminal on a remote host. */
 export const ShellPage: FC<{ readonly shellId: string }> = ({ shellId }) => (
@@ -26,5 +27,29 @@ export const ShellPage: FC<{ readonly shellId: string }> = ({ shellId }) => (
       </div>
       <div class="tty" id="terminal" />
     </div>
+    <dialog id="prompt" aria-labelledby="prompt-title" aria-describedby="prompt-words">
+      <h2 id="prompt-title">The host asks</h2>
+      <p class="soft" id="prompt-words" />
+      <Alert id="prompt-alert" />
+      <form id="prompt-form" method="dialog" autocomplete="off">
+        <div class="stack" id="prompt-fields" />
+        <p class="actions">
+          <button type="submit" class="button">
+            Answer
+          </button>
+          <button type="button" class="quiet" id="prompt-end">
+            Give up
+          </button>
+        </p>
+      </form>
+    </dialog>
+    <template id="prompt-field">
+      <div class="field">
+        <label>
+          <span data-slot="text" />
+          <input data-slot="answer" autocomplete="off" spellcheck={false} maxlength={ANSWER_CHARS_MAX} />
+        </label>
+      </div>
+    </template>
   </AppPage>
 )
