@@ -5,9 +5,8 @@ import { type AlgorithmChoice, HostKeyPin, type Pty } from '../contract/krp.ts'
 import { algorithmsFor, isTerrapinProne } from './algorithms.ts'
 import type { Ask, Login } from './attempt.ts'
 import type { Guard } from './guard.ts'
-import { hastenPackets } from './packet-keys.ts'
 import { type PresentedKey, Refusal } from './refusal.ts'
-import { guardProtocol, signalChannel, type Wiretap } from './ssh-internals.ts'
+import { guardProtocol, hastenPackets, signalChannel, type Wiretap } from './ssh-internals.ts'
 
 /** An authenticated connection to one target. */
 export interface SshConnection {
