@@ -12,6 +12,7 @@ import { ClosedError, ContractError, NetworkError } from './failure.ts'
 import type { Inbox, InboxEvents, InboxOptions } from './inbox.ts'
 import { keyCredentials } from './key.ts'
 import { createInboxes, createRooms, createShells, type Inboxes, type Rooms, type Shells } from './live.ts'
+import { type MailedLink, mailedLinkOf, takeMailedLink } from './mailed-link.ts'
 import type { Message, Reaction } from './message-list.ts'
 import type { Messages, MessagesState } from './messages.ts'
 import type { Pending, Sent } from './outbox.ts'
@@ -41,6 +42,7 @@ export type {
   JoinOptions,
   KeyApi,
   Listener,
+  MailedLink,
   Message,
   Messages,
   MessagesState,
@@ -73,7 +75,7 @@ export type {
   TokenStore,
   Uploadable,
 }
-export { ClosedError, ContractError, isProblem, localStorageTokens, memoryTokens, NetworkError, Problem }
+export { ClosedError, ContractError, isProblem, localStorageTokens, mailedLinkOf, memoryTokens, NetworkError, Problem, takeMailedLink }
 
 /** Where a service is, and how this platform reaches it. */
 interface Reach {

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { endpoint } from './endpoint.ts'
 import { Moment, prefixedId } from './id.ts'
 import { Email, isOneProof, LinkToken, MailedCode, ONE_PROOF } from './identity.ts'
+import { MailedApp } from './mailed-link.ts'
 
 /** Id of a change of address. */
 export const EmailChangeId = prefixedId('emc', 'EmailChangeId')
@@ -9,7 +10,7 @@ export const EmailChangeId = prefixedId('emc', 'EmailChangeId')
 export type EmailChangeId = z.infer<typeof EmailChangeId>
 
 /** What `changeEmail` takes: the new address. */
-export const ChangeEmail = z.strictObject({ email: Email }).meta({ id: 'ChangeEmail' })
+export const ChangeEmail = z.strictObject({ email: Email, app: MailedApp }).meta({ id: 'ChangeEmail' })
 /** What `changeEmail` takes. */
 export type ChangeEmail = z.output<typeof ChangeEmail>
 

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { endpoint } from './endpoint.ts'
 import { EntityTag, lineOf, Moment, prefixedId } from './id.ts'
+import { MailedApp } from './mailed-link.ts'
 import { PlatformRole } from './permission.ts'
 import { FactorMethod } from './proof.ts'
 
@@ -85,7 +86,9 @@ export const TokenMode = z.enum(['bearer', 'cookie']).meta({ id: 'TokenMode' })
 export type TokenMode = z.infer<typeof TokenMode>
 
 /** What `register` takes. */
-export const Register = z.strictObject({ email: Email, password: NewPassword, locale: Locale.default('en') }).meta({ id: 'Register' })
+export const Register = z
+  .strictObject({ email: Email, password: NewPassword, locale: Locale.default('en'), app: MailedApp })
+  .meta({ id: 'Register' })
 /** What `register` takes. */
 export type Register = z.output<typeof Register>
 
@@ -308,7 +311,7 @@ export const identityEndpoints = {
     path: '/v1/auth/logout',
     tag: 'identity',
     access: 'public',
-    summary: 'End the session of the presented refresh token. Ending an ended session succeeds.',
+    summary: 'End the session of the presented refresh token, or of whatever cookie is left. Ending an ended session succeeds.',
     body: RefreshRequest,
     success: 204,
     response: z.undefined(),

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { endpoint } from './endpoint.ts'
 import { Moment, prefixedId } from './id.ts'
 import { DeviceName, Email, isOneProof, LinkToken, LoginAnswer, MailedCode, ONE_PROOF, TokenMode, TrustToken } from './identity.ts'
+import { MailedApp } from './mailed-link.ts'
 
 /** Id of a request to sign in by mail; only the client that asked holds it. */
 export const MagicId = prefixedId('mgc', 'MagicId')
@@ -9,7 +10,7 @@ export const MagicId = prefixedId('mgc', 'MagicId')
 export type MagicId = z.infer<typeof MagicId>
 
 /** What `askMagicLink` takes. */
-export const AskMagicLink = z.strictObject({ email: Email }).meta({ id: 'AskMagicLink' })
+export const AskMagicLink = z.strictObject({ email: Email, app: MailedApp }).meta({ id: 'AskMagicLink' })
 /** What `askMagicLink` takes. */
 export type AskMagicLink = z.output<typeof AskMagicLink>
 

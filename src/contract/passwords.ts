@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { endpoint } from './endpoint.ts'
 import { Moment, prefixedId } from './id.ts'
 import { Email, isOneProof, LinkToken, MailedCode, NextPassword, ONE_PROOF, PASSWORD_CHARS_MAX } from './identity.ts'
+import { MailedApp } from './mailed-link.ts'
 
 /** Id of a request to reset a password; only the client that asked holds it. */
 export const ResetId = prefixedId('rst', 'ResetId')
@@ -22,7 +23,7 @@ export const ChangePassword = z
 export type ChangePassword = z.output<typeof ChangePassword>
 
 /** What `forgotPassword` takes. */
-export const ForgotPassword = z.strictObject({ email: Email }).meta({ id: 'ForgotPassword' })
+export const ForgotPassword = z.strictObject({ email: Email, app: MailedApp }).meta({ id: 'ForgotPassword' })
 /** What `forgotPassword` takes. */
 export type ForgotPassword = z.output<typeof ForgotPassword>
 

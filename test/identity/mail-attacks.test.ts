@@ -1,14 +1,18 @@
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { mailedLinkOf } from '../../src/client/client.ts'
 import { type Edge, ORIGIN, PASSWORD, startEdge } from '../harness.ts'
 import { accountsOf, shapeOf } from './account.ts'
 import { FORGED_TOKEN, mailsOf, proofIn } from './mailed.ts'
 import { type Answer, post, read, register } from './raw.ts'
 
+/** An app of another origin, which is listed. */
+const APP = 'https://app.example.net'
+
 let edge: Edge
 beforeAll(async () => {
-  edge = await startEdge()
+  edge = await startEdge({ vars: { CORS_ORIGINS: `https://other.example.net,${APP}` } })
 })
 afterAll(() => edge.stop())
 
@@ -64,6 +68,63 @@ describe('links', () => {
       expect(text).toContain(`${ORIGIN}/`)
       expect(`${text}${html}`.match(/https?:\/\/[^/"\s]+/g)?.every((origin) => origin === ORIGIN)).toBe(true)
     }
+  })
+
+  test('lead to the app that was asked for, where its own client reads them', async () => {
+    const email = 'in-an-app@example.net'
+    const linkTo = async (to: string, count: number) => {
+      const { text = '' } = await edge.mailbox.mailTo(to, count)
+      return text.split('\n').find((line) => line.startsWith(`${APP}/`)) ?? ''
+    }
+    await ask(email, { app: APP })
+    const first = mailedLinkOf(await linkTo(email, 1))
+    expect(first?.kind).toBe('registration')
+    expect((await verify({ token: first?.token, password: PASSWORD })).status).toBe(204)
+    const device = await signIn(email)
+    await post(edge, '/v1/auth/password/forgot', { email, app: APP })
+    expect(mailedLinkOf(await linkTo(email, 2))?.kind).toBe('password-reset')
+    await post(edge, '/v1/me/email', { email: 'in-an-app-too@example.net', app: APP }, bearer(device))
+    expect(mailedLinkOf(await linkTo('in-an-app-too@example.net', 1))?.kind).toBe('email-change')
+    await post(edge, '/v1/auth/magic', { email, app: APP })
+    const magic = mailedLinkOf(await linkTo(email, 3))
+    expect(magic?.kind).toBe('sign-in')
+    expect((await useMagic({ token: magic?.token })).status).toBe(200)
+    await post(edge, '/v1/auth/magic', { email, app: ORIGIN })
+    expect((await newest(email, 4)).link).toMatch(new RegExp(`^${ORIGIN}/login/mail#`))
+  })
+
+  test.each([
+    'https://evil.example',
+    'https://app.example.net.evil.example',
+    'https://app.example.net@evil.example',
+    'https://app.example.net/',
+    'https://app.example.net#',
+    'https://app.example.net:8443',
+    'http://app.example.net',
+    'HTTPS://APP.EXAMPLE.NET',
+    '//app.example.net',
+    'javascript:alert(1)',
+    'null',
+    '*',
+    '',
+  ])('lead to no app that is not listed, such as %j, and nobody is mailed', async (app) => {
+    const email = await known
+    const before = edge.mailbox.mails.length
+    const device = await signIn(email)
+    const answers = [
+      await ask('elsewhere@example.net', { app }),
+      await post(edge, '/v1/auth/password/forgot', { email, app }),
+      await post(edge, '/v1/auth/magic', { email, app }),
+      await post(edge, '/v1/me/email', { email: 'elsewhere@example.net', app }, bearer(device)),
+    ]
+    for (const answer of answers) expect(answer).toMatchObject({ slug: 'invalid-request', body: { errors: [{ pointer: '#/body/app' }] } })
+    await settle()
+    expect(edge.mailbox.mails.length).toBe(before)
+  })
+
+  let known: Promise<string>
+  beforeAll(() => {
+    known = register(edge, 'listed')
   })
 
   test('are used by POST alone: neither GET nor HEAD nor OPTIONS of anything spends one', async () => {

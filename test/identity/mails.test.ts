@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { MAILED_FACTORS, type Mail, renderMail } from '../../src/edge/platform/mail/message.ts'
 
-const HOUSE = { productName: 'Parvis', publicOrigin: 'https://parvis.example' }
+const HOUSE = { productName: 'Parvis', publicOrigin: 'https://parvis.example', corsOrigins: [] }
 const EVENT = { at: Date.UTC(2026, 10, 21, 18, 5), browser: 'Firefox', system: 'Linux', country: 'FR', city: 'Nîmes' }
 const mail = (changes: Partial<Mail> = {}) => renderMail({ locale: 'en', kind: 'new-device', event: EVENT, ...changes }, HOUSE)
 

@@ -1,6 +1,6 @@
 import { argon2id } from '@noble/hashes/argon2.js'
 import { expect, test } from 'vitest'
-import { formatPhc, isCurrent, PASSWORD_COST, parsePhc } from '../../src/edge/identity/phc.ts'
+import { costBeyond, formatPhc, isCurrent, PASSWORD_COST, parsePhc } from '../../src/edge/identity/phc.ts'
 import { parseConfig } from '../../src/edge/platform/config.ts'
 import { PASSWORD, rootSecret, startEdge } from '../harness.ts'
 import { post, register } from './raw.ts'
@@ -47,6 +47,21 @@ test('a PHC string survives being written and read', () => {
   expect(parsePhc(formatPhc(phc))).toEqual(phc)
   expect(isCurrent(phc, 7)).toBe(true)
   expect(isCurrent(phc, 8)).toBe(false)
+})
+
+test('a cheaper hash of before is checked in the time of one at today’s cost, so that it tells no old account from none', () => {
+  const work = ({ memoryKib, passes }: { memoryKib: number; passes: number }) => memoryKib * passes
+  expect(costBeyond(PASSWORD_COST)).toBeUndefined()
+  expect(costBeyond({ ...PASSWORD_COST, passes: PASSWORD_COST.passes + 1 })).toBeUndefined()
+  for (const older of [
+    { ...PASSWORD_COST, passes: 1 },
+    { ...PASSWORD_COST, memoryKib: 12_288 },
+    { memoryKib: 64, passes: 1, lanes: 1 },
+  ]) {
+    const total = work(older) + work(costBeyond(older)!)
+    expect(work(PASSWORD_COST) - total, JSON.stringify(older)).toBeLessThan(8)
+    expect(total).toBeLessThanOrEqual(work(PASSWORD_COST))
+  }
 })
 
 test.each([

@@ -1,6 +1,7 @@
 import { decodeJwt, exportJWK, generateKeyPair, importJWK, jwtVerify, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Edge, ORIGIN, PASSWORD, startEdge } from '../harness.ts'
+import { codeOf, factorsOf } from './authenticator.ts'
 import { post, read, register, signInRaw } from './raw.ts'
 
 let edge: Edge
@@ -133,6 +134,37 @@ describe('cookie mode', () => {
     expect(out.status).toBe(204)
     expect(cookiesOf(out.headers).map((c) => c.includes('Max-Age=0'))).toEqual([true, true])
     expect((await post(edge, '/v1/auth/refresh', {}, { cookie, origin: ORIGIN })).slug).toBe('session-ended')
+  })
+
+  test('logout signs a browser out by whichever cookie it has left, and drops what is no good', async () => {
+    const email = await register(edge, 'half-left')
+    const enter = async () => {
+      const { headers } = await post(edge, '/v1/auth/login', { email, password: PASSWORD, mode: 'cookie' }, { origin: ORIGIN })
+      return cookiesOf(headers).map((c) => c.split(';')[0]!)
+    }
+    const leave = (cookie: string, more: Record<string, string> = { origin: ORIGIN }) =>
+      post(edge, '/v1/auth/logout', {}, { cookie, ...more })
+    const [access = '', refresh = ''] = await enter()
+    expect((await leave(access, { origin: 'https://evil.example' })).slug).toBe('origin-untrusted')
+    const out = await leave(access)
+    expect([out.status, cookiesOf(out.headers).length]).toEqual([204, 2])
+    expect((await post(edge, '/v1/auth/refresh', {}, { cookie: refresh, origin: ORIGIN })).slug).toBe('session-ended')
+    for (const useless of ['__Host-parvis-refresh=prt_AAAA', '__Host-parvis-access=a.b.c', access]) {
+      const answer = await leave(useless)
+      expect([answer.status, cookiesOf(answer.headers).length], useless).toEqual([204, 2])
+    }
+    expect((await leave('other=1')).slug).toBe('unauthenticated')
+  })
+
+  test('all cookies together are below 4096 bytes', async () => {
+    const { protect, wait, finish, totp, forgetStep } = factorsOf(() => edge)
+    const person = await protect('a-name-that-is-as-long-as-people-make-them'.slice(0, 40))
+    await forgetStep(person.device.userId)
+    const pendingId = await wait(person.email, { mode: 'cookie' })
+    const { status, headers } = await finish(pendingId, totp(codeOf(person.secret)), { trustDevice: true })
+    expect([status, cookiesOf(headers).length]).toEqual([200, 3])
+    expect(cookiesOf(headers).join('').length, 'with all their attributes').toBeLessThan(4096)
+    expect(jar(cookiesOf(headers)).length).toBeLessThan(2048)
   })
 
   test('a look-alike cookie name does not shadow the real one', async () => {

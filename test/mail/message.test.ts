@@ -4,7 +4,7 @@ import { type Block, type Kind, needsCode, needsLink } from '../../src/edge/plat
 import { checkMail, MAIL_KINDS, type Mail, type MailKind, renderMail } from '../../src/edge/platform/mail/message.ts'
 import { NOTICE_KINDS } from '../../src/edge/platform/mail/notice-kinds.ts'
 
-const HOUSE = { productName: 'Parvis', publicOrigin: 'https://parvis.example' }
+const HOUSE = { productName: 'Parvis', publicOrigin: 'https://parvis.example', corsOrigins: [] }
 const EVENT = { at: Date.UTC(2026, 10, 21, 18, 5), browser: 'Firefox', system: 'Linux', country: 'FR', city: 'Nîmes' }
 const KINDS: Readonly<Record<MailKind, Kind>> = { ...CODE_KINDS, ...NOTICE_KINDS }
 const LINK = '/page?lang=fr#token-1_2'

@@ -39,6 +39,14 @@ export function dropCookies(headers: Headers): void {
   for (const name of [ACCESS_COOKIE, REFRESH_COOKIE]) headers.append('set-cookie', hostCookie(name, '', 0))
 }
 
+/** What a browser that wants to leave has left of its cookies; only a page of a trusted origin may ask. @throws Problem */
+export function leavingCookies(scope: Scope, { headers }: Request) {
+  const [refreshToken, accessToken] = [REFRESH_COOKIE, ACCESS_COOKIE].map((name) => readCookie(headers, name) || undefined)
+  if (refreshToken === undefined && accessToken === undefined) throw new Problem('unauthenticated')
+  if (!isTrustedOrigin(headers, scope.config)) throw new Problem('origin-untrusted')
+  return { refreshToken, accessToken }
+}
+
 /** The refresh token of a call: in the body, else in the cookie, which only a trusted origin may use. @throws Problem */
 export function presentedRefresh(scope: Scope, request: Request, body: RefreshRequest): PresentedRefresh {
   if (body.refreshToken !== undefined) return { token: body.refreshToken, mode: 'bearer' }

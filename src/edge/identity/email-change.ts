@@ -4,6 +4,7 @@ import { ACCOUNT_FAULTS } from '../../contract/account-faults.ts'
 import type { ChangeEmail, ConfirmEmailChange, EmailChange, EmailChangeId } from '../../contract/email.ts'
 import { toMoment } from '../../contract/id.ts'
 import { CODE_TTL_SECONDS } from '../../contract/identity.ts'
+import { MAILED_PAGES } from '../../contract/mailed-link.ts'
 import { Problem } from '../../contract/problem.ts'
 import { auditEntry, auditIfChanged } from '../audit/service.ts'
 import { eventAt } from '../platform/mail/message.ts'
@@ -12,7 +13,7 @@ import { commit } from '../platform/outbox/outbox.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { hasEmail, insertEmailChange, keepWayBackIf, moveEmailIf } from './email-store.ts'
 import { checkProof, type RightProof } from './mailed-proof.ts'
-import { drawProof, drawToken, hashesOf, pageLink, tokenHash, unmatchable } from './proof.ts'
+import { drawProof, drawToken, hashesOf, mailedApp, pageLink, tokenHash, unmatchable } from './proof.ts'
 import { burnExcess, claimProof, deleteOpenProofsIf, hasClaim, isMailable } from './proof-store.ts'
 import { sessionEnd } from './session-end.ts'
 import { endSessionsIf } from './session-store.ts'
@@ -32,8 +33,10 @@ const CHANGE = {
  *
  * @throws Problem `session-ended`, or `invalid-request` for the address they have
  */
-export async function changeEmail(scope: Scope, actor: Actor, { email }: ChangeEmail): Promise<EmailChange> {
+export async function changeEmail(scope: Scope, actor: Actor, wish: ChangeEmail): Promise<EmailChange> {
   const { db, config } = scope
+  const { email } = wish
+  const app = mailedApp(scope, wish.app)
   const [[user], [holder]] = await db.batch([userById(db, actor.userId), userByEmail(db, email)])
   if (!user) throw new Problem('session-ended')
   if (user.email === email) {
@@ -47,11 +50,11 @@ export async function changeEmail(scope: Scope, actor: Actor, { email }: ChangeE
     : await hashesOf(config.keyring, CHANGE.purpose, { id, ...proof })
   const expiresAt = now + CODE_TTL_SECONDS * 1000
   const locale = holder?.locale ?? user.locale
-  const link = pageLink('/app/email', locale, proof.token)
+  const link = pageLink(MAILED_PAGES['email-change'], locale, proof.token)
   const minutes = CODE_TTL_SECONDS / 60
   const mail = holder
     ? ({ to: email, locale, kind: 'change-existing' } as const)
-    : ({ to: email, locale, kind: 'change-email', code: proof.code, link, minutes } as const)
+    : ({ to: email, locale, kind: 'change-email', code: proof.code, link, ...app, minutes } as const)
   const event = await mailEventIf(scope, mail, isMailable(emailChanges, id))
   const row = { id, userId: user.id, email, ...hashes, createdAt: now, expiresAt }
   const burn = burnExcess(db, emailChanges, { id, email, now })

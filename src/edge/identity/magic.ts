@@ -1,5 +1,6 @@
 import type { LoginAnswer } from '../../contract/identity.ts'
 import type { AskMagicLink, MagicId, MagicLink, UseMagicLink } from '../../contract/magic.ts'
+import { MAILED_PAGES } from '../../contract/mailed-link.ts'
 import { Problem } from '../../contract/problem.ts'
 import type { Place } from '../platform/limiter/place.ts'
 import type { Scope } from '../platform/scope.ts'
@@ -14,14 +15,14 @@ const SIGN_IN: PublicProof = {
   purpose: 'sign-in-code',
   prefix: 'mgc',
   kind: 'sign-in',
-  page: '/login/mail',
+  page: MAILED_PAGES['sign-in'],
   action: 'magic.ask',
   refusal: { action: 'session.refuse', cause: 'mail-code' },
 }
 
 /** Mails a code and a link to a known address. Work, answer and time are the same for any other. */
-export async function askMagicLink(scope: Scope, { email }: AskMagicLink): Promise<MagicLink> {
-  const { id, expiresAt } = await mailProof<MagicId>(scope, SIGN_IN, email)
+export async function askMagicLink(scope: Scope, wish: AskMagicLink): Promise<MagicLink> {
+  const { id, expiresAt } = await mailProof<MagicId>(scope, SIGN_IN, wish)
   return { magicId: id, expiresAt }
 }
 

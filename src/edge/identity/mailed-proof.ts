@@ -7,7 +7,7 @@ import { mailEventIf } from '../platform/mail/outbox.ts'
 import { commit } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
 import type { ProofTable } from './mail-share.ts'
-import { codeMac, drawProof, hashesOf, type ProofPurpose, pageLink, tokenHash, unmatchable } from './proof.ts'
+import { codeMac, drawProof, hashesOf, mailedApp, type ProofPurpose, pageLink, tokenHash, unmatchable } from './proof.ts'
 import { askerOf, burnExcess, countWrongTry, type Given, isMailable, provenOwner } from './proof-store.ts'
 import { userByEmail } from './store.ts'
 import type { magicLinks, passwordResets, users } from './tables.ts'
@@ -29,9 +29,17 @@ export interface PublicProof extends ProofUse<typeof passwordResets | typeof mag
   readonly action: `${string}.${string}`
 }
 
+/** Who is to be mailed, and which app the link leads to. */
+interface Wish {
+  readonly email: string
+  readonly app?: string | undefined
+}
+
 /** Mails a code and a link to a known address. Work, answer and time are the same for any other. */
-export async function mailProof<Id extends string>(scope: Scope, use: PublicProof, email: string): Promise<{ id: Id; expiresAt: string }> {
+export async function mailProof<Id extends string>(scope: Scope, use: PublicProof, wish: Wish): Promise<{ id: Id; expiresAt: string }> {
   const { table, purpose, kind } = use
+  const { email } = wish
+  const app = mailedApp(scope, wish.app)
   const { db, config } = scope
   const now = scope.now()
   const [user] = await userByEmail(db, email)
@@ -43,7 +51,7 @@ export async function mailProof<Id extends string>(scope: Scope, use: PublicProo
   const row = { id, email, userId: owner?.id ?? null, ...hashes, createdAt: now, expiresAt } as typeof passwordResets.$inferInsert
   const locale = owner?.locale ?? 'en'
   const link = pageLink(use.page, locale, proof.token)
-  const mail = { to: email, locale, kind, code: proof.code, link, minutes: CODE_TTL_SECONDS / 60 }
+  const mail = { to: email, locale, kind, code: proof.code, link, ...app, minutes: CODE_TTL_SECONDS / 60 }
   const event = await mailEventIf(scope, mail, isMailable(table, id))
   const burn = burnExcess(db, table, { id, email, now })
   const entry = auditEntry(scope, { action: use.action, subject: owner?.id ?? 'unknown', actorId: 'anonymous' })

@@ -1,4 +1,5 @@
 import { sql } from 'drizzle-orm'
+import { MAILED_PAGES } from '../../contract/mailed-link.ts'
 import type { ForgotPassword, PasswordReset, ResetId, ResetPassword } from '../../contract/passwords.ts'
 import { Problem } from '../../contract/problem.ts'
 import { auditIfChanged } from '../audit/service.ts'
@@ -24,14 +25,14 @@ const RESET: PublicProof = {
   purpose: 'password-reset-code',
   prefix: 'rst',
   kind: 'reset-password',
-  page: '/password/reset',
+  page: MAILED_PAGES['password-reset'],
   action: 'password.forget',
   refusal: { action: 'password.refuse', cause: 'reset-code' },
 }
 
 /** Mails a code and a link to a known address. Work, answer and time are the same for any other. */
-export async function forgotPassword(scope: Scope, { email }: ForgotPassword): Promise<PasswordReset> {
-  const { id, expiresAt } = await mailProof<ResetId>(scope, RESET, email)
+export async function forgotPassword(scope: Scope, wish: ForgotPassword): Promise<PasswordReset> {
+  const { id, expiresAt } = await mailProof<ResetId>(scope, RESET, wish)
   return { resetId: id, expiresAt }
 }
 

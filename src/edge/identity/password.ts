@@ -3,7 +3,7 @@ import argon2Wasm from '@phi-ag/argon2/argon2.wasm'
 import { Problem } from '../../contract/problem.ts'
 import { toBase64Url } from '../platform/base64.ts'
 import type { Keyring } from '../platform/keyring.ts'
-import { formatPhc, isCurrent, PASSWORD_COST, type Phc, parsePhc } from './phc.ts'
+import { costBeyond, formatPhc, isCurrent, PASSWORD_COST, type Phc, parsePhc } from './phc.ts'
 
 /** At about 60 ms each this is two seconds of work ahead; whoever comes later is better served by a retry. */
 const HASHES_WAITING_MAX = 32
@@ -84,8 +84,8 @@ export async function hashPassword(keyring: Keyring, password: string): Promise<
 export type Verdict = 'wrong' | 'right' | 'stale'
 
 /**
- * Checks a password in the time of one hash at current cost, also when there is no user: then `stored` is undefined
- * and the answer is always `wrong`.
+ * Checks a password in the time of one hash at current cost, also where the stored one was cheaper, and when there is no user: then
+ * `stored` is undefined and the answer is always `wrong`.
  */
 export async function verifyPassword(keyring: Keyring, password: string, stored: string | undefined): Promise<Verdict> {
   const phc = stored === undefined ? undefined : parsePhc(stored)
@@ -97,6 +97,8 @@ export async function verifyPassword(keyring: Keyring, password: string, stored:
   }
   const secret = (await peppered(keyring, password, against.pepperVersion)) ?? ''
   const hash = await derive(secret, against)
+  const rest = costBeyond(against.cost)
+  if (rest) await derive(secret, { cost: rest, salt: against.salt })
   const isRight = hash.byteLength === against.hash.byteLength && crypto.subtle.timingSafeEqual(hash, against.hash)
   if (!phc || !isRight) return 'wrong'
   return isCurrent(phc, keyring.version) ? 'right' : 'stale'

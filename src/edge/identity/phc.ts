@@ -11,6 +11,17 @@ export const PASSWORD_COST: Cost = { memoryKib: 19_456, passes: 2, lanes: 1 }
 /** A stored hash may not ask for more than this, however it got there: an isolate has 128 MB. */
 const COST_MAX: Cost = { memoryKib: 65_536, passes: 8, lanes: 4 }
 
+/** What a hash takes: blocks filled, over all passes. */
+const workOf = ({ memoryKib, passes }: Cost): number => memoryKib * passes
+
+/** What a hash at today's cost takes longer than one at an older; nothing where that was no less. */
+export function costBeyond(older: Cost): Cost | undefined {
+  const rest = workOf(PASSWORD_COST) - workOf(older)
+  const passes = Math.ceil(rest / COST_MAX.memoryKib)
+  // RFC 9106 §3.1: eight blocks a lane at least.
+  return rest < 8 ? undefined : { memoryKib: Math.floor(rest / passes), passes, lanes: 1 }
+}
+
 /** A password hash taken apart. */
 export interface Phc {
   readonly cost: Cost

@@ -1,6 +1,8 @@
 import { CODE_DIGITS, type Locale } from '../../contract/identity.ts'
+import { Problem } from '../../contract/problem.ts'
 import { toBase64Url } from '../platform/base64.ts'
 import type { Keyring } from '../platform/keyring.ts'
+import type { Scope } from '../platform/scope.ts'
 
 /** What one mail carries to prove its mailbox: a code to type, and the token of a link. Either is used once, and spends the other. */
 export interface Proof {
@@ -58,6 +60,13 @@ export const hashesOf = async (
 export const unmatchable = (keyring: Keyring, purpose: ProofPurpose, id: string): Promise<ProofHashes> =>
   hashesOf(keyring, purpose, { id, code: drawToken(), token: drawToken() })
 
-/** A page of ours that takes the token from the fragment, which browsers send to no server, and asks before it uses it. */
+/** The app that a mailed link is to lead to, if it is not us. @throws Problem `invalid-request` for one that nobody has listed */
+export function mailedApp({ config }: Scope, app: string | undefined): { readonly app?: string } {
+  if (app === undefined || app === config.publicOrigin) return {}
+  if (config.corsOrigins.includes(app)) return { app }
+  throw new Problem('invalid-request', { errors: [{ detail: 'is no origin that is listed here', pointer: '#/body/app' }] })
+}
+
+/** A page that takes the token from the fragment, which browsers send to no server, and asks before it uses it. */
 export const pageLink = (page: `/${string}`, locale: Locale, token: string): string =>
   `${page}${locale === 'en' ? '' : `?lang=${locale}`}#${token}`

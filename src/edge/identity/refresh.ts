@@ -1,7 +1,8 @@
-import type { TokenMode, Tokens, UserId } from '../../contract/identity.ts'
-import { Problem } from '../../contract/problem.ts'
+import type { SessionId, TokenMode, Tokens, UserId } from '../../contract/identity.ts'
+import { isProblem, Problem } from '../../contract/problem.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import type { Scope } from '../platform/scope.ts'
+import { authenticate } from './access-token.ts'
 import type { Device } from './device.ts'
 import { decideRefresh } from './policy.ts'
 import { type RefreshClaim, readRefreshToken } from './refresh-token.ts'
@@ -46,11 +47,7 @@ async function converge(scope: Scope, claim: RefreshClaim, mode: TokenMode): Pro
   throw new Problem(decision.refuse)
 }
 
-async function finish(
-  scope: Scope,
-  session: { readonly id: RefreshClaim['sessionId']; readonly userId: UserId },
-  cause: string,
-): Promise<void> {
+async function finish(scope: Scope, session: { readonly id: SessionId; readonly userId: UserId }, cause: string): Promise<void> {
   const now = scope.now()
   const end = await sessionEnd(scope, { userId: session.userId, now })
   const [ended] = await scope.db.batch([
@@ -62,8 +59,32 @@ async function finish(
 }
 
 /** Ends the session of a refresh token, current or old. @throws Problem `unauthenticated` for a token we never made */
-export async function logout(scope: Scope, { token }: PresentedRefresh): Promise<void> {
-  const claim = await claimOf(scope, token)
-  const [found] = await sessionById(scope.db, claim.sessionId)
+export async function logout(scope: Scope, token: string): Promise<void> {
+  await leave(scope, (await claimOf(scope, token)).sessionId)
+}
+
+/** Ends the session that the cookies of a browser name, by whichever of them is left and good; there need not be any. */
+export async function logoutBrowser(
+  scope: Scope,
+  cookies: { readonly refreshToken: string | undefined; readonly accessToken: string | undefined },
+): Promise<void> {
+  const claim = await readRefreshToken(scope.config.keyring, cookies.refreshToken ?? '')
+  const sessionId = claim?.sessionId ?? (await sessionNamed(scope, cookies.accessToken))
+  if (sessionId) await leave(scope, sessionId)
+}
+
+async function leave(scope: Scope, id: SessionId): Promise<void> {
+  const [found] = await sessionById(scope.db, id)
   if (found) await finish(scope, found.session, 'logout')
+}
+
+/** The session of an access token, if it is one that still opens something. */
+async function sessionNamed(scope: Scope, accessToken: string | undefined): Promise<SessionId | undefined> {
+  if (accessToken === undefined) return undefined
+  try {
+    return (await authenticate(scope, accessToken)).sessionId as SessionId
+  } catch (error) {
+    if (isProblem(error)) return undefined
+    throw error
+  }
 }

@@ -8,6 +8,7 @@ import {
   type UserId,
   type VerifyEmail,
 } from '../../contract/identity.ts'
+import { MAILED_PAGES } from '../../contract/mailed-link.ts'
 import { Problem } from '../../contract/problem.ts'
 import { auditEntry, auditIfChanged } from '../audit/service.ts'
 import { mailEventIf, ofCopy, openMail, sealMail } from '../platform/mail/outbox.ts'
@@ -15,7 +16,7 @@ import { commit } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
 import { admitPassword } from './new-password.ts'
 import { hashPassword } from './password.ts'
-import { codeMac, drawProof, hashesOf, pageLink, tokenHash, unmatchable } from './proof.ts'
+import { codeMac, drawProof, hashesOf, mailedApp, pageLink, tokenHash, unmatchable } from './proof.ts'
 import {
   burnExcessRegistration,
   burnOtherRegistrations,
@@ -40,6 +41,7 @@ const PURPOSE = 'registration-code'
  */
 export async function register(scope: Scope, input: Register): Promise<Registration> {
   const { db, config } = scope
+  const app = mailedApp(scope, input.app)
   const now = scope.now()
   const id = scope.newId('reg') as RegistrationId
   const wish = { password: input.password, email: input.email, pointer: '#/body/password', subject: id } as const
@@ -51,8 +53,10 @@ export async function register(scope: Scope, input: Register): Promise<Registrat
   // The mail of a taken address carries no proof, and none may open its registration.
   const hashes = owner ? await unmatchable(config.keyring, PURPOSE, id) : await hashesOf(config.keyring, PURPOSE, { id, ...proof })
   const to = { to: input.email, locale: owner?.locale ?? input.locale, minutes: CODE_TTL_SECONDS / 60 }
-  const link = pageLink('/register/confirm', to.locale, proof.token)
-  const mail = owner ? ({ ...to, kind: 'register-existing' } as const) : ({ ...to, kind: 'verify-email', code: proof.code, link } as const)
+  const link = pageLink(MAILED_PAGES.registration, to.locale, proof.token)
+  const mail = owner
+    ? ({ ...to, kind: 'register-existing' } as const)
+    : ({ ...to, kind: 'verify-email', code: proof.code, link, ...app } as const)
   // One registration too many is burnt within the batch, and then nothing is mailed: no race can send more.
   const event = await mailEventIf(scope, mail, isRegistrationMailed(id))
   const { email, locale } = input

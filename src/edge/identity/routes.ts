@@ -12,7 +12,7 @@ import { placeOf } from '../platform/limiter/place.ts'
 import { restoreAccount } from './account-restore.ts'
 import { mountAdmin } from './admin-routes.ts'
 import { mountApiKeys } from './api-key-routes.ts'
-import { answerIntoCookies, dropCookies, intoCookies, presentedRefresh, withTrust } from './cookies.ts'
+import { answerIntoCookies, dropCookies, intoCookies, leavingCookies, presentedRefresh, withTrust } from './cookies.ts'
 import { deviceOf } from './device.ts'
 import { changeEmail, confirmEmailChange } from './email-change.ts'
 import { mountFactors } from './factor-routes.ts'
@@ -21,7 +21,7 @@ import { askMagicLink, useMagicLink } from './magic.ts'
 import { changePassword } from './password-change.ts'
 import { forgotPassword, resetPassword } from './password-reset.ts'
 import { me, updateMe } from './profile.ts'
-import { logout, refresh } from './refresh.ts'
+import { logout, logoutBrowser, refresh } from './refresh.ts'
 import { register, resendVerification, verifyEmail } from './registration.ts'
 import { sessionInfo } from './service.ts'
 import { listSessions, renameSession, revokeOtherSessions, revokeSession } from './sessions.ts'
@@ -43,9 +43,9 @@ export function mountIdentity(app: EdgeApp): void {
     return presented.mode === 'cookie' ? intoCookies(scope, reply.headers, tokens) : tokens
   })
   implement(app, api.logout, async ({ scope, body, request, reply }) => {
-    const presented = presentedRefresh(scope, request, body)
-    await logout(scope, presented)
-    if (presented.mode === 'cookie') dropCookies(reply.headers)
+    if (body.refreshToken !== undefined) return logout(scope, body.refreshToken).then(() => undefined)
+    await logoutBrowser(scope, leavingCookies(scope, request))
+    dropCookies(reply.headers)
     return undefined
   })
   implement(app, api.getSession, async ({ actor }) => sessionInfo(actor))

@@ -39,6 +39,8 @@ export interface Mail {
   readonly code?: string | undefined
   /** A page of ours with its token in the fragment, which no server is sent and so none can log. */
   readonly link?: string | undefined
+  /** The app that the link leads to; absent, or no longer listed: to our own pages. */
+  readonly app?: string | undefined
   /** How long code and link work. */
   readonly minutes?: number | undefined
   /** What happened, where the mail tells of something. */
@@ -46,10 +48,11 @@ export interface Mail {
   readonly factor?: MailedFactor | undefined
 }
 
-/** Whom mails speak for: the product, and the one origin that their links may lead to. */
+/** Whom mails speak for: the product, and the origins that their links may lead to. */
 export interface House {
   readonly productName: string
   readonly publicOrigin: string
+  readonly corsOrigins: readonly string[]
 }
 
 /** A mail ready to be addressed. */
@@ -67,8 +70,8 @@ export function checkMail({ kind, code, link }: Pick<Mail, 'kind' | 'code' | 'li
 }
 
 /** The subject and both bodies of a mail, in the reader's language. */
-export function renderMail(mail: Mail, { productName, publicOrigin }: House): Rendered {
-  const { locale, kind, code = '', link = '', minutes = 0, event = eventAt(0), factor } = mail
+export function renderMail(mail: Mail, { productName, publicOrigin, corsOrigins }: House): Rendered {
+  const { locale, kind, code = '', link = '', app = publicOrigin, minutes = 0, event = eventAt(0), factor } = mail
   checkMail(mail)
   const { subject, heading, body } = (KINDS[kind] as Kind)[locale]
   const values: Readonly<Record<string, string>> = {
@@ -84,7 +87,7 @@ export function renderMail(mail: Mail, { productName, publicOrigin }: House): Re
   const toPart = (block: Block): Part => {
     if (typeof block === 'string') return { text: fill(block) }
     if ('show' in block) return { code }
-    if ('link' in block) return { label: fill(block.link), url: publicOrigin + link }
+    if ('link' in block) return { label: fill(block.link), url: (corsOrigins.includes(app) ? app : publicOrigin) + link }
     return { facts: block.facts.map(([label, value]) => [fill(label), fill(value)]) }
   }
   const letter: Letter = { locale, heading: fill(heading), parts: body.map(toPart), footer: productName }

@@ -20,6 +20,8 @@ const QueuedMail = z.strictObject({
     .string()
     .regex(/^\/[\w/-]*(?:\?[\w=&-]*)?#[\w.-]+$/)
     .optional(),
+  /** Where the link leads, if not to us; it is looked up again when the mail is written. */
+  app: z.string().optional(),
   factor: z.enum(MAILED_FACTORS).optional(),
   minutes: z.int().optional(),
   event: z
