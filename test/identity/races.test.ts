@@ -33,6 +33,23 @@ const { count, refresh, change, ask, reset, login } = accountsOf(() => edge)
 const { protect, wait, finish, totp, recovery, call } = factorsOf(() => edge)
 const sessionsOf = (userId: string) => count('SELECT count(*) AS n FROM sessions WHERE user_id = ? AND ended_at IS NULL', userId)
 
+test('a registration that is repeated because its answer was lost makes one user, by whichever of its mails', async () => {
+  const email = 'lost-answer@example.net'
+  const body = { email, password: PASSWORD }
+  // The first is committed and mailed, and its caller never hears of it.
+  await post(edge, '/v1/auth/register', body)
+  const first = await newest(email, 1)
+  const again = await post(edge, '/v1/auth/register', body)
+  const { code } = await newest(email, 2)
+  const answers = await Promise.all([
+    post(edge, '/v1/auth/verify', { registrationId: again.body['registrationId'], code }),
+    post(edge, '/v1/auth/verify', { token: first.token, password: PASSWORD }),
+  ])
+  expect(answers.map(({ status }) => status).toSorted()).toEqual([204, 400])
+  expect(await count('SELECT count(*) AS n FROM users WHERE email = ?', email)).toBe(1)
+  expect((await login(email)).status).toBe(200)
+})
+
 describe('of fifty who redeem at once one wins', () => {
   test('code and link of a mail that signs in', async () => {
     const email = await register(edge, 'magic')

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { REVOCATION_SECONDS_MAX } from '../../src/contract/sessions.ts'
-import { authenticate, forgetSession } from '../../src/edge/identity/access-token.ts'
+import { authenticate, forgetSession, mintAccessToken } from '../../src/edge/identity/access-token.ts'
 import type { Scope } from '../../src/edge/platform/scope.ts'
 import { made, send } from '../access/world.ts'
 import { type Edge, startEdge } from '../harness.ts'
@@ -135,5 +135,27 @@ test('a token is believed no longer than it lives, also while it is remembered',
   clock.now = expiresAt
   await expect(see(person)).rejects.toMatchObject({ slug: 'unauthenticated' })
 })
+
+test('no more than five thousand tokens are remembered, and the oldest is forgotten first', async () => {
+  const { scope } = anotherIsolate()
+  const session = { id: 'ses_01jd0000000000000000000001', userId: 'usr_01jd0000000000000000000001', amr: 'pwd', authenticatedAt: 0 }
+  let looks = 0
+  // What storage says is not the matter here, only how often it is asked.
+  const raw = async () => {
+    looks++
+    return [[session.id, '[]']]
+  }
+  const DB = { withSession: () => ({ prepare: () => ({ bind: () => ({ raw }) }) }) } as unknown as D1Database
+  const counting = { ...scope, env: { ...scope.env, DB } }
+  const living = { ...session, expiresAt: Date.now() + 3_600_000 } as Parameters<typeof mintAccessToken>[1]
+  const tokens: string[] = []
+  for (let i = 0; i < 5_001; i++) tokens.push((await mintAccessToken(scope, living)).accessToken)
+  for (const token of tokens) await authenticate(counting, token)
+  expect(looks).toBe(5_001)
+  for (const token of [tokens.at(-1)!, tokens[1]!]) await authenticate(counting, token)
+  expect(looks, 'these are remembered').toBe(5_001)
+  await authenticate(counting, tokens[0]!)
+  expect(looks, 'the oldest made room').toBe(5_002)
+}, 120_000)
 
 test('the bound is half a minute, and is published', () => expect(REVOCATION_SECONDS_MAX).toBe(30))

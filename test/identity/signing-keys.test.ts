@@ -1,9 +1,12 @@
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { verifyingKey } from '../../src/edge/identity/signing-keys.ts'
+import type { Scope } from '../../src/edge/platform/scope.ts'
 import { type Edge, ORIGIN, startEdge } from '../harness.ts'
 import { bearer, closeOf, knock } from '../rooms/person.ts'
 import { codeOf, factorsOf } from './authenticator.ts'
 import { post, signInRaw } from './raw.ts'
+import { scopeOf } from './scope.ts'
 
 const DAY_MS = 86_400_000
 
@@ -72,6 +75,25 @@ describe('a signing key', () => {
     expect((await published()).keys.map((k) => k.kid)).not.toContain(old!.kid)
     expect(await edge.db.prepare("SELECT count(*) AS n FROM audit_entries WHERE action = 'key.rotate'").first('n')).toBe(1)
   })
+})
+
+test('a thousand key ids that nobody knows cost one look at storage in ten seconds', async () => {
+  let [looks, now] = [0, Date.now()]
+  const { db, ...scope } = scopeOf(edge, () => now)
+  const counting = Object.defineProperty({ ...scope, env: { ...scope.env, DB: {} } }, 'db', {
+    get() {
+      looks++
+      return db
+    },
+  }) as unknown as Scope
+  const ask = (kid: string) => verifyingKey(counting, { kid, alg: 'EdDSA' })
+  for (let i = 0; i < 1_000; i++) expect(await ask(`key_${i}`)).toBeUndefined()
+  expect(looks).toBe(1)
+  now += 10_000
+  for (let i = 0; i < 1_000; i++) await ask(`key_${i}`)
+  expect(looks).toBe(2)
+  const [known] = (await published()).keys
+  expect(await ask(known!.kid), 'and hide none that is').toBeDefined()
 })
 
 describe('a deployment whose verifiers lack EdDSA', () => {

@@ -1,6 +1,6 @@
 import { applyD1Migrations, createExecutionContext, listDurableObjectIds, waitOnExecutionContext } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, onTestFinished, test, vi } from 'vitest'
 import type { Endpoint } from '../../src/contract/endpoint.ts'
 import { endpoints, sockets } from '../../src/contract/registry.ts'
 import type { Env } from '../../src/edge/env.ts'
@@ -74,6 +74,47 @@ test.each([
 ])('%s is unavailable and makes nothing up', async (path, body) => {
   const answer = await ask(posting(path, body), { DB: lost })
   expect([answer.status, answer.body['accessToken'], answer.body['registrationId']]).toEqual([503, undefined, undefined])
+})
+
+test('after an outage of eighty seconds the same isolate signs people in again, and knows those who were', async () => {
+  const { accessToken, refreshToken } = await signIn()
+  const look = (bindings: Partial<Env> = {}) =>
+    ask(new Request('https://parvis.test/v1/auth/session', { headers: { authorization: `Bearer ${accessToken}` } }), bindings)
+  const clock = vi.spyOn(Date, 'now')
+  onTestFinished(() => clock.mockRestore())
+  const startedAt = Date.now()
+  for (let second = 0; second <= 80; second += 8) {
+    clock.mockReturnValue(startedAt + second * 1_000)
+    const failed = [
+      await ask(posting('/v1/auth/login', { email: EMAIL, password: PASSWORD }), { DB: lost }),
+      await ask(posting('/v1/auth/refresh', { refreshToken }), { DB: lost }),
+      await ask(posting('/v1/auth/verify', { token: 'A'.repeat(43), password: PASSWORD }), { DB: lost }),
+    ]
+    expect(failed.map(({ status }) => status)).toEqual([503, 503, 503])
+    expect(failed.every(({ headers }) => Number(headers.get('retry-after')) > 0)).toBe(true)
+  }
+  expect((await signIn())['accessToken']).toBeDefined()
+  expect((await look()).status).toBe(200)
+  expect((await ask(posting('/v1/auth/refresh', { refreshToken }))).status).toBe(200)
+})
+
+test('a page with a megabyte of Accept-Language or of lang is answered', async () => {
+  const megabyte = 1_048_576
+  const long = [
+    'fr,'.repeat(megabyte / 3),
+    `fr${'-a'.repeat(megabyte / 2)}`,
+    `fr;q=${'0'.repeat(megabyte)}`,
+    `x${' '.repeat(megabyte)}fr`,
+    `fr${';'.repeat(megabyte)}`,
+    `x${'\t,'.repeat(megabyte / 2)}fr`,
+  ]
+  for (const text of long) {
+    const request = new Request('https://parvis.test/login', { headers: { 'accept-language': text } })
+    const answer = await worker.fetch(request, env, createExecutionContext())
+    expect([answer.status, (await answer.text()).includes('<html lang=')], text.slice(0, 12)).toEqual([200, true])
+  }
+  const said = await worker.fetch(new Request(`https://parvis.test/login?lang=${'f'.repeat(megabyte)}`), env, createExecutionContext())
+  expect(await said.text()).toContain('<html lang="en"')
 })
 
 test('a secret that is not configured lets nobody in', async () => {

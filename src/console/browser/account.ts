@@ -18,12 +18,6 @@ export const isSignedOut = (error: unknown): boolean => isProblem(error) && SIGN
 /** Leaves for the sign-in page, which comes back here. */
 export const leaveForLogin = (): void => location.replace(`/login?next=${encodeURIComponent(location.pathname)}`)
 
-/** Where to go after signing in: a page of ours that was asked for, never another origin. */
-export function nextPage(search: string): string {
-  const next = new URLSearchParams(search).get('next') ?? ''
-  return /^\/app(\/[a-z0-9_/]+)?$/.test(next) ? next : '/app'
-}
-
 /** Whether somebody looks after the platform. */
 export const isCaretaker = ({ roles }: Me): boolean => isAllowed('users.read', roles)
 

@@ -1,7 +1,8 @@
-import { client, nextPage } from '../browser/account.ts'
+import { client } from '../browser/account.ts'
 import { asked } from '../browser/asked.ts'
 import { byId, show } from '../browser/dom.ts'
 import { bindMailedSteps } from '../browser/mailed-steps.ts'
+import { nextPage } from '../browser/next-page.ts'
 import { enter } from '../browser/second-factor.ts'
 
 const WHAT = 'magic'
