@@ -10,6 +10,7 @@ import { accountsOf, type Device } from './identity/account.ts'
 import { codeOf, factorsOf } from './identity/authenticator.ts'
 import { mailsOf, proofIn } from './identity/mailed.ts'
 import { post } from './identity/raw.ts'
+import { scopeOf } from './identity/scope.ts'
 import { startPushService } from './inbox/push-service.ts'
 import { describeWith } from './requires.ts'
 import { hostBody, type Rig, startRig } from './shell/rig.ts'
@@ -125,6 +126,7 @@ describeWith('sshd', 'after people have used everything', () => {
       path: '/v1/auth/totp/confirm',
       body: { code: mark('a code of an app', codeOf(String(secret), -1)) },
     })
+    markMail('back from a first factor', await about(email, /sign-in method was added/))
     for (const code of confirmed['recoveryCodes'] as string[]) {
       mark('a recovery code', code)
       mark('a recovery code as it is typed', code.replace('-', ''))
@@ -157,9 +159,13 @@ describeWith('sshd', 'after people have used everything', () => {
     const p256dh = createECDH('prime256v1').generateKeys('base64url')
     const auth = mark('the secret of a subscription', randomBytes(16).toString('base64url'))
     mark('the bytes of that secret', Buffer.from(auth, 'base64url').toString('hex'))
+    await as('GET', '/v1/inbox/push')
     await as('PUT', '/v1/inbox/push', { endpoint: `${service.origin}/push/merlin`, keys: { p256dh, auth } })
     await as('POST', '/v1/me/email', { email: 'merlin-next@example.net' })
-    markMail('of a change of address', proofIn(await edge().mailbox.mailTo('merlin-next@example.net')))
+    const change = proofIn(await edge().mailbox.mailTo('merlin-next@example.net'))
+    markMail('of a change of address', change)
+    await as('POST', '/v1/me/email/confirm', { token: change.token })
+    markMail('back from a change of address', await about('merlin@example.net', /^The address of your/))
     return orgId
   }
 
@@ -187,11 +193,31 @@ describeWith('sshd', 'after people have used everything', () => {
     expect(rigOwner.stdout).toBe('hello\n')
   }
 
+  /** Opens what lies sealed: the private halves of the keys that sign tokens and pushes. */
+  async function markKeys(): Promise<void> {
+    const { keyring } = scopeOf(edge()).config
+    const utf8 = new TextDecoder()
+    const { results: signing } = await edge()
+      .db.prepare('SELECT kid, private_jwk FROM signing_keys')
+      .all<{ kid: string; private_jwk: string }>()
+    for (const { kid, private_jwk: sealed } of signing) {
+      const { d } = JSON.parse(utf8.decode(await keyring.open('signing-key', kid, sealed))) as { d: string }
+      mark('a key that signs tokens', d)
+    }
+    const push = await edge().db.prepare('SELECT sealed_private FROM push_keys').first<string>('sealed_private')
+    // The 32 bytes of the private number in PKCS #8 of a P-256 key (RFC 5915).
+    const number = Buffer.from(await keyring.open('vapid', 'push_keys', push ?? '')).subarray(36, 68)
+    mark('the key that signs pushes', number.toString('base64url'))
+    mark('the bytes of that key', number.toString('hex'))
+  }
+
   beforeAll(async () => {
     chmodSync(home, 0o755)
     process.env['TMPDIR'] = home
     service = await startPushService()
-    rig = await startRig({ vars: { PUSH_SERVICES: service.origin } })
+    const metricsToken = mark('the token of the metrics', randomBytes(32).toString('base64url'))
+    rig = await startRig({ vars: { PUSH_SERVICES: service.origin, METRICS_TOKEN: metricsToken } })
+    await edge().request('/metrics', { headers: { authorization: `Bearer ${metricsToken}` } })
     for (const name of ['RELAY_DIALER_KEY'] as const) mark(name, (JSON.parse(rig.keys.edge[name]) as { d: string }).d)
     mark('the root secret', rig.edge.settings.SECRET_KEYS.split(':')[1])
     const email = 'merlin@example.net'
@@ -201,6 +227,7 @@ describeWith('sshd', 'after people have used everything', () => {
     await settle()
     await edge().worker.scheduled({ cron: '* * * * *' })
     await settle()
+    await markKeys()
     seen.set('the log of the Worker', JSON.stringify(edge().server.getLogs()))
     seen.set('the log of the relay', rig.relay().lines.join('\n'))
     for (const path of filesUnder(home).filter((file) => file.includes('miniflare-'))) {

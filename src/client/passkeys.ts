@@ -5,6 +5,7 @@ import { endpoints } from '../contract/registry.ts'
 import type { PasskeyCreationOptions, PasskeyRequestOptions } from '../contract/webauthn.ts'
 import type { CallOptions, Input } from './api.ts'
 import type { Caller } from './call.ts'
+import { credentialJson, type SignedCredential } from './credential-json.ts'
 import type { SessionKeeper } from './session.ts'
 import type { StoredTokens } from './tokens.ts'
 
@@ -42,10 +43,12 @@ interface Parts {
 const isSupported = (): boolean =>
   typeof PublicKeyCredential === 'function' && typeof PublicKeyCredential.parseRequestOptionsFromJSON === 'function'
 
-/** The credential as JSON. Some password managers answer with objects of their own, which lack the method. */
+const isSigned = (credential: Credential | null): credential is Credential & SignedCredential =>
+  credential !== null && 'rawId' in credential
+
 function toJson(credential: Credential | null): unknown {
-  if (!(credential instanceof PublicKeyCredential)) throw new TypeError('This platform made no passkey.')
-  return credential.toJSON()
+  if (!isSigned(credential)) throw new TypeError('This platform made no passkey.')
+  return credentialJson(credential)
 }
 
 async function create(options: PasskeyCreationOptions, signal: AbortSignal | undefined): Promise<unknown> {

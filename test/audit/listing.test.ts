@@ -5,8 +5,10 @@ import { exportActivity } from '../../src/edge/audit/listing.ts'
 import { openDb } from '../../src/edge/platform/db.ts'
 import type { Scope } from '../../src/edge/platform/scope.ts'
 import { type Edge, PASSWORD, startEdge, type TestUser } from '../harness.ts'
+import { codeOf, wrongCodes } from '../identity/authenticator.ts'
 import { post } from '../identity/raw.ts'
 import { join } from '../orgs/join.ts'
+import { until } from '../until.ts'
 import { addEntries, foundOrg } from './record.ts'
 
 let edge: Edge
@@ -165,6 +167,27 @@ describe('the activity of an account', () => {
     expect((await user.client.listMyActivity({ query: { limit: 1 } })).items).toMatchObject([
       { action: 'session.refuse', by: 'anonymous', subject: user.id, sessionId: null, country: expect.any(String) },
     ])
+  })
+
+  test('tells of wrong codes that were mailed, and of a wrong second factor before there was a session, as nobody known', async () => {
+    const user = await edge.signUp('guessed')
+    const { resetId } = await edge.client().forgotPassword({ body: { email: user.email } })
+    const right = (await until(async () => edge.mailbox.to(user.email).find((mail) => /^Reset/.test(mail.subject ?? '')))).text ?? ''
+    const code = right.includes('000000') ? '000001' : '000000'
+    await edge
+      .client()
+      .resetPassword({ body: { resetId, code, newPassword: 'seven otters juggle lanterns' } })
+      .catch(() => undefined)
+    const { secret } = await user.client.startTotp()
+    await user.client.confirmTotp({ body: { code: codeOf(secret) } })
+    const { factorRequired } = await edge.client().login({ body: { email: user.email, password: PASSWORD } })
+    const proof = { method: 'totp', code: wrongCodes(secret, 1)[0]! } as const
+    await edge
+      .client()
+      .finishLogin({ body: { pendingId: factorRequired!.pendingId, proof } })
+      .catch(() => undefined)
+    const told = (await user.client.listMyActivity()).items.map(({ action, by }) => [action, by])
+    for (const action of ['password.refuse', 'session.await-factor', 'factor.refuse']) expect(told).toContainEqual([action, 'anonymous'])
   })
 
   test('tells that somebody else did something to the account, and no more', async () => {

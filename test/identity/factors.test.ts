@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isProblem } from '../../src/contract/problem.ts'
+import { endpoints, sockets } from '../../src/contract/registry.ts'
 import { type Edge, ORIGIN, PASSWORD, startEdge } from '../harness.ts'
+import { closeOf, knock } from '../rooms/person.ts'
 import { accountsOf, type Device, tally } from './account.ts'
 import { codeOf, factorsOf, wrongCodes } from './authenticator.ts'
 import { post, read, register, signInRaw } from './raw.ts'
@@ -128,6 +130,32 @@ describe('a second factor at sign-in', () => {
         )
       ).status,
     ).toBe(401)
+  })
+
+  test('opens no operation of the contract and no socket while it is awaited', async () => {
+    const { email } = await protect('awaited')
+    const token = await wait(email)
+    const at = (path: string) => path.replace(/:(\w+)/g, 'no-$1')
+    const guarded = Object.values(endpoints).filter(({ access }) => access === 'user')
+    expect(guarded.length).toBeGreaterThan(100)
+    const answers = await Promise.all(
+      guarded.map(async ({ id, method, path }) => [
+        id,
+        (await call({ accessToken: token }, method, at(path), method === 'GET' ? undefined : {})).status,
+      ]),
+    )
+    expect(answers.filter(([, status]) => status !== 401)).toEqual([])
+    // Two doors take the token in the first message: a socket that has said none is nobody's.
+    const late = ['/v1/rooms/:roomId/hocuspocus', '/v1/live/shells']
+    const doors = Object.values(sockets).filter(({ path }) => !late.includes(path))
+    const headers = { authorization: `Bearer ${token}` }
+    const some = (path: string) => path.replace(':roomId', `rm_${'0'.repeat(26)}`).replace(':shellId', `shl_${'0'.repeat(26)}`)
+    const knocks = await Promise.all(doors.map(async ({ path }) => [path, (await knock(edge, some(path), { headers })).status]))
+    const { socket } = await knock(edge, '/v1/live/shells')
+    const closed = closeOf(socket!)
+    socket!.send(JSON.stringify({ type: 'authenticate', token }))
+    expect((await closed).code).toBe(4401)
+    expect(knocks.filter(([, status]) => status !== 401)).toEqual([])
   })
 
   test('by code of the app starts the session that was asked for, once', async () => {

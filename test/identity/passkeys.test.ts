@@ -95,6 +95,16 @@ describeWith('chromium', 'passkeys', (path) => {
     return { email, device, passkeyId: passkey.id, recoveryCodes }
   }
 
+  test('signs nobody in from a page of a foreign origin: a visitor would else act as whoever made it', async () => {
+    await withPasskey('planted')
+    const assertion = await sign(await startLogin())
+    const sent = { assertion, mode: 'cookie' }
+    const planted = await post(edge, '/v1/auth/login/passkey', sent, { origin: 'https://evil.test' })
+    expect(planted).toMatchObject({ status: 403, slug: 'origin-untrusted' })
+    expect(planted.headers.getSetCookie()).toEqual([])
+    expect((await post(edge, '/v1/auth/login/passkey', sent, { origin: doors.own.origin })).headers.getSetCookie()).not.toEqual([])
+  })
+
   describe('made', () => {
     test('bring recovery codes, raise this session, end those that proved less and tell their owner', async () => {
       await forgetPasskeys()

@@ -201,6 +201,21 @@ describe('the last way to sign in stays', () => {
   })
 })
 
+test('ten registrations of one address, however it is spelt, proven at once make one account', async () => {
+  const email = 'ten.times@example.net'
+  const proofs: object[] = []
+  for (let i = 0; i < 10; i++) {
+    // As if each were the first of its hour, so that mail goes out every time.
+    await edge.db.prepare('UPDATE registrations SET created_at = 0 WHERE email = ?').bind(email).run()
+    const spelt = i % 2 === 0 ? email : 'Ten.Times@Example.NET'
+    const { body } = await post(edge, '/v1/auth/register', { email: spelt, password: PASSWORD })
+    proofs.push({ registrationId: body['registrationId'], code: (await newest(email, i + 1)).code })
+  }
+  const answers = await Promise.all(proofs.map((proof) => post(edge, '/v1/auth/verify', proof)))
+  expect([tally(answers, 204), tally(answers, 400)]).toEqual([1, 9])
+  expect(await count('SELECT count(*) AS n FROM users WHERE email = ? COLLATE NOCASE', email)).toBe(1)
+})
+
 test.each([1, 2, 3])('an admin is left, though each of three lays down, disables or deletes at the same moment (round %i)', async () => {
   await edge.db.prepare('DELETE FROM platform_roles').run()
   const admins = [await signInRaw(edge, 'admin'), await signInRaw(edge, 'admin'), await signInRaw(edge, 'admin')] as const

@@ -96,6 +96,25 @@ test('the account is closed with the answer: no session, no sign-in, no refresh;
   expect((await again.getMe()).id).not.toBe(user.id)
 })
 
+test('against sign-ins and refreshes at the same moment it leaves no session that lives, and then no row', async () => {
+  const user = await edge.signUp('raced')
+  const others = [edge.client(), edge.client(), edge.client()]
+  for (const other of others) await other.login({ body: { email: user.email, password: PASSWORD } })
+  const late = [edge.client(), edge.client(), edge.client()]
+  const [deleted] = await Promise.all([
+    slugOf(user.client.deleteMe()),
+    ...others.map((other) => slugOf(other.refresh())),
+    ...late.map((each) => slugOf(each.login({ body: { email: user.email, password: PASSWORD } }))),
+  ])
+  expect(deleted).toBe('ok')
+  for (const each of [user.client, ...others, ...late]) expect(await slugOf(each.listSessions())).toMatch(/session-ended|unauthenticated/)
+  await goneAtOnce(user)
+  await forgotten(user)
+  expect(await database.traces([user.email])).toEqual([])
+  const { results } = await edge.db.prepare('SELECT id FROM sessions WHERE user_id = ?').bind(user.id).all()
+  expect(results).toEqual([])
+}, 120_000)
+
 test('what one alone owns must go to others first; the answer names it and nothing has changed', async () => {
   const [user, heir] = [await edge.signUp('sole'), await edge.signUp('heir')]
   const org = await user.client.createOrg({ body: { name: 'Alone & Co' } })

@@ -76,9 +76,18 @@ export function openUser({ id: userId }: ManagedUser, { me, changed }: { readonl
   }
   const standing = bindForm('standing', async ({ reason = '' }) => {
     const isDisabled = shown?.disabledAt !== null
-    await (isDisabled ? client.enableUser({ params, body: { reason } }) : client.disableUser({ params, body: { reason } }))
-    standing.reset()
-    await after()
+    await withStepUp(async () => {
+      await (isDisabled ? client.enableUser({ params, body: { reason } }) : client.disableUser({ params, body: { reason } }))
+      standing.reset()
+      await after()
+    })
+  })
+  const lost = bindForm('lost', async ({ reason = '' }) => {
+    await withStepUp(async () => {
+      await client.removeUserFactors({ params, body: { reason } })
+      lost.reset()
+      await after()
+    })
   })
   bindForm('roles', () =>
     withStepUp(async () => {
@@ -87,11 +96,14 @@ export function openUser({ id: userId }: ManagedUser, { me, changed }: { readonl
     }),
   )
   bindDangerButton(byId('end-sessions', HTMLButtonElement), alert, async () => {
-    await client.endUserSessions({ params })
-    await after()
+    await withStepUp(async () => {
+      await client.endUserSessions({ params })
+      await after()
+    })
   })
-  for (const each of [alert, byId('standing-alert'), byId('roles-alert')]) calm(each)
+  for (const each of [alert, byId('standing-alert'), byId('lost-alert'), byId('roles-alert')]) calm(each)
   standing.reset()
+  lost.reset()
   byId('deeds-list').replaceChildren()
   byId('sessions-list').replaceChildren()
   openDialog('user')

@@ -67,6 +67,19 @@ const Standing: FC = () => (
   </section>
 )
 
+const LostFactors: FC = () => (
+  <section aria-labelledby="lost-title" data-manage>
+    <h3 id="lost-title">Lost factors</h3>
+    <p class="soft">Removes app, passkeys, recovery codes and password. Whoever reads the mailbox goes on with a new password.</p>
+    <Form id="lost" class="inline">
+      <Field id="lost-reason" label="Why they go, for the record" autocomplete="off" maxlength={REASON_CHARS_MAX} required />
+      <button type="submit" class="quiet danger">
+        Remove factors
+      </button>
+    </Form>
+  </section>
+)
+
 const Roles: FC = () => (
   <section aria-labelledby="roles-title" data-manage>
     <h3 id="roles-title">Roles</h3>
@@ -102,6 +115,7 @@ const UserDialog: FC = () => (
     </dl>
     <Alert id="user-alert" />
     <Standing />
+    <LostFactors />
     <Roles />
     <section aria-labelledby="sessions-title">
       <h3 id="sessions-title">Signed-in devices</h3>
