@@ -146,8 +146,14 @@ export const LiveServerFrame = z.discriminatedUnion('type', [
   z.object({ type: z.literal('typing'), userId: UserId }).meta({ description: 'Somebody writes a message; forget it after 5 seconds.' }),
   z.object({ type: z.literal('signal'), userId: UserId, data: z.json() }).meta({ description: 'A signal and whose it is.' }),
   z
-    .object({ type: z.literal('behind'), stream: LiveStream, seq: z.int().meta({ description: 'The last event of the messages that was sent; 0 for other streams.' }) })
-    .meta({ description: 'No more of the stream is sent here: report what was received and subscribe again, to messages from your cursor.' }),
+    .object({
+      type: z.literal('behind'),
+      stream: LiveStream,
+      seq: z.int().meta({ description: 'The last event of the messages that was sent; 0 for other streams.' }),
+    })
+    .meta({
+      description: 'No more of the stream is sent here: report what was received and subscribe again, to messages from your cursor.',
+    }),
   z
     .object({ type: z.literal('size'), bytes: z.int(), bytesMax: z.int() })
     .meta({ description: 'The document has grown past 80 or 95 percent of what it may be; at the limit only deletions are taken.' }),

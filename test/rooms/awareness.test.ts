@@ -176,7 +176,7 @@ describe('renewals share frames', () => {
     // Whether they came over a quarter of a minute or all at once.
     for (const withinMs of [18_000, 2_000, 500]) {
       const phases = Array.from({ length: 100 }, (_, i) => (i * 7_919) % withinMs)
-      for (const of of [period, () => 15_000, () => 18_000]) expect(simulate(phases, of, 600).frames - 100).toBeLessThan(600 / 25)
+      for (const pace of [period, () => 15_000, () => 18_000]) expect(simulate(phases, pace, 600).frames - 100).toBeLessThan(600 / 25)
     }
   })
 })

@@ -11,7 +11,6 @@ import { createTables } from '../../src/edge/shell/record.ts'
 import { createRecorder } from '../../src/edge/shell/recorder.ts'
 import { type Chunk, decodeChunk, keyOfChunk } from '../../src/edge/shell/recording-chunk.ts'
 import { openTape, type Tape } from '../../src/edge/shell/tape.ts'
-import { until } from '../until.ts'
 import { TRACEPARENT } from './shell-peer.ts'
 
 const ORG = 'org_record' as OrgId
@@ -146,10 +145,15 @@ test('a strict recording takes storage that does not answer for storage that fai
     show(block(3))
     bench.isDown = false
     keeper.end()
-    await until(async () => {
-      await keeper.keep()
-      return keeper.isDone()
-    })
+    await expect
+      .poll(
+        async () => {
+          await keeper.keep()
+          return keeper.isDone()
+        },
+        { timeout: 10_000 },
+      )
+      .toBe(true)
     const { bytes, seq } = keeper.recorder.state()
     expect(since).toBe(0)
     expect(bytes).toBe(18 * 64 * 1024)

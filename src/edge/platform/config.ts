@@ -144,7 +144,12 @@ export interface Config {
   /** From how many sockets on a room spreads over leaves, and how many each is meant to hold. */
   readonly roomLeaves: { readonly above: number; readonly socketsMax: number }
   /** How much of shells one organisation may have at a time and in a month; undefined bounds nothing. */
-  readonly shellQuotas: { readonly liveMax: number; readonly hostLiveMax: number; readonly minutesMax: number | undefined; readonly bytesMax: number | undefined }
+  readonly shellQuotas: {
+    readonly liveMax: number
+    readonly hostLiveMax: number
+    readonly minutesMax: number | undefined
+    readonly bytesMax: number | undefined
+  }
   /** Whether new passwords are looked up among the leaked ones, and whether one passes when the look-up fails. */
   readonly breach: { readonly check: 'off' | 'open' | 'closed'; readonly rangeUrl: string }
   readonly limits: Limits
