@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import * as Y from 'yjs'
 import { readFrame, step1Frame, updateFrame } from '../../src/edge/rooms/framing.ts'
-import { type Door, type Editor, editorIn, kill, leafOf, newRoom, type Room, rawIn, sameAs, seatOf, until } from './rooms-peer.ts'
+import { type Door, type Editor, editorIn, kill, leafOf, MAJORS, newRoom, type Room, rawIn, sameAs, seatOf, until } from './rooms-peer.ts'
 
 /** What a document says, in an order of its own: keys of equal maps may differ in order. */
 const contentOf = (doc: Y.Doc) =>
@@ -73,13 +73,13 @@ async function lay(room: Room, seating: string, { who, at }: Step): Promise<void
 }
 
 test.each(Object.keys(SEATINGS))(
-  'editors %s converge through lost sockets, sleep and death, whatever they do',
+  'editors of both majors %s converge through lost sockets, sleep and death, whatever they do',
   async (seating) => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: STEPS, maxLength: 2 * STEPS }), async (steps) => {
         const room = newRoom()
         const doors = SEATINGS[seating]?.(room) ?? []
-        const editors = doors.map((door, i) => editorIn(door, `editor${i}`)) as [Editor, ...Editor[]]
+        const editors = doors.map((door, i) => editorIn(door, `editor${i}`, 'editor', { Provider: MAJORS[i % 2] })) as [Editor, ...Editor[]]
         try {
           for (const [i, s] of steps.entries()) {
             const editor = editors[s.who] as Editor

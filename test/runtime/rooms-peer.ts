@@ -1,6 +1,7 @@
 import { runInDurableObject } from 'cloudflare:test'
 import { env } from 'cloudflare:workers'
 import { WebsocketProvider } from 'y-websocket'
+import * as previous from 'y-websocket-v2'
 import * as Y from 'yjs'
 import type { SessionId, UserId } from '../../src/contract/identity.ts'
 import type { RoomId, RoomRole } from '../../src/contract/rooms.ts'
@@ -113,10 +114,13 @@ function socketClass(room: Door, seat: () => Admission) {
 
 type Polyfill = NonNullable<NonNullable<ConstructorParameters<typeof WebsocketProvider>[3]>['WebSocketPolyfill']>
 
+/** The provider of this major version and of the one before. */
+export const MAJORS = [WebsocketProvider, previous.WebsocketProvider as unknown as typeof WebsocketProvider] as const
+
 /** The unmodified provider with a document of its own. */
-export function editorIn(room: Door, name: string, role: RoomRole = 'editor', { doc = new Y.Doc() } = {}) {
+export function editorIn(room: Door, name: string, role: RoomRole = 'editor', { doc = new Y.Doc(), Provider = MAJORS[0] } = {}) {
   const polyfill = socketClass(room, () => seatOf(name, role)) as unknown as Polyfill
-  const provider = new WebsocketProvider('wss://room', 'y', doc, { WebSocketPolyfill: polyfill, disableBc: true })
+  const provider = new Provider('wss://room', 'y', doc, { WebSocketPolyfill: polyfill, disableBc: true })
   return { doc, provider, text: doc.getText('t'), stop: () => provider.destroy() }
 }
 
