@@ -214,7 +214,7 @@ describe('every operation', () => {
     const { ada, dora } = world
     const key = await keyOf(edge, await world.signIn(dora), SCOPES)
     await edge.db.prepare("INSERT INTO platform_roles VALUES (?, 'admin', 'operator', 1)").bind(ada.userId).run()
-    const disabled = await send(edge, ada.accessToken, {
+    const disabled = await send(edge, (await world.signIn(ada)).accessToken, {
       method: 'POST',
       path: `/v1/admin/users/${dora.userId}/disable`,
       body: { reason: 'Spam' },

@@ -197,7 +197,9 @@ describeWith('chromium', 'the pages that mails lead to', (executablePath) => {
     await page.getByRole('button', { name: 'Sign in' }).click()
     await page.getByRole('button', { name: 'Confirm new address' }).click()
     await page.getByText('Your address is changed.').waitFor()
-    expect((await client.getMe()).email).toBe(next)
+    // A confirmed address ends the other sessions.
+    await expect(client.getMe()).rejects.toMatchObject({ slug: 'session-ended' })
+    await expect(edge.client().login({ body: { email: next, password: PASSWORD } })).resolves.toMatchObject({ userId: expect.any(String) })
     const back = async (count = 2): Promise<string> =>
       (await linkTo(email, count)).includes('/account/restore') ? linkTo(email, count) : back(count + 1)
     await page.goto(await back())
