@@ -214,7 +214,9 @@ describe('every operation', () => {
     const { ada, dora } = world
     const key = await keyOf(edge, await world.signIn(dora), SCOPES)
     await edge.db.prepare("INSERT INTO platform_roles VALUES (?, 'admin', 'operator', 1)").bind(ada.userId).run()
-    const disabled = await send(edge, (await world.signIn(ada)).accessToken, {
+    const proven = "UPDATE sessions SET amr = 'pwd otp mfa', authenticated_at = ? WHERE user_id = ?"
+    await edge.db.prepare(proven).bind(Date.now(), ada.userId).run()
+    const disabled = await send(edge, ada.accessToken, {
       method: 'POST',
       path: `/v1/admin/users/${dora.userId}/disable`,
       body: { reason: 'Spam' },
