@@ -32,7 +32,10 @@ export interface TargetBudget {
   enter(name: LoginName, deadlineMs: number): Promise<HandshakePlace>
 }
 
-/** How a handshake ended; `unauthenticated`: the target spoke SSH, and no login was tried to its end. */
+/**
+ * How a handshake ended; `unauthenticated`: the target spoke SSH, and no login was tried to its end. A look at its keys, of which an organisation
+ * has so many an hour, is `other`.
+ */
 export type Outcome = keyof typeof POINTS
 
 interface Failure {

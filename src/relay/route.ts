@@ -154,7 +154,7 @@ async function takeStep(step: Step, stepping: Stepping<Way>): Promise<SshConnect
     return connection
   } catch (error) {
     if (error instanceof Refusal && error.code === 'login-refused') outcome = 'login-refused'
-    else if (guard?.isSsh()) outcome = 'unauthenticated'
+    else if (step.isLoggingIn && guard?.isSsh()) outcome = 'unauthenticated'
     throw error
   } finally {
     login?.wipe()
