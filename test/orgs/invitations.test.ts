@@ -99,9 +99,11 @@ test('an account that has not proven the invited address cannot accept: it has n
 
 test('the answer of inviting is the same for an address with an account and for one without', async () => {
   const org = await found()
+  const mailed = await newest(eve.email)
   const [known, unknown] = [await invite(ada, org.id, eve.email), await invite(ada, org.id, 'nobody-at-all@example.org')]
   expect(Object.keys(known).sort()).toEqual(Object.keys(unknown).sort())
   expect(JSON.stringify(known)).not.toContain(eve.id)
+  await mailed()
   const again = await found()
   await join(edge, ada, { orgId: again.id, user: eve, role: 'reader' })
   expect(Object.keys(await invite(ada, again.id, eve.email)).sort()).toEqual(Object.keys(unknown).sort())
