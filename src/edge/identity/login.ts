@@ -56,7 +56,9 @@ async function enter(scope: Scope, input: Login, { known, attempt, place, device
       ? [setPasswordHash(scope.db, user.id, { from: user.passwordHash, to: await hashPassword(keyring, input.password) })]
       : []
   const { mode, deviceName, trustToken } = input
-  const answer = await signIn(scope, user, { methods: ['pwd'], mode, place, device, deviceName, trustToken, along, seen: known })
+  // What comes from a place that is new has just counted itself.
+  const seen = { ...known, hasFailures: known.hasFailures || known.lastSignInAt === null }
+  const answer = await signIn(scope, user, { methods: ['pwd'], mode, place, device, deviceName, trustToken, along, seen })
   if (!answer) throw await refuse(scope, user, attempt)
   return answer
 }
