@@ -84,6 +84,22 @@ test('lines pasted together are known by the prompt before them', () => {
   ).toEqual(['true', 'first', 'second'])
 })
 
+test('a line typed before its prompt is shown is known by the prompt before it', () => {
+  expect(
+    texts([
+      ['>', 'ada@web:~$ '],
+      ['<', 'uptime\r'],
+      ['>', 'uptime\r\n 15:00 up\r\n'],
+      ['<', 'su\r'],
+      ['>', 'ada@web:~$ su\r\nPassword: '],
+      ['<', 'hunter2\r'],
+      ['>', '\r\n'],
+      ['<', 'exit\r'],
+      ['>', 'ada@web:~$ exit\r\nlogout\r\n'],
+    ]),
+  ).toEqual(['uptime', 'su', '', 'exit'])
+})
+
 test('what is typed into an editor, or given up, is no command', () => {
   expect(
     texts([

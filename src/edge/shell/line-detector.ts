@@ -80,11 +80,11 @@ function plainWith(before: string, bytes: Uint8Array): string | undefined {
 
 function takeLine(s: State, line: string, onEntered: (line: EnteredLine) => void): void {
   const { promptEnd, isTyped, plain } = s
-  // Typed ahead: it counts when it is shown behind the prompt, which may come later.
-  if (promptEnd === undefined && (s.prompt === '' || !line.startsWith(s.prompt))) return
-  const at = promptEnd ?? s.prompt.length
+  // Typed ahead, of another line or of the prompt: it counts when it is shown behind the prompt, which may come later.
+  const isAhead = !promptEnd && s.prompt !== '' && line.startsWith(s.prompt)
+  if (promptEnd === undefined && !isAhead) return
   const chars = Array.from(line)
-  s.prompt = promptEnd === undefined ? s.prompt : chars.slice(0, at).join('')
+  const at = isAhead ? Array.from(s.prompt).length : (promptEnd ?? 0)
   s.enters -= 1
   s.promptEnd = undefined
   s.isTyped = s.enters > 0
@@ -92,5 +92,7 @@ function takeLine(s: State, line: string, onEntered: (line: EnteredLine) => void
   const text = chars.slice(at).join('').trim()
   // Without an echo, Enter too, the next words of the program stand where the line would.
   const isEcho = plain === undefined || text.startsWith(plain.trim().slice(0, text.length))
+  // What asks for words that it does not show is no prompt for lines.
+  if (at > 0 && isEcho && text !== '') s.prompt = chars.slice(0, at).join('')
   onEntered({ text: isEcho ? text.slice(0, TEXT_CHARS_MAX) : '', isTyped })
 }
