@@ -2,6 +2,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import type { BatchItem } from 'drizzle-orm/batch'
 import type { UserId } from '../../contract/identity.ts'
 import { EVERYTHING_ENDED, SESSION_ENDED, type SessionsEnded } from '../platform/live-sockets.ts'
+import { ofChange } from '../platform/notify.ts'
 import { type OutboxEvent, outboxEventIf } from '../platform/outbox/outbox.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { forgetSession } from './access-token.ts'
@@ -21,6 +22,12 @@ export function sessionEnd(scope: Scope, { userId, now }: { readonly userId: Use
     OR EXISTS (SELECT 1 FROM api_keys WHERE user_id = ${userId} AND ended_at = ${now}))`
   return endOf(scope, { userId, since: now }, hasEnded)
 }
+
+/** As {@link sessionEnd}, right behind a statement that changed a row if any has ended: what others end in the same moment is theirs to tell. */
+export const sessionEndIfChanged = (
+  scope: Scope,
+  { userId, now }: { readonly userId: UserId; readonly now: number },
+): Promise<SessionEnd> => endOf(scope, { userId, since: now }, ofChange)
 
 /** For the erasure of a user: no row will tell which sessions there were, and none will ever be again. */
 export const everySessionEnd = (scope: Scope, userId: UserId): Promise<SessionEnd> => endOf(scope, { userId, isAll: true }, sql`1`)

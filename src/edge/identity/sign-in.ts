@@ -15,7 +15,7 @@ import { factorMethodsOf } from './factor-policy.ts'
 import { enrolmentOf, hasSecondFactor } from './factor-store.ts'
 import { insertPending } from './pending-store.ts'
 import { noteSignIn, resetFailures } from './place-store.ts'
-import { sessionEnd } from './session-end.ts'
+import { sessionEndIfChanged } from './session-end.ts'
 import { endExcessSessions, insertSession, isUnfamiliar, type NewSession } from './session-store.ts'
 import type { users } from './tables.ts'
 import { tokensFor } from './tokens.ts'
@@ -137,7 +137,7 @@ export async function startSession(
 async function makeRoom(scope: Scope, session: NewSession): Promise<void> {
   const { db, config } = scope
   const { userId, createdAt: now } = session
-  const end = await sessionEnd(scope, { userId, now })
+  const end = await sessionEndIfChanged(scope, { userId, now })
   const [ended] = await db.batch([
     endExcessSessions(db, session, { now, max: config.sessionsPerUserMax }),
     auditIfChanged(scope, { action: 'session.end-others', subject: userId, cause: 'limit', actorId: userId }),
