@@ -106,7 +106,7 @@ const questions = (username: string, ask: Ask): AnyAuthMethod =>
   })
 
 /** The target's words on their way to a person's screen: no control or direction characters, and not many. */
-export const cleanWords = (text: string): string =>
+const cleanWords = (text: string): string =>
   text
     // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is taken out.
     .replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]|\p{Surrogate}/gu, '')

@@ -137,7 +137,7 @@ function acceptLink(state: State, deps: LinkDeps, { raw, secureContext }: { raw:
 }
 
 /** Whoever has one IPv6 address has a whole /64 of them. */
-export function networkOf(address: string): string {
+function networkOf(address: string): string {
   if (!ipaddr.isValid(address)) return address
   const ip = ipaddr.process(address)
   return ip instanceof ipaddr.IPv6

@@ -26,7 +26,7 @@ export function copyOf(templateId: string): Piece {
 }
 
 /** Control characters and turns of direction are written out, so that nothing fetched hides or turns what stands beside it. */
-const plain = (text: string): string =>
+export const plain = (text: string): string =>
   text.replace(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, (one) =>
     one === '\n' || one === '\t' ? one : `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )

@@ -1,6 +1,6 @@
 import type { ShellView } from '../../client/client.ts'
 import { bindButton } from './button.ts'
-import { byId, filled } from './dom.ts'
+import { byId, filled, plain } from './dom.ts'
 
 /** Asks the opener what a host asks before it lets them in, and says which host that is. Answered elsewhere, it is no question any more. */
 export function answerPrompts(view: ShellView): void {
@@ -10,8 +10,8 @@ export function answerPrompts(view: ShellView): void {
   // Escape would leave a question that nobody sees any more.
   dialog.oncancel = (event) => event.preventDefault()
   view.on('prompt', ({ host, name, instruction, prompts, answer }) => {
-    byId('prompt-title').textContent = host.isJump ? `${host.name}, on the way there, asks` : `${host.name} asks`
-    byId('prompt-words').textContent = [name, instruction].filter(Boolean).join(': ')
+    byId('prompt-title').textContent = plain(host.isJump ? `${host.name}, on the way there, asks` : `${host.name} asks`)
+    byId('prompt-words').textContent = plain([name, instruction].filter(Boolean).join(': '))
     const inputs = showFields(prompts)
     form.onsubmit = (event) => {
       event.preventDefault()

@@ -62,7 +62,7 @@ export function openTerminal(box: HTMLElement): Terminal {
 const clamp = (side: number) => Math.max(1, Math.min(PTY_SIDE_MAX, Math.floor(side)))
 
 /** How many columns and rows fill the box, by the cells as they are drawn now. */
-export function fittingSize(terminal: Terminal, box: HTMLElement): Size | undefined {
+function fittingSize(terminal: Terminal, box: HTMLElement): Size | undefined {
   const screen = box.querySelector('.xterm-screen')?.getBoundingClientRect()
   if (!screen || screen.width === 0 || screen.height === 0) return undefined
   const style = getComputedStyle(box)

@@ -15,7 +15,7 @@ import { endPresence } from './presence.ts'
 /** Sockets of a room that have not shown a token yet. */
 export const WAITING_SOCKETS_MAX = 100
 /** How long a socket may stay without a token that is accepted; what it sends does not prolong it. */
-export const WAITING_MS_MAX = 10_000
+const WAITING_MS_MAX = 10_000
 /** What a socket may send before its token is accepted: providers send their first questions along with it. */
 export const WAITING_FRAMES_MAX = 16
 export const WAITING_BYTES_MAX = 65_536

@@ -147,7 +147,7 @@ export const seatFacts = (db: Db, c: SeatChange) =>
     ${membersOf(c.roomId)} AS members, ${membersMaxOf(c.roomId)} AS membersMax, ${owned(c.userId)} AS owned`)
 
 /** How a role is stored. */
-export const storedAs = (role: RoomRole) => (role === 'commenter' ? { role: 'viewer', mayComment: 1 } : { role, mayComment: 0 })
+const storedAs = (role: RoomRole) => (role === 'commenter' ? { role: 'viewer', mayComment: 1 } : { role, mayComment: 0 })
 
 /** Changes a row only while the caller owns the room, an owner remains and no limit is passed: of racing calls the later one meets the earlier's result. */
 export const putSeat = (db: Db, c: SeatChange, to: { readonly role: RoomRole; readonly now: number }) => {

@@ -1,3 +1,6 @@
+/** Decodes output piece by piece. A byte order mark is output like any other. */
+export const outputDecoder = () => new TextDecoder('utf-8', { fatal: false, ignoreBOM: true })
+
 /** What is kept of one output stream: its head, and its tail once the middle had to go. */
 export interface Capture {
   readonly push: (bytes: Uint8Array) => void

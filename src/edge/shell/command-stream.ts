@@ -1,7 +1,7 @@
 import { type CommandPart, type ExecResult, STREAM_OUTPUT_BYTES_MAX } from '../../contract/shell.ts'
 import { problemBody, problemOf } from '../http/problems.ts'
 import { traceFrom } from '../platform/trace.ts'
-import type { Capture } from './capture.ts'
+import { type Capture, outputDecoder } from './capture.ts'
 import type { Sink } from './command.ts'
 import { createPieceQueue, type PieceQueue } from './piece-queue.ts'
 import type { ExecOrder } from './rpc.ts'
@@ -35,8 +35,6 @@ interface State {
 }
 
 const encoder = new TextEncoder()
-/** A byte order mark is output like any other. */
-const newDecoder = () => new TextDecoder('utf-8', { fatal: false, ignoreBOM: true })
 const lineOf = (value: CommandPart | { readonly problem: object }): string => `${JSON.stringify(value)}\n`
 
 /** A stream of one command; nothing is made of output that nobody has asked for. `leave` is called when whoever takes it goes away. */
@@ -44,7 +42,7 @@ export function createCommandStream(order: ExecOrder, leave: () => void): Comman
   const state: State = {
     order,
     pieces: createPieceQueue(),
-    decoders: { stdout: newDecoder(), stderr: newDecoder() },
+    decoders: { stdout: outputDecoder(), stderr: outputDecoder() },
     begun: Promise.withResolvers(),
     first: [lineOf({ type: 'started', shellId: order.shellId })],
     last: undefined,

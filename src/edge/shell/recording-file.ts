@@ -5,6 +5,7 @@ import { auditOnce } from '../audit/service.ts'
 import { demandLiveAccess } from '../identity/service.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { checkTicket, ticketedPath } from '../platform/ticket.ts'
+import { outputDecoder } from './capture.ts'
 import { createLineScreen } from './line-screen.ts'
 import { textOfLine } from './recording-chunk.ts'
 import { type Moment, momentsOf, readChunks, type StoredChunk } from './recording-reader.ts'
@@ -89,12 +90,10 @@ const damage = ({ row, fault }: StoredChunk): string =>
 
 const seconds = (atMs: number): number => atMs / 1000
 const event = (atMs: number, code: string, data: string): string => `${JSON.stringify([seconds(atMs), code, data])}\n`
-/** A byte order mark is output like any other. */
-const newDecoder = () => new TextDecoder('utf-8', { fatal: false, ignoreBOM: true })
 
 /** asciicast v2: a header, then one event per line. Characters that are cut by two chunks come whole, those that never end are marked. */
 function asciicast({ columns, rows, startedAt, durationMs, id, kind: of }: RecordingRow): Writer {
-  const decoders = { o: newDecoder(), e: newDecoder() }
+  const decoders = { o: outputDecoder(), e: outputDecoder() }
   let lastMs = 0
   // Without a terminal on the other side nobody turned line feeds into new lines.
   const shown = (text: string): string => (text === '' ? '' : event(lastMs, 'o', of === 'exec' ? text.replaceAll('\n', '\r\n') : text))

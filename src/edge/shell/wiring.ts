@@ -293,7 +293,7 @@ function grant(live: LiveShell, wire: Wire): void {
 }
 
 /** The link broke; the shell waits in the relay. */
-export function loseLink(live: LiveShell, why: string): void {
+function loseLink(live: LiveShell, why: string): void {
   const { wire } = live
   if (!wire) return
   live.wire = undefined
