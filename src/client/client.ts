@@ -6,6 +6,7 @@ import type { AnyInput, Api, CallOptions, Download, KeyApi, Parts, Uploadable } 
 import { unlessAborted } from './backoff.ts'
 import { type Caller, createCaller } from './call.ts'
 import type { SocketConstructor, SocketLike } from './connection.ts'
+import { type DeviceKeeper, type DeviceMarks, type DeviceStore, keepDevice, memoryDevice } from './device.ts'
 import { createEmitter, type Listener } from './emitter.ts'
 import { createExchange, type Exchange, type FetchLike, randomHex } from './exchange.ts'
 import { ClosedError, ContractError, NetworkError } from './failure.ts'
@@ -32,6 +33,8 @@ export type {
   AttachOptions,
   AwaitedFactor,
   CallOptions,
+  DeviceMarks,
+  DeviceStore,
   Download,
   FetchLike,
   Finished,
@@ -158,6 +161,7 @@ interface Pieces {
   readonly mode: TokenMode
   readonly store: TokenStore
   readonly session: SessionKeeper
+  readonly device: DeviceKeeper
   readonly call: Caller
 }
 
@@ -186,7 +190,7 @@ function createUserClient(options: ClientOptions): Client {
   const open = new Set<() => void>()
   const onSignedOut = (left: () => void) => events.on('signedOut', left)
   const live = { origin, mode, credentials: session, call, Socket, onSignedOut, open, hasScopes: false }
-  const pieces: Pieces = { mode, store, session, call }
+  const pieces: Pieces = { mode, store, session, device: keepDevice(mode, store.device ?? memoryDevice()), call }
   return {
     ...createApi(call, createStreamer(exchange, session)),
     ...createSignIns(pieces),

@@ -1,15 +1,13 @@
 import type { SteppedUp } from '../contract/factors.ts'
-import type { TokenMode, Tokens } from '../contract/identity.ts'
 import type { CreatedPasskey } from '../contract/passkeys.ts'
 import { endpoints } from '../contract/registry.ts'
 import type { PasskeyCreationOptions, PasskeyRequestOptions } from '../contract/webauthn.ts'
 import type { CallOptions, Input } from './api.ts'
 import type { Caller } from './call.ts'
 import { credentialJson, type SignedCredential } from './credential-json.ts'
-import type { SessionKeeper } from './session.ts'
 import type { StoredTokens } from './tokens.ts'
 
-/** A finished sign-in; with `trustDevice` the token to give to `login` on this device, except in cookie mode, where a cookie serves. */
+/** A finished sign-in; with `trustDevice` the token that this device is trusted by, which the client keeps for the next `login`; in cookie mode a cookie does. */
 export type Finished = StoredTokens & { readonly trustToken?: string | undefined }
 
 /** Passkeys of the device that the page runs on; each method asks its user, who may decline (`NotAllowedError`). */
@@ -34,9 +32,12 @@ export interface Passkeys {
 export type FinishInput = Pick<Input<typeof endpoints.finishLogin>['body'], 'pendingId' | 'trustDevice'>
 
 interface Parts {
-  readonly mode: TokenMode
   readonly call: Caller
-  readonly session: SessionKeeper
+  /** Signs in by what a passkey signed, and keeps the tokens. */
+  readonly enter: (
+    body: { readonly assertion: unknown; readonly deviceName?: string | undefined },
+    options?: CallOptions,
+  ) => Promise<StoredTokens>
   readonly finish: (body: Input<typeof endpoints.finishLogin>['body'], options?: CallOptions) => Promise<Finished>
 }
 
@@ -62,7 +63,7 @@ async function sign(options: PasskeyRequestOptions, signal: AbortSignal | undefi
 }
 
 /** Makes the methods that talk to the platform's authenticators, by what current browsers have built in. */
-export function createPasskeys({ mode, call, session, finish }: Parts): Passkeys {
+export function createPasskeys({ call, enter, finish }: Parts): Passkeys {
   return {
     isSupported,
     async register({ name }, options) {
@@ -73,7 +74,7 @@ export function createPasskeys({ mode, call, session, finish }: Parts): Passkeys
     async login({ deviceName } = {}, options) {
       const asked = (await call(endpoints.startPasskeyLogin, {}, options)) as PasskeyRequestOptions
       const assertion = await sign(asked, options?.signal)
-      return session.adopt((await call(endpoints.loginWithPasskey, { body: { assertion, mode, deviceName } }, options)) as Tokens)
+      return enter({ assertion, deviceName }, options)
     },
     async finishLogin({ pendingId, trustDevice }, options) {
       const asked = (await call(endpoints.startFactorPasskey, { body: { pendingId } }, options)) as PasskeyRequestOptions

@@ -4,6 +4,7 @@ import type { FactorRequired, LoginAnswer, TokenMode, Tokens } from '../contract
 import { endpoints } from '../contract/registry.ts'
 import type { CallOptions, Input } from './api.ts'
 import type { Caller } from './call.ts'
+import type { DeviceKeeper } from './device.ts'
 import { createPasskeys, type Finished, type Passkeys } from './passkeys.ts'
 import type { SessionKeeper } from './session.ts'
 import type { StoredTokens } from './tokens.ts'
@@ -49,28 +50,43 @@ export function createSignIns({
   mode,
   call,
   session,
+  device,
 }: {
   readonly mode: TokenMode
   readonly call: Caller
   readonly session: SessionKeeper
+  readonly device: DeviceKeeper
 }): SignIns {
+  /** Keeps the tokens, and first what the next sign-in on this device is to show. */
+  async function start({ deviceToken, ...tokens }: Tokens, trustToken?: string): Promise<StoredTokens> {
+    await device.keep({ deviceToken, trustToken })
+    return session.adopt(tokens)
+  }
+
   async function enter(endpoint: Endpoint, body: object, options?: CallOptions): Promise<SignInResult> {
-    const answer = (await call(endpoint, { body: { ...body, mode } }, options)) as LoginAnswer
-    return 'factorRequired' in answer ? answer : session.adopt(answer)
+    const answer = (await call(endpoint, { body: { ...(await device.shown()), ...body, mode } }, options)) as LoginAnswer
+    return 'factorRequired' in answer ? answer : start(answer)
+  }
+
+  async function enterByPasskey(body: object, options?: CallOptions): Promise<StoredTokens> {
+    const { deviceToken } = await device.shown()
+    return start((await call(endpoints.loginWithPasskey, { body: { deviceToken, ...body, mode } }, options)) as Tokens)
   }
 
   async function finish(body: FinishBody, options?: CallOptions): Promise<Finished> {
-    const { trustToken, ...tokens } = (await call(endpoints.finishLogin, { body }, options)) as FinishedLogin
-    const kept = await session.adopt(tokens)
+    const { trustToken, ...tokens } = (await call(
+      endpoints.finishLogin,
+      { body: { deviceToken: (await device.shown()).deviceToken, ...body } },
+      options,
+    )) as FinishedLogin
+    const kept = await start(tokens, trustToken)
     return trustToken === undefined ? kept : { ...kept, trustToken }
   }
   return {
     login: ({ body }, options) => enter(endpoints.login, body, options),
     useMagicLink: ({ body }, options) => enter(endpoints.useMagicLink, body, options),
     finishLogin: ({ body }, options) => finish(body, options),
-    async loginWithPasskey({ body }, options) {
-      return session.adopt((await call(endpoints.loginWithPasskey, { body: { ...body, mode } }, options)) as Tokens)
-    },
-    passkeys: createPasskeys({ mode, call, session, finish }),
+    loginWithPasskey: ({ body }, options) => enterByPasskey(body, options),
+    passkeys: createPasskeys({ call, enter: enterByPasskey, finish }),
   }
 }

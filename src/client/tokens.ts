@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { Moment } from '../contract/id.ts'
 import { SessionId, UserId } from '../contract/identity.ts'
+import { type DeviceMarks, type DeviceStore, memoryDevice } from './device.ts'
 import { createMutex } from './mutex.ts'
 
 /** What a device keeps of its session. In cookie mode the two tokens are absent: they live where no script can read them. */
@@ -28,6 +29,8 @@ export interface TokenStore {
   readonly lock?: <T>(work: () => Promise<T>) => Promise<T>
   /** Calls back after others wrote, until the returned function is called. */
   readonly watch?: (changed: () => void) => () => void
+  /** Where the device keeps what outlives its sessions; in memory if left out. */
+  readonly device?: DeviceStore
 }
 
 /** Tokens that live as long as the program; clients given the same store share a session. */
@@ -41,6 +44,7 @@ export function memoryTokens(initial?: StoredTokens): TokenStore {
       for (const changed of [...watchers]) changed()
     },
     lock: createMutex(),
+    device: memoryDevice(),
     watch(changed) {
       const own = () => changed()
       watchers.add(own)
@@ -59,10 +63,15 @@ const LOCK_WAIT_MS = 15_000
  */
 export function localStorageTokens(key = 'parvis.tokens'): TokenStore {
   const own = createMutex()
+  const deviceKey = `${key}.device`
   return {
-    read: () => parseTokens(globalThis.localStorage?.getItem(key) ?? null),
+    read: () => StoredTokens.safeParse(storedJson(key)).data,
     write: (tokens) => (tokens ? localStorage.setItem(key, JSON.stringify(tokens)) : localStorage.removeItem(key)),
     lock: (work) => own(() => lockAcrossTabs(key, work)),
+    device: {
+      read: () => storedJson(deviceKey) as DeviceMarks | undefined,
+      write: (marks) => localStorage.setItem(deviceKey, JSON.stringify(marks)),
+    },
     watch(changed) {
       if (typeof addEventListener !== 'function') return () => undefined
       // A key of null means that everything was cleared.
@@ -74,9 +83,9 @@ export function localStorageTokens(key = 'parvis.tokens'): TokenStore {
 }
 
 /** What others may have damaged is as good as nothing. */
-function parseTokens(text: string | null): StoredTokens | undefined {
+function storedJson(key: string): unknown {
   try {
-    return StoredTokens.safeParse(JSON.parse(text ?? 'null')).data
+    return JSON.parse(globalThis.localStorage?.getItem(key) ?? 'null')
   } catch {
     return undefined
   }

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { endpoint } from './endpoint.ts'
 import { Moment, prefixedId } from './id.ts'
-import { PendingId, Tokens } from './identity.ts'
+import { DeviceToken, PendingId, Tokens } from './identity.ts'
 import { CurrentPassword } from './passwords.ts'
 import { FactorMethod, FactorProof, RECOVERY_CODES, StepUpMethod, TotpCode } from './proof.ts'
 import { Place } from './sessions.ts'
@@ -26,6 +26,7 @@ export const FinishLogin = z
       .boolean()
       .default(false)
       .meta({ description: `Leaves the second factor out on this device for ${TRUST_DAYS} days.` }),
+    deviceToken: DeviceToken.optional(),
   })
   .meta({ id: 'FinishLogin' })
 /** What `finishLogin` takes. */

@@ -21,6 +21,8 @@ export const CODE_TRIES_MAX = 5
 export const CODE_TTL_SECONDS = 600
 /** Longest name of a device. */
 export const DEVICE_NAME_CHARS_MAX = 60
+/** How long a device is known on which nobody signs in; browsers keep a cookie for 400 days at most. */
+export const DEVICE_DAYS = 365
 /** Life of a ticket that opens one WebSocket. */
 export const TICKET_TTL_SECONDS = 30
 
@@ -148,6 +150,11 @@ export const TrustToken = z
   .max(100)
   .meta({ description: 'What `finishLogin` gave this device; in cookie mode the cookie serves.' })
 
+/** What a sign-in gave the device to tell it from others by. It opens nothing, with or without a password. */
+export const DeviceToken = z.string().min(1).max(300).meta({
+  description: 'What the last sign-in on this device answered; the account is told of a sign-in without it. A cookie in cookie mode.',
+})
+
 /** What `login` takes. */
 export const Login = z
   .strictObject({
@@ -156,6 +163,7 @@ export const Login = z
     mode: TokenMode.default('bearer'),
     deviceName: DeviceName.optional(),
     trustToken: TrustToken.optional(),
+    deviceToken: DeviceToken.optional(),
   })
   .meta({ id: 'Login' })
 /** What `login` takes. */
@@ -185,6 +193,12 @@ export const Tokens = z
     expiresAt: Moment.meta({ description: 'When the access token expires.' }),
     sessionExpiresAt: Moment.meta({ description: 'When the session ends whatever happens.' }),
     cause: RefreshCause.optional(),
+    deviceToken: z
+      .string()
+      .optional()
+      .meta({
+        description: `At a sign-in: keep it on this device for ${DEVICE_DAYS} days, over signing out too, and give it at the next.`,
+      }),
   })
   .meta({ id: 'Tokens' })
 /** A signed-in device's tokens. */

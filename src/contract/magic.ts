@@ -1,7 +1,18 @@
 import * as z from 'zod'
 import { endpoint } from './endpoint.ts'
 import { Moment, prefixedId } from './id.ts'
-import { DeviceName, Email, isOneProof, LinkToken, LoginAnswer, MailedCode, ONE_PROOF, TokenMode, TrustToken } from './identity.ts'
+import {
+  DeviceName,
+  DeviceToken,
+  Email,
+  isOneProof,
+  LinkToken,
+  LoginAnswer,
+  MailedCode,
+  ONE_PROOF,
+  TokenMode,
+  TrustToken,
+} from './identity.ts'
 import { MailedApp } from './mailed-link.ts'
 
 /** Id of a request to sign in by mail; only the client that asked holds it. */
@@ -28,6 +39,7 @@ export const UseMagicLink = z
     mode: TokenMode.default('bearer'),
     deviceName: DeviceName.optional(),
     trustToken: TrustToken.optional(),
+    deviceToken: DeviceToken.optional(),
   })
   .refine(({ magicId: id, code, token }) => isOneProof({ id, code, token }), ONE_PROOF)
   .meta({ id: 'UseMagicLink' })

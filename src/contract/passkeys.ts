@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { endpoint } from './endpoint.ts'
 import { NewRecoveryCodes } from './factors.ts'
 import { lineOf, Moment, prefixedId } from './id.ts'
-import { DeviceName, TokenMode, Tokens } from './identity.ts'
+import { DeviceName, DeviceToken, TokenMode, Tokens } from './identity.ts'
 import { PasskeyAssertion, PasskeyAttestation, PasskeyCreationOptions, PasskeyRequestOptions } from './webauthn.ts'
 
 /** Most passkeys of one user. */
@@ -45,7 +45,12 @@ export type CreatedPasskey = z.infer<typeof CreatedPasskey>
 
 /** What `loginWithPasskey` takes. */
 export const LoginWithPasskey = z
-  .strictObject({ assertion: PasskeyAssertion, mode: TokenMode.default('bearer'), deviceName: DeviceName.optional() })
+  .strictObject({
+    assertion: PasskeyAssertion,
+    mode: TokenMode.default('bearer'),
+    deviceName: DeviceName.optional(),
+    deviceToken: DeviceToken.optional(),
+  })
   .meta({ id: 'LoginWithPasskey' })
 /** What `loginWithPasskey` takes. */
 export type LoginWithPasskey = z.output<typeof LoginWithPasskey>

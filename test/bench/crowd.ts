@@ -5,23 +5,23 @@ import { said } from './table.ts'
 const LOGINS_QUEUED = 50
 const CROWD_SECONDS = 6
 const P99_MS_MAX = 250
-const loginOnce = (parvis: string) =>
+const loginOnce = (parvis: string, deviceToken: string) =>
   fetch(`${parvis}/v1/auth/login`, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...HOME },
-    body: JSON.stringify({ email: GUEST, password: PASSWORD }),
+    body: JSON.stringify({ email: GUEST, password: PASSWORD, deviceToken }),
   })
 
 const sorted = (values: readonly number[]) => [...values].sort((a, b) => a - b)
 
 /** Keeps sign-ins queued and asks meanwhile, once after the other, for what needs no hash. */
-export async function crowd({ url }: Stack): Promise<void> {
+export async function crowd({ url, deviceToken }: Stack): Promise<void> {
   const parvis = url('parvis')
   const until = performance.now() + CROWD_SECONDS * 1_000
   const tally = new Map<number, number>()
   const queue = Array.from({ length: LOGINS_QUEUED }, async () => {
     while (performance.now() < until) {
-      const response = await loginOnce(parvis)
+      const response = await loginOnce(parvis, deviceToken)
       await response.arrayBuffer()
       tally.set(response.status, (tally.get(response.status) ?? 0) + 1)
       if (response.status === 503) await setTimeout(Number(response.headers.get('retry-after')) * 1_000)

@@ -2,10 +2,10 @@ import type { Shot } from './load.ts'
 import { GUEST, HOME, neighbour, PASSWORD, type Stack, type Tokens } from './stack.ts'
 import type { Row } from './table.ts'
 
-const loginBody = (email: string) => JSON.stringify({ email, password: PASSWORD })
 const refreshBody = (token: string) => JSON.stringify({ refreshToken: token })
 
-function shotsOf({ url, tokens: { accessToken, refreshToken } }: Stack) {
+function shotsOf({ url, deviceToken, tokens: { accessToken, refreshToken } }: Stack) {
+  const loginBody = (email: string) => JSON.stringify({ email, password: PASSWORD, deviceToken })
   const parvis = url('parvis')
   const headers = { authorization: `Bearer ${accessToken}` }
   let who = 0
@@ -82,7 +82,7 @@ export async function peerRows(stack: Stack): Promise<Row[]> {
     name: 'their sign-in',
     url: `${peer}/api/auth/sign-in/email`,
     method: 'POST',
-    body: login.body ?? '',
+    body: JSON.stringify({ email: GUEST, password: PASSWORD }),
   }
   return [
     {

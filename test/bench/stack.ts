@@ -31,7 +31,7 @@ export async function migrate(runtime: BareRuntime): Promise<void> {
   }
 }
 
-/** Gives the guest neighbours with the same password: a mailed code for each would take minutes. */
+/** Gives the guest neighbours with the same password on the same device: a mailed code for each would take minutes. */
 async function settle(runtime: BareRuntime): Promise<void> {
   const db = await runtime.getD1Database('DB', 'parvis')
   const guest = await db.prepare('SELECT * FROM users WHERE email = ?').bind(GUEST).first()
@@ -41,6 +41,12 @@ async function settle(runtime: BareRuntime): Promise<void> {
   for (let n = 0; n < NEIGHBOURS; n++) {
     const id = `${String(guest['id']).slice(0, -2)}${String(n).padStart(2, '0')}`
     await insert.bind(...Object.values({ ...guest, id, email: neighbour(n) })).run()
+    await db
+      .prepare(
+        'INSERT INTO known_devices SELECT ?, token_hash, session_id, created_at, last_used_at, expires_at FROM known_devices WHERE user_id = ?',
+      )
+      .bind(id, guest['id'])
+      .run()
   }
 }
 
@@ -60,6 +66,7 @@ export async function call<T>(url: string, body: object): Promise<T> {
 export interface Tokens {
   readonly accessToken: string
   readonly refreshToken: string
+  readonly deviceToken: string
 }
 
 /** Registers somebody, proves the address and signs in. */
@@ -133,11 +140,13 @@ export async function startStack() {
   const url = (name: string) => urls[name] ?? ''
   await migrate(runtime)
   for (const name of ['bare', 'better-auth', 'better-auth-writing']) await call(`${url(name)}/prepare`, {})
-  await signUp(url('parvis'), mailbox, GUEST)
+  const { deviceToken } = await signUp(url('parvis'), mailbox, GUEST)
   await settle(runtime)
   return {
     url,
     pid,
+    /** What the guest and the neighbours sign in on: people mostly do where they did before. */
+    deviceToken,
     tokens: await signUp(url('parvis'), mailbox, EMAIL),
     async stop() {
       await runtime.dispose()

@@ -3,9 +3,7 @@ import type { UserId } from '../../src/contract/identity.ts'
 import { REVOCATION_SECONDS_MAX, Session } from '../../src/contract/sessions.ts'
 import { authenticate } from '../../src/edge/identity/access-token.ts'
 import { eraseIdentity, exportIdentity } from '../../src/edge/identity/service.ts'
-import { sweepIdentity } from '../../src/edge/identity/sweep.ts'
 import { type Edge, ORIGIN, PASSWORD, startEdge } from '../harness.ts'
-import { until } from '../until.ts'
 import { type Answer, post, read, register } from './raw.ts'
 import { scopeOf } from './scope.ts'
 
@@ -289,69 +287,6 @@ describe('more devices than allowed', () => {
     await edge.db.prepare('UPDATE sessions SET idle_expires_at = 1 WHERE id = ?').bind(devices[3]!.sessionId).run()
     const extra = await signIn(email)
     expect((await list(extra)).map((s) => s.id).sort()).toEqual([...devices.slice(0, 3), extra].map((d) => d.sessionId).sort())
-  })
-})
-
-describe('the notice of a new device', () => {
-  const notices = (email: string) => edge.mailbox.to(email).filter((mail) => /New sign-in|Nouvelle connexion/.test(mail.subject ?? ''))
-  const settle = () =>
-    until(async () => {
-      const { results } = await edge.db.prepare('SELECT 1 FROM outbox_events WHERE done_at IS NULL AND dead_at IS NULL LIMIT 1').all()
-      return results.length === 0
-    })
-
-  test('is not sent for the first, nor for one that was seen before', async () => {
-    const email = await register(edge, 'first')
-    for (let i = 0; i < 3; i++) await signIn(email)
-    await settle()
-    expect(notices(email)).toEqual([])
-  })
-
-  test('tells which, where and when, and nothing that whoever signed in could choose', async () => {
-    const email = await register(edge, 'notice')
-    await signIn(email)
-    await signIn(email, { userAgent: `${SAFARI} http://evil.example`, deviceName: 'Call +1 555 0100 at once' })
-    const { text = '', html = '' } = await edge.mailbox.mailTo(email, 2)
-    await settle()
-    expect(notices(email)).toHaveLength(1)
-    for (const body of [text, html?.replace(/<\/th>/g, ': ').replace(/<[^>]+>/g, '')]) {
-      expect(body).toContain('Device: Safari, macOS')
-      expect(body).toMatch(/Time: .*20\d\d.* UTC/)
-      expect(body).not.toMatch(/evil|555/)
-    }
-    await signIn(email, { userAgent: SAFARI })
-    await settle()
-    expect(notices(email)).toHaveLength(1)
-  })
-
-  test('is one, however many sign-ins come from it at once', async () => {
-    const email = await register(edge, 'flurry')
-    await signIn(email)
-    await Promise.all(Array.from({ length: 20 }, () => signIn(email, { userAgent: SAFARI })))
-    await settle()
-    expect(notices(email)).toHaveLength(1)
-  })
-
-  test('speaks the language of the user', async () => {
-    const email = 'nouvelle@example.net'
-    const { body } = await post(edge, '/v1/auth/register', { email, password: PASSWORD, locale: 'fr' })
-    await post(edge, '/v1/auth/verify', { registrationId: body['registrationId'], code: await edge.mailbox.codeTo(email) })
-    await signIn(email)
-    await signIn(email, { userAgent: SAFARI })
-    const mail = await edge.mailbox.mailTo(email, 2)
-    expect(mail.subject).toBe('Nouvelle connexion à votre compte Parvis')
-    expect(mail.text).toContain('Safari, macOS')
-  })
-
-  test('comes also after so long an absence that all sessions were forgotten but the last', async () => {
-    const email = await register(edge, 'absent')
-    const [old, last] = [await signIn(email), await signIn(email)]
-    await edge.db.prepare('UPDATE sessions SET expires_at = 1, ended_at = 1 WHERE user_id = ?').bind(old.userId).run()
-    await sweepIdentity(scopeOf(edge))
-    expect((await rows(old.userId)).map((row) => row.id)).toEqual([last.sessionId])
-    await signIn(email, { userAgent: SAFARI })
-    await settle()
-    expect(notices(email)).toHaveLength(1)
   })
 })
 

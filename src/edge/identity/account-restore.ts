@@ -6,6 +6,7 @@ import { mailEventIf } from '../platform/mail/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
 import { endKeysIf } from './api-key-store.ts'
 import { deleteFactorsSinceIf } from './factor-store.ts'
+import { forgetDevicesIf } from './known-device-store.ts'
 import { hashPassword } from './password.ts'
 import { drawToken, tokenHash } from './proof.ts'
 import { deleteOpenProofsIf } from './proof-store.ts'
@@ -50,6 +51,7 @@ export async function restoreAccount(scope: Scope, { token }: RestoreAccount): P
     ...deleteOpenProofsIf(db, user.id, isDone),
     ...deleteFactorsSinceIf(db, user.id, { since, condition: isDone }),
     deleteTrustsIf(db, user.id, isDone),
+    forgetDevicesIf(db, { userId: user.id }, isDone),
     ...closeWaysBackIf(db, { userId: user.id, since: at }, isDone),
     ...notices.map(({ statement }) => statement),
     end.statement,

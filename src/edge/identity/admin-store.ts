@@ -4,6 +4,7 @@ import type { UserId } from '../../contract/identity.ts'
 import type { Permission } from '../../contract/permission.ts'
 import type { Db } from '../platform/db.ts'
 import { hasPasskey, hasRecoveryCodes } from './factor-store.ts'
+import { forgetDevicesIf } from './known-device-store.ts'
 import { deletePendingsIf } from './pending-store.ts'
 import { hasPermission, isDispensable, rolesOf } from './role-store.ts'
 import { type Acting, isActing, isBarredAt } from './session-store.ts'
@@ -113,6 +114,7 @@ export const endBarred = (db: Db, { userId, now, cause }: { readonly userId: Use
       .returning({ id: apiKeys.id }),
     deletePendingsIf(db, userId, isBarredAt(userId, now)),
     deleteTrustsIf(db, userId, isBarredAt(userId, now)),
+    forgetDevicesIf(db, { userId }, isBarredAt(userId, now)),
   ] as const
 
 export const eraseAccess = (db: Db, userId: UserId) =>

@@ -25,6 +25,7 @@ import {
 } from './admin-store.ts'
 import { endKeysIf } from './api-key-store.ts'
 import { deleteFactorsSinceIf, enrolmentOf } from './factor-store.ts'
+import { forgetDevicesIf } from './known-device-store.ts'
 import { hashPassword } from './password.ts'
 import { hasHash } from './password-store.ts'
 import { deletePendingsIf } from './pending-store.ts'
@@ -106,6 +107,7 @@ export async function disableUser({ scope, actor, userId }: Target, reason: stri
     endKeysIf(db, { userId, now: by.now }, isDone),
     deletePendingsIf(db, userId, isDone),
     deleteTrustsIf(db, userId, isDone),
+    forgetDevicesIf(db, { userId }, isDone),
     end.statement,
   ])
   if (disabled.meta.changes === 0) return demandChangeable(before, before?.disabledAt === null)
@@ -163,6 +165,7 @@ export async function removeUserFactors({ scope, actor, userId }: Target, reason
     ...deleteFactorsSinceIf(db, userId, { since: 0, condition: isDone }),
     deletePendingsIf(db, userId, isDone),
     deleteTrustsIf(db, userId, isDone),
+    forgetDevicesIf(db, { userId }, isDone),
     notice.statement,
     end.statement,
   ])

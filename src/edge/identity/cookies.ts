@@ -1,6 +1,6 @@
 import type { FinishedLogin } from '../../contract/factors.ts'
 import { TRUST_DAYS } from '../../contract/factors.ts'
-import type { Login, LoginAnswer, RefreshRequest, Tokens } from '../../contract/identity.ts'
+import { DEVICE_DAYS, type Login, type LoginAnswer, type RefreshRequest, type Tokens } from '../../contract/identity.ts'
 import { Problem } from '../../contract/problem.ts'
 import { hostCookie, readCookie } from '../http/cookies.ts'
 import { ACCESS_COOKIE, isTrustedOrigin, REFRESH_COOKIE } from '../http/session.ts'
@@ -9,6 +9,8 @@ import type { PresentedRefresh } from './refresh.ts'
 
 /** Name of the cookie of a trusted device. */
 const TRUST_COOKIE = '__Host-parvis-trust'
+/** Name of the cookie that tells a browser from others. */
+const DEVICE_COOKIE = '__Host-parvis-device'
 
 const secondsUntil = (moment: string, now: number): number => Math.max(0, Math.floor((Date.parse(moment) - now) / 1000))
 
@@ -20,19 +22,32 @@ export function intoCookies(scope: Scope, headers: Headers, tokens: Tokens): Tok
   return rest
 }
 
-/** As {@link intoCookies}, where a second factor may still be missing: then there is nothing to carry. */
-export const answerIntoCookies = (scope: Scope, headers: Headers, answer: LoginAnswer): LoginAnswer =>
-  'factorRequired' in answer ? answer : intoCookies(scope, headers, answer)
-
-/** As {@link intoCookies}, the trust in this device too. It outlives signing out: that is what it is for. */
-export function finishedIntoCookies(scope: Scope, headers: Headers, { trustToken, ...tokens }: FinishedLogin): Tokens {
-  if (trustToken !== undefined) headers.append('set-cookie', hostCookie(TRUST_COOKIE, trustToken, TRUST_DAYS * 86_400))
+/** As {@link intoCookies}, at a sign-in: what tells the browser from others too. It outlives signing out: that is what it is for. */
+export function signedInIntoCookies(scope: Scope, headers: Headers, { deviceToken = '', ...tokens }: Tokens): Tokens {
+  headers.append('set-cookie', hostCookie(DEVICE_COOKIE, deviceToken, DEVICE_DAYS * 86_400))
   return intoCookies(scope, headers, tokens)
 }
 
-/** A sign-in with the trust that this browser keeps for it. */
-export const withTrust = <T extends Pick<Login, 'mode' | 'trustToken'>>(request: Request, body: T): T =>
-  body.mode === 'cookie' ? { ...body, trustToken: readCookie(request.headers, TRUST_COOKIE) } : body
+/** As {@link signedInIntoCookies}, where a second factor may still be missing: then there is nothing to carry. */
+export const answerIntoCookies = (scope: Scope, headers: Headers, answer: LoginAnswer): LoginAnswer =>
+  'factorRequired' in answer ? answer : signedInIntoCookies(scope, headers, answer)
+
+/** As {@link signedInIntoCookies}, the trust in this device too, which outlives signing out as well. */
+export function finishedIntoCookies(scope: Scope, headers: Headers, { trustToken, ...tokens }: FinishedLogin): Tokens {
+  if (trustToken !== undefined) headers.append('set-cookie', hostCookie(TRUST_COOKIE, trustToken, TRUST_DAYS * 86_400))
+  return signedInIntoCookies(scope, headers, tokens)
+}
+
+/** What tells the browser from others, as it keeps it. */
+export const deviceCookie = ({ headers }: Request): string | undefined => readCookie(headers, DEVICE_COOKIE)
+
+/** A sign-in with what this browser keeps for it. */
+export const withKept = <T extends Pick<Login, 'mode' | 'deviceToken'>>(request: Request, body: T): T =>
+  body.mode === 'cookie' ? { ...body, deviceToken: deviceCookie(request) } : body
+
+/** As {@link withKept}, with the trust in this browser. */
+export const withTrust = <T extends Pick<Login, 'mode' | 'trustToken' | 'deviceToken'>>(request: Request, body: T): T =>
+  body.mode === 'cookie' ? { ...withKept(request, body), trustToken: readCookie(request.headers, TRUST_COOKIE) } : body
 
 /** Makes the browser drop both cookies. */
 export function dropCookies(headers: Headers): void {

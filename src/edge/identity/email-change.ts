@@ -12,6 +12,7 @@ import { mailEventIf } from '../platform/mail/outbox.ts'
 import { commit } from '../platform/outbox/outbox.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { hasEmail, insertEmailChange, keepWayBackIf, moveEmailIf } from './email-store.ts'
+import { forgetDevicesIf } from './known-device-store.ts'
 import { checkProof, type RightProof } from './mailed-proof.ts'
 import { drawProof, drawToken, hashesOf, mailedApp, pageLink, tokenHash, unmatchable } from './proof.ts'
 import { burnExcess, claimProof, deleteOpenProofsIf, hasClaim, isMailable } from './proof-store.ts'
@@ -104,6 +105,7 @@ async function move(scope: Scope, actor: Actor, { id, given, user, email }: Righ
     endSessionsIf(db, { userId: user.id, except: actor.sessionId, now, cause: 'email-changed' }, isMoved),
     auditIfChanged(scope, { action: 'session.end-others', subject: user.id, cause: 'email-changed' }),
     deleteTrustsIf(db, user.id, isMoved),
+    forgetDevicesIf(db, { userId: user.id, except: actor.sessionId }, isMoved),
     ...deleteOpenProofsIf(db, user.id, isMoved),
     burnOtherRegistrations(db, user.id),
     notice.statement,

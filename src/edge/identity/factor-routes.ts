@@ -4,7 +4,7 @@ import { Problem } from '../../contract/problem.ts'
 import { type EdgeApp, implement } from '../http/implement.ts'
 import { isLoginOriginAllowed } from '../http/session.ts'
 import { placeOf } from '../platform/limiter/place.ts'
-import { finishedIntoCookies, intoCookies } from './cookies.ts'
+import { deviceCookie, finishedIntoCookies, signedInIntoCookies, withKept } from './cookies.ts'
 import { deviceOf } from './device.ts'
 import { loginWithPasskey, startPasskeyLogin } from './passkey-login.ts'
 import { createPasskey, deletePasskey, listPasskeys, renamePasskey, startPasskey } from './passkeys.ts'
@@ -20,7 +20,7 @@ import { listTrustedDevices, revokeTrustedDevice } from './trust.ts'
 export function mountFactors(app: EdgeApp): void {
   implement(app, factors.finishLogin, async ({ scope, body, request, reply }) => {
     if (!isLoginOriginAllowed(request.headers, scope.config)) throw new Problem('origin-untrusted')
-    const { answer, mode } = await finishLogin(scope, body)
+    const { answer, mode } = await finishLogin(scope, body, deviceCookie(request))
     return mode === 'cookie' ? finishedIntoCookies(scope, reply.headers, answer) : answer
   })
   implement(app, factors.startFactorPasskey, ({ scope, body }) => startFactorPasskey(scope, body.pendingId))
@@ -43,8 +43,8 @@ function mountPasskeys(app: EdgeApp): void {
   implement(app, passkeys.startPasskeyLogin, ({ scope }) => startPasskeyLogin(scope))
   implement(app, passkeys.loginWithPasskey, async ({ scope, body, request, reply }) => {
     if (!isLoginOriginAllowed(request.headers, scope.config)) throw new Problem('origin-untrusted')
-    const tokens = await loginWithPasskey(scope, body, { place: placeOf(request.headers), device: deviceOf(request) })
-    return body.mode === 'cookie' ? intoCookies(scope, reply.headers, tokens) : tokens
+    const tokens = await loginWithPasskey(scope, withKept(request, body), { place: placeOf(request.headers), device: deviceOf(request) })
+    return body.mode === 'cookie' ? signedInIntoCookies(scope, reply.headers, tokens) : tokens
   })
   implement(app, passkeys.startPasskey, ({ scope, actor }) => startPasskey(scope, actor))
   implement(app, passkeys.createPasskey, ({ scope, actor, body }) => createPasskey(scope, actor, body))

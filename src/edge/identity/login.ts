@@ -6,6 +6,7 @@ import { commit } from '../platform/outbox/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
 import { type Attempt, accountCharge, admitAttempt, placeHash } from './attempt.ts'
 import type { Device } from './device.ts'
+import { type ShownDevice, shownDevice } from './known-device.ts'
 import { hashPassword, verifyPassword } from './password.ts'
 import { setPasswordHash } from './password-store.ts'
 import { userAtDoor } from './place-store.ts'
@@ -19,6 +20,7 @@ interface Door {
   readonly attempt: Attempt
   readonly place: Place
   readonly device: Device
+  readonly shown: ShownDevice
 }
 
 /**
@@ -33,10 +35,12 @@ export async function login(
 ): Promise<LoginAnswer> {
   const here = await placeHash(scope, place)
   const account = await accountCharge(scope, input.email)
-  const [known] = await userAtDoor(scope.db, input.email, { place: here, device, accountKey: account.key })
+  const shown = await shownDevice(input.deviceToken)
+  const atDoor = { place: here, deviceHashes: shown.hashes, now: scope.now(), accountKey: account.key }
+  const [known] = await userAtDoor(scope.db, input.email, atDoor)
   const attempt = await admitAttempt(scope, { email: input.email, place, account, lastSignInAt: known?.lastSignInAt ?? null })
   try {
-    const answer = await enter(scope, input, { known, attempt, place, device })
+    const answer = await enter(scope, input, { known, attempt, place, device, shown })
     // Only a session from a place that is known clears what its own attempt has counted.
     if ('factorRequired' in answer || place.isUnknown) attempt.giveBack()
     return answer
@@ -46,7 +50,7 @@ export async function login(
   }
 }
 
-async function enter(scope: Scope, input: Login, { known, attempt, place, device }: Door): Promise<LoginAnswer> {
+async function enter(scope: Scope, input: Login, { known, attempt, place, device, shown }: Door): Promise<LoginAnswer> {
   const { keyring } = scope.config
   const verdict = await verifyPassword(keyring, input.password, known?.user.passwordHash)
   if (!known || verdict === 'wrong' || known.user.disabledAt !== null || attempt.isClosed) throw await refuse(scope, known?.user, attempt)
@@ -58,7 +62,7 @@ async function enter(scope: Scope, input: Login, { known, attempt, place, device
   const { mode, deviceName, trustToken } = input
   // What comes from a place that is new has just counted itself.
   const seen = { ...known, hasFailures: known.hasFailures || known.lastSignInAt === null }
-  const answer = await signIn(scope, user, { methods: ['pwd'], mode, place, device, deviceName, trustToken, along, seen })
+  const answer = await signIn(scope, user, { methods: ['pwd'], mode, place, device, deviceName, trustToken, shown, along, seen })
   if (!answer) throw await refuse(scope, user, attempt)
   return answer
 }

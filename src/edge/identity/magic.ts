@@ -5,6 +5,7 @@ import { Problem } from '../../contract/problem.ts'
 import type { Place } from '../platform/limiter/place.ts'
 import type { Scope } from '../platform/scope.ts'
 import type { Device } from './device.ts'
+import { shownDevice } from './known-device.ts'
 import { checkProof, mailProof, type PublicProof } from './mailed-proof.ts'
 import { claimProof } from './proof-store.ts'
 import { signIn } from './sign-in.ts'
@@ -34,13 +35,21 @@ export async function askMagicLink(scope: Scope, wish: AskMagicLink): Promise<Ma
  */
 export async function useMagicLink(
   scope: Scope,
-  { magicId: id, code, token, mode, deviceName, trustToken }: UseMagicLink,
+  { magicId: id, code, token, mode, deviceName, trustToken, deviceToken }: UseMagicLink,
   { place, device }: { readonly place: Place; readonly device: Device },
 ): Promise<LoginAnswer> {
   const { given, user } = await checkProof(scope, SIGN_IN, { id, code, token })
   const won = await claimProof(scope.db, magicLinks, { given: { ...given, now: scope.now() }, claim: scope.newId('clm') })
   if (won.meta.changes === 0) throw new Problem('code-invalid')
-  const answer = await signIn(scope, user, { methods: ['email'], mode, place, device, deviceName, trustToken })
+  const answer = await signIn(scope, user, {
+    methods: ['email'],
+    mode,
+    place,
+    device,
+    deviceName,
+    trustToken,
+    shown: await shownDevice(deviceToken),
+  })
   if (!answer) throw new Problem('code-invalid')
   return answer
 }

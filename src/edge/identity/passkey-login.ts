@@ -6,6 +6,7 @@ import type { Place } from '../platform/limiter/place.ts'
 import type { Scope } from '../platform/scope.ts'
 import { drawChallenge, provePasskey, requestOptions } from './ceremony.ts'
 import type { Device } from './device.ts'
+import { shownDevice } from './known-device.ts'
 import { signIn } from './sign-in.ts'
 
 const PURPOSE = { ceremony: 'login', binding: '' } as const
@@ -17,11 +18,12 @@ export const startPasskeyLogin = async (scope: Scope): Promise<PasskeyRequestOpt
 /** Starts a session by passkey, which is both factors at once. @throws Problem `passkey-invalid` */
 export async function loginWithPasskey(
   scope: Scope,
-  { assertion, mode, deviceName }: LoginWithPasskey,
+  { assertion, mode, deviceName, deviceToken }: LoginWithPasskey,
   { place, device }: { readonly place: Place; readonly device: Device },
 ): Promise<Tokens> {
   const { user, methods } = await provePasskey(scope, assertion, PURPOSE)
-  const answer = await signIn(scope, user, { methods: [...methods, 'mfa'], mode, place, device, deviceName })
+  const shown = await shownDevice(deviceToken)
+  const answer = await signIn(scope, user, { methods: [...methods, 'mfa'], mode, place, device, deviceName, shown })
   if (!answer || 'factorRequired' in answer) throw new Problem('passkey-invalid')
   return answer
 }

@@ -9,6 +9,7 @@ import type { Actor, Scope } from '../platform/scope.ts'
 import { forgetSession } from './access-token.ts'
 import { provePassword } from './current-password.ts'
 import { hasSecond } from './factor-policy.ts'
+import { forgetDevicesIf } from './known-device-store.ts'
 import { admitPassword, demandAnother, demandLength } from './new-password.ts'
 import { removePasswordHash } from './passkey-store.ts'
 import { hashPassword } from './password.ts'
@@ -78,6 +79,7 @@ async function put(scope: Scope, actor: Actor, { user, wanted, unchecked }: Chan
     auditIfChanged(scope, { action: 'session.end-others', subject: user.id, cause: 'password-changed' }),
     ...deleteOpenProofsIf(db, user.id, isDone),
     deleteTrustsIf(db, user.id, isDone),
+    forgetDevicesIf(db, { userId: user.id, except: actor.sessionId }, isDone),
     notice.statement,
     end.statement,
     ...unchecked,
@@ -108,6 +110,7 @@ export async function removePassword(scope: Scope, actor: Actor): Promise<void> 
     auditIfChanged(scope, { action: 'session.end-others', subject: user.id, cause: 'password-removed' }),
     ...deleteOpenProofsIf(db, user.id, isDone),
     deleteTrustsIf(db, user.id, isDone),
+    forgetDevicesIf(db, { userId: user.id, except: actor.sessionId }, isDone),
     notice.statement,
     end.statement,
   ])

@@ -10,6 +10,7 @@ import { accountCharge } from './attempt.ts'
 import { hasSecond } from './factor-policy.ts'
 import { codeCharge } from './factor-proof.ts'
 import { enrolmentOf } from './factor-store.ts'
+import { forgetDevicesIf } from './known-device-store.ts'
 import { checkProof, mailProof, type PublicProof, type RightProof } from './mailed-proof.ts'
 import { admitPassword, demandLength } from './new-password.ts'
 import { hashPassword } from './password.ts'
@@ -81,6 +82,7 @@ async function put(scope: Scope, { right, wanted, unchecked }: Reset): Promise<v
     auditIfChanged(scope, { action: 'session.end-all', subject: userId, cause: 'password-reset', actorId: userId }),
     ...deleteOpenProofsIf(db, userId, isWon),
     deleteTrustsIf(db, userId, isWon),
+    forgetDevicesIf(db, { userId }, isWon),
     clearBudgetIf(db, account.key, isWon),
     clearBudgetIf(db, codes.key, sql`${isWon} AND ${isFirstResetSince(userId, now - DAY_MS)}`),
     notice.statement,

@@ -2,27 +2,27 @@ import { and, eq, lt, sql } from 'drizzle-orm'
 import type { SessionId, UserId } from '../../contract/identity.ts'
 import type { Db } from '../platform/db.ts'
 import { limits } from '../platform/limiter/tables.ts'
-import type { Device } from './device.ts'
+import { knownHash } from './known-device-store.ts'
 import { signInPlaces, users } from './tables.ts'
 
-/** Who stands at the door: from where, on what, and under which key their account's failures are counted. */
+/** Who stands at the door: from where, on what, when, and under which key their account's failures are counted. */
 interface AtDoor {
   readonly place: string | null
-  readonly device: Device
+  readonly deviceHashes: readonly string[]
+  readonly now: number
   readonly accountKey: string
 }
 
 /**
- * A user, when they last signed in from a place (`null` when they never did, or when nobody knows the place), whether one of their
- * sessions is on such a device, and whether failures of their account are counted.
+ * A user, when they last signed in from a place (`null` when they never did, or when nobody knows the place), the hash by
+ * which they know the device, and whether failures of their account are counted.
  */
-export const userAtDoor = (db: Db, email: string, { place, device, accountKey }: AtDoor) =>
+export const userAtDoor = (db: Db, email: string, { place, deviceHashes, now, accountKey }: AtDoor) =>
   db
     .select({
       user: users,
       lastSignInAt: signInPlaces.signedInAt,
-      isFamiliar: sql`EXISTS (SELECT 1 FROM sessions WHERE user_id = users.id
-        AND browser IS ${device.browser} AND system IS ${device.system} AND country IS ${device.country})`.mapWith(Boolean),
+      knownHash: knownHash(sql`users.id`, deviceHashes, now),
       hasFailures: sql`EXISTS (SELECT 1 FROM limits WHERE key = ${accountKey})`.mapWith(Boolean),
     })
     .from(users)

@@ -6,10 +6,11 @@ import { auditIfChanged } from '../audit/service.ts'
 import type { Scope } from '../platform/scope.ts'
 import { drawChallenge, requestOptions } from './ceremony.ts'
 import { proveFactor } from './factor-proof.ts'
+import { type DeviceMark, shownDevice } from './known-device.ts'
 import { passkeysOf } from './passkey-store.ts'
 import { closePending, isPending, openPending, takeTry } from './pending-store.ts'
 import { knownPlace } from './place-store.ts'
-import { newSession, startSession } from './sign-in.ts'
+import { markOf, newSession, startSession } from './sign-in.ts'
 import { userById } from './store.ts'
 import type { pendingSignIns } from './tables.ts'
 import { tokensFor } from './tokens.ts'
@@ -37,7 +38,11 @@ export interface Finished {
  *
  * @throws Problem `code-invalid`, `passkey-invalid`, `rate-limited`, or `sign-in-ended` when there is nothing left to finish
  */
-export async function finishLogin(scope: Scope, { pendingId: id, proof, trustDevice }: FinishLogin): Promise<Finished> {
+export async function finishLogin(
+  scope: Scope,
+  { pendingId: id, proof, trustDevice, deviceToken }: FinishLogin,
+  deviceCookie: string | undefined,
+): Promise<Finished> {
   const [pending] = await takeTry(scope.db, id, scope.now())
   if (!pending) throw new Problem('sign-in-ended')
   const [[user], [known]] = await scope.db.batch([userById(scope.db, pending.userId), knownPlace(scope.db, pending)])
@@ -51,8 +56,10 @@ export async function finishLogin(scope: Scope, { pendingId: id, proof, trustDev
     amr: [...new Set([...pending.amr.split(' '), ...methods])].join(' '),
   })
   const trust = trustDevice ? drawTrustToken() : undefined
-  await start(scope, { pending, user, session, trust })
-  const tokens = await tokensFor(scope, session)
+  const shown = await shownDevice(pending.mode === 'cookie' ? deviceCookie : deviceToken)
+  const mark = await markOf(scope, session, { shown })
+  await start(scope, { pending, user, session, trust, mark })
+  const tokens = { ...(await tokensFor(scope, session)), deviceToken: mark.deviceToken }
   return { answer: { ...tokens, ...(trust !== undefined && { trustToken: trust }) }, mode: pending.mode }
 }
 
@@ -61,9 +68,10 @@ interface Finish {
   readonly user: Parameters<typeof startSession>[1]
   readonly session: ReturnType<typeof newSession>
   readonly trust: string | undefined
+  readonly mark: DeviceMark
 }
 
-async function start(scope: Scope, { pending, user, session, trust }: Finish): Promise<void> {
+async function start(scope: Scope, { pending, user, session, trust, mark }: Finish): Promise<void> {
   const { db } = scope
   const now = session.createdAt
   const trusting =
@@ -84,6 +92,7 @@ async function start(scope: Scope, { pending, user, session, trust }: Finish): P
     {
       session,
       place: pending.place,
+      mark,
       condition: isPending(pending.id, now),
       along: [closePending(db, pending.id, session.id), ...trusting],
     },

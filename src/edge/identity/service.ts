@@ -15,6 +15,7 @@ import { dropCookies } from './cookies.ts'
 import { type EndedUsers, endNextUsers } from './everybody.ts'
 import { codeCharge } from './factor-proof.ts'
 import { eraseFactors, totpOf } from './factor-store.ts'
+import { forgetDevicesIf, knownDevicesOf } from './known-device-store.ts'
 import { erasePasskeys, passkeysOf } from './passkey-store.ts'
 import { erasePendings } from './pending-store.ts'
 import { erasePlaces, reopenPassword } from './place-store.ts'
@@ -101,13 +102,14 @@ export const linkTokenHash = (token: string): Promise<string> => tokenHash(token
 export async function exportIdentity(scope: Scope, userId: UserId): Promise<object> {
   const [user] = await userById(scope.db, userId)
   const { db } = scope
-  const [roles, keys, sessions, totp, passkeys, trusts, waysBack, resets, magic, changes] = await db.batch([
+  const [roles, keys, sessions, totp, passkeys, trusts, known, waysBack, resets, magic, changes] = await db.batch([
     roleRowsOf(db, userId),
     keysOf(db, userId),
     sessionsOf(db, userId),
     totpOf(db, userId),
     passkeysOf(db, userId),
     trustsOf(db, userId),
+    knownDevicesOf(db, userId),
     factorWaysBackOf(db, userId),
     ...proofsOf(db, userId),
   ])
@@ -143,6 +145,11 @@ export async function exportIdentity(scope: Scope, userId: UserId): Promise<obje
     totp: totp.map((t) => ({ createdAt: toMoment(t.createdAt), isConfirmed: t.confirmedAt !== null })),
     passkeys: passkeys.map((p) => ({ id: p.id, name: p.name, createdAt: toMoment(p.createdAt) })),
     trustedDevices: trusts.map((t) => ({ id: t.id, browser: t.browser, system: t.system, country: t.country, city: t.city })),
+    knownDevices: known.map((d) => ({
+      createdAt: toMoment(d.createdAt),
+      lastUsedAt: toMoment(d.lastUsedAt),
+      expiresAt: toMoment(d.expiresAt),
+    })),
     factorWaysBack: waysBack.map((w) => ({
       email: w.email,
       addedAt: toMoment(w.addedAt),
@@ -184,6 +191,7 @@ export async function eraseIdentity(scope: Scope, userId: UserId): Promise<void>
     erasePasskeys(db, userId),
     erasePendings(db, userId),
     deleteTrustsIf(db, userId, sql`true`),
+    forgetDevicesIf(db, { userId }, sql`true`),
     ...eraseAccess(db, userId),
     ...eraseUser(db, userId),
     end.statement,

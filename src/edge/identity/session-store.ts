@@ -28,12 +28,9 @@ export const insertSession = (db: Db, s: NewSession, given: { readonly passwordV
         AND other.ended_at IS NULL AND min(other.expires_at, other.idle_expires_at) > ${s.createdAt})`,
     })
 
-/** Whether the new session is on a device, or in a country, that none of the user's earlier ones was; the very first tells nothing. */
-export const isUnfamiliar = (s: Pick<NewSession, 'id' | 'userId' | 'browser' | 'system' | 'country'>): SQL =>
-  sql`EXISTS (SELECT 1 FROM sessions WHERE id = ${s.id})
-    AND EXISTS (SELECT 1 FROM sessions WHERE user_id = ${s.userId} AND id <> ${s.id})
-    AND NOT EXISTS (SELECT 1 FROM sessions WHERE user_id = ${s.userId} AND id <> ${s.id}
-      AND browser IS ${s.browser} AND system IS ${s.system} AND country IS ${s.country})`
+/** Whether the session has started and is not the very first of its user, which is news to nobody. */
+export const isFurther = (s: Pick<NewSession, 'id' | 'userId'>): SQL =>
+  sql`EXISTS (SELECT 1 FROM sessions WHERE id = ${s.id}) AND EXISTS (SELECT 1 FROM sessions WHERE user_id = ${s.userId} AND id <> ${s.id})`
 
 /** Whether what a user began then is over by a rule for that user or for everybody. Both hold, whichever is later. */
 export const isBarred = (userId: SQL, beganAt: SQL): SQL =>

@@ -5,8 +5,18 @@ import { type RevokedSessions, SESSIONS_PER_USER_MAX, type Session, type Session
 import { auditIfChanged } from '../audit/service.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { forgetSession } from './access-token.ts'
+import { forgetDeviceOfSession, forgetDevicesIf } from './known-device-store.ts'
 import { sessionEnd } from './session-end.ts'
-import { type Acting, endOtherSessions, endOwnSession, liveSession, liveSessionsOf, ownSession, renameOwnSession } from './session-store.ts'
+import {
+  type Acting,
+  endOtherSessions,
+  endOwnSession,
+  isActing,
+  liveSession,
+  liveSessionsOf,
+  ownSession,
+  renameOwnSession,
+} from './session-store.ts'
 import type { sessions } from './tables.ts'
 import { deleteOtherTrusts, deleteTrustOfSession } from './trust-store.ts'
 
@@ -69,6 +79,7 @@ export async function revokeSession(scope: Scope, actor: Actor, id: SessionId): 
     endOwnSession(scope.db, acting, { id, cause: 'revoked' }),
     auditIfChanged(scope, { action: 'session.end', subject: id, cause: 'revoked' }),
     deleteTrustOfSession(scope.db, acting, id),
+    forgetDeviceOfSession(scope.db, acting, id),
     end.statement,
   ])
   if (alive.length === 0) throw ended(actor)
@@ -85,6 +96,7 @@ export async function revokeOtherSessions(scope: Scope, actor: Actor): Promise<R
     endOtherSessions(scope.db, acting, 'revoked'),
     auditIfChanged(scope, { action: 'session.end-others', subject: actor.userId, cause: 'revoked' }),
     deleteOtherTrusts(scope.db, acting),
+    forgetDevicesIf(scope.db, { userId: actor.userId, except: acting.sessionId }, isActing(acting)),
     end.statement,
   ])
   if (alive.length === 0) throw ended(actor)

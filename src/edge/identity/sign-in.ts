@@ -13,10 +13,12 @@ import { accountCharge, placeHash } from './attempt.ts'
 import type { Device } from './device.ts'
 import { factorMethodsOf } from './factor-policy.ts'
 import { enrolmentOf, hasSecondFactor } from './factor-store.ts'
+import { type DeviceMark, markDevice, type ShownDevice } from './known-device.ts'
+import { isMailDue, knownDevice, noteDevice } from './known-device-store.ts'
 import { insertPending } from './pending-store.ts'
 import { noteSignIn, resetFailures } from './place-store.ts'
 import { sessionEndIfChanged } from './session-end.ts'
-import { endExcessSessions, insertSession, isUnfamiliar, type NewSession } from './session-store.ts'
+import { endExcessSessions, insertSession, isFurther, type NewSession } from './session-store.ts'
 import type { users } from './tables.ts'
 import { tokensFor } from './tokens.ts'
 import { trustHash } from './trust.ts'
@@ -26,8 +28,8 @@ type User = typeof users.$inferSelect
 
 /** What the caller has just read, so that a batch is spared what it would find nothing to do for. */
 export interface Seen {
-  /** The user has had a session on such a device: they need not hear of one more. */
-  readonly isFamiliar: boolean
+  /** The hash by which the user knows the device. */
+  readonly knownHash: string | null
   /** Failures to sign in are counted against the account. */
   readonly hasFailures: boolean
 }
@@ -42,6 +44,8 @@ export interface SignIn {
   readonly deviceName: string | undefined
   /** What stands for a second factor on a trusted device. */
   readonly trustToken?: string | undefined
+  /** What tells the device from others. */
+  readonly shown: ShownDevice
   /** What is committed with the session, or with the wait for a second factor. */
   readonly along?: readonly BatchItem<'sqlite'>[]
   readonly seen?: Seen | undefined
@@ -54,23 +58,35 @@ export interface SignIn {
  */
 export async function signIn(scope: Scope, user: User, how: SignIn): Promise<LoginAnswer | undefined> {
   const { db } = scope
-  const { methods, along = [], trustToken, seen, ...as } = how
+  const { methods, along = [], trustToken, shown, seen, ...as } = how
   const session = newSession(scope, user, { ...as, amr: methods.join(' ') })
   const place = await placeHash(scope, how.place)
   const trust = trustToken === undefined ? undefined : await trustHash(trustToken)
   const isExempt = trust === undefined ? sql`false` : isTrusted(user.id, trust, session.createdAt)
   const isWhole = methods.includes('mfa')
+  const mark = await markOf(scope, session, { shown, seen })
   const isStarted = await startSession(scope, user, {
     session,
     place,
+    mark,
     condition: isWhole ? sql`true` : sql`(NOT ${hasSecondFactor(user.id)} OR ${isExempt})`,
     along: [...along, ...(trust === undefined ? [] : [useTrust(db, session, trust)])],
     seen,
   })
-  if (isStarted) return tokensFor(scope, session)
+  if (isStarted) return { ...(await tokensFor(scope, session)), deviceToken: mark.deviceToken }
   const [enrolment] = isWhole ? [] : await enrolmentOf(db, user.id)
   const asked = enrolment ? factorMethodsOf(enrolment) : []
   return asked.length === 0 ? undefined : awaitFactor(scope, user, { session, place, methods: asked })
+}
+
+/** How the device of a new session is known from here on. */
+export async function markOf(
+  { db }: Scope,
+  { userId, createdAt: now }: NewSession,
+  { shown, seen }: { readonly shown: ShownDevice; readonly seen?: Seen | undefined },
+): Promise<DeviceMark> {
+  const [known] = seen || shown.hashes.length === 0 ? [] : await knownDevice(db, userId, { hashes: shown.hashes, now })
+  return markDevice(shown, seen?.knownHash ?? known?.hash)
 }
 
 /** A session of a user as it is about to start. */
@@ -100,6 +116,7 @@ interface Start {
   readonly session: NewSession
   /** Keyed hash of where the user stands; null when nobody knows. */
   readonly place: string | null
+  readonly mark: DeviceMark
   readonly condition: SQL
   readonly along: readonly BatchItem<'sqlite'>[]
   readonly seen?: Seen | undefined
@@ -111,19 +128,20 @@ interface Step {
   readonly done: (results: readonly unknown[]) => void
 }
 
-/** Puts the session in where the condition holds, learns its place, tells its owner when it looks foreign, and ends what is one too many. */
+/** Puts the session in where the condition holds, learns its place, tells its owner of a new device, and ends what is one too many. */
 export async function startSession(
   scope: Scope,
   user: Pick<User, 'id' | 'email' | 'locale' | 'passwordVersion'>,
-  { session, place, condition, along, seen }: Start,
+  { session, place, mark, condition, along, seen }: Start,
 ): Promise<boolean> {
   const { db, config } = scope
   const { id } = session
-  const notice = seen?.isFamiliar ? undefined : await tellOwner(scope, user, session)
+  const notice = mark.isKnown ? undefined : await tellOwner(scope, user, session)
   const [[started], , ...results] = await db.batch([
     insertSession(db, session, { passwordVersion: user.passwordVersion, condition }),
     auditIfChanged(scope, { action: 'session.start', subject: id, actorId: user.id }),
     ...(notice?.statements ?? []),
+    ...noteDevice(db, session, mark.hash),
     ...(seen?.hasFailures === false ? [] : [resetFailures(db, (await accountCharge(scope, user.email)).key, id)]),
     ...(place === null ? [] : [noteSignIn(db, id, place)]),
     ...along,
@@ -146,21 +164,21 @@ async function makeRoom(scope: Scope, session: NewSession): Promise<void> {
   end.tell(ended)
 }
 
-/** A mail and a notification, should the session look foreign among the user's. */
+/** A mail and a notification about the device, unless the session is their user's first. */
 async function tellOwner(scope: Scope, user: Pick<User, 'id' | 'email' | 'locale'>, session: NewSession): Promise<Step> {
   const { id, createdAt: at, browser, system, country, city } = session
-  const condition = isUnfamiliar(session)
+  const condition = isFurther(session)
   const mail = await mailEventIf(
     scope,
     { to: user.email, locale: user.locale, kind: 'new-device', event: { at, browser, system, country, city } },
-    condition,
+    sql`${condition} AND ${isMailDue(user.id, at)}`,
   )
   const content = { kind: 'new-device', sessionId: id, browser, system, country } as const
   const told = await notifyIf(scope, { userId: user.id }, { content, condition })
   return {
     statements: [mail.statement, told.statement],
-    done([sent]) {
-      if ((sent as D1Result).meta.changes > 0) scope.deliver([told.id, mail.id])
+    done([mailed, noted]) {
+      if ((noted as D1Result).meta.changes > 0) scope.deliver((mailed as D1Result).meta.changes > 0 ? [told.id, mail.id] : [told.id])
     },
   }
 }

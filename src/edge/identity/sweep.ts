@@ -1,6 +1,7 @@
 import type { Scope } from '../platform/scope.ts'
 import { deleteKeys } from './api-key-store.ts'
 import { deleteStaleTotpFactors } from './factor-store.ts'
+import { deleteStaleDevices } from './known-device-store.ts'
 import { deleteStaleChallenges } from './passkey-store.ts'
 import { deleteStalePendings } from './pending-store.ts'
 import { deletePlaces } from './place-store.ts'
@@ -15,7 +16,7 @@ const DAY_MS = 86_400_000
 const KEEP_SESSIONS_MS = 90 * DAY_MS
 
 /**
- * Forgets what is over: registrations, mailed proofs, sign-ins and enrolments that expired a day ago, challenges and trusts, and sessions
+ * Forgets what is over: registrations, mailed proofs, sign-ins and enrolments that expired a day ago, challenges, trusts and devices, and sessions
  * and keys that ended and places that were last signed in from a season ago.
  */
 export async function sweepIdentity(scope: Scope): Promise<number> {
@@ -30,6 +31,7 @@ export async function sweepIdentity(scope: Scope): Promise<number> {
     deleteStaleTotpFactors(scope.db, now - DAY_MS),
     deleteStaleChallenges(scope.db, now),
     deleteStaleTrusts(scope.db, now),
+    deleteStaleDevices(scope.db, now),
     deleteKeys(scope.db, now - KEEP_SESSIONS_MS),
   ])
   return forgotten.reduce((sum, { meta }) => sum + meta.changes, 0)

@@ -177,6 +177,20 @@ export const trustedDevices = sqliteTable('trusted_devices', {
   expiresAt: integer('expires_at').notNull(),
 })
 
+/** What an account has been signed in on, by the hash of the token that the device keeps for it. */
+export const knownDevices = sqliteTable(
+  'known_devices',
+  {
+    userId: text('user_id').$type<UserId>().notNull(),
+    tokenHash: text('token_hash').notNull(),
+    sessionId: text('session_id').$type<SessionId>().notNull(),
+    createdAt: integer('created_at').notNull(),
+    lastUsedAt: integer('last_used_at').notNull(),
+    expiresAt: integer('expires_at').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.userId, t.tokenHash] })],
+)
+
 export const passkeys = sqliteTable('passkeys', {
   id: text('id').$type<PasskeyId>().primaryKey(),
   userId: text('user_id').$type<UserId>().notNull(),

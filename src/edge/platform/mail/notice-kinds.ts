@@ -107,7 +107,7 @@ export const NOTICE_KINDS = {
       subject: 'New sign-in to your {product} account',
       heading: 'New sign-in',
       body: [
-        'Somebody has signed in to your {product} account on a device, or from a country, that we have not seen you use before.',
+        'Somebody has signed in to your {product} account on a device that we have not seen you use before.',
         {
           facts: [
             ['Device', '{device}'],
@@ -123,7 +123,7 @@ export const NOTICE_KINDS = {
       subject: 'Nouvelle connexion à votre compte {product}',
       heading: 'Nouvelle connexion',
       body: [
-        'Quelqu’un s’est connecté à votre compte {product} sur un appareil, ou depuis un pays, que nous ne vous connaissions pas.',
+        'Quelqu’un s’est connecté à votre compte {product} sur un appareil que nous ne vous connaissions pas.',
         {
           facts: [
             ['Appareil', '{device}'],
