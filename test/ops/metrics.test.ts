@@ -59,6 +59,21 @@ describe('over the Worker', () => {
     expect(waiting['parvis_outbox_oldest_seconds']).toBeGreaterThan(1_000_000)
     expect(waiting['parvis_metrics_source_up{source="mail"}']).toBe(1)
   })
+
+  test('tells of a room as soon as somebody is in it, and what it stores until it is deleted', async () => {
+    const { client } = await edge.signUp('host')
+    const { id: roomId } = await client.createRoom({ body: { name: 'room' } })
+    expect(await values()).toMatchObject({ parvis_rooms_active: 0, parvis_room_stored_bytes: 0 })
+    const room = await client.rooms.join(roomId)
+    await room.whenSynced()
+    await expect
+      .poll(values)
+      .toMatchObject({ parvis_rooms_active: 1, 'parvis_room_sockets{framing="live"}': 1, 'parvis_room_joins_today{framing="live"}': 1 })
+    expect((await values())['parvis_room_stored_bytes']).toBeGreaterThan(0)
+    await client.deleteRoom({ params: { roomId } })
+    expect(await values()).toMatchObject({ parvis_rooms_active: 0, parvis_room_stored_bytes: 0 })
+    client.close()
+  })
 })
 
 test('a part that fails is told as down, without a word of how, and hides no other', async () => {

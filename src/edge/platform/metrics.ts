@@ -29,6 +29,26 @@ export const METRICS = {
     help: 'What hooks that decide have answered since midnight UTC: allow, refuse, or how they failed.',
     labels: ['point', 'outcome'],
   },
+  parvis_rooms_active: { type: 'gauge', help: 'Rooms that hold sockets.', labels: [] },
+  parvis_room_sockets: { type: 'gauge', help: 'Sockets that rooms hold, by framing.', labels: ['framing'] },
+  parvis_room_leaves: { type: 'gauge', help: 'Objects that hold sockets for rooms which outgrew their own.', labels: [] },
+  parvis_room_stored_bytes: { type: 'gauge', help: 'Bytes that the objects of rooms store.', labels: [] },
+  parvis_room_awake_seconds_today: { type: 'gauge', help: 'Seconds that rooms were in memory since midnight UTC.', labels: [] },
+  parvis_room_joins_today: { type: 'gauge', help: 'Sockets that rooms let in since midnight UTC.', labels: ['framing'] },
+  parvis_room_declines_today: {
+    type: 'gauge',
+    help: 'Sockets that the Worker let pass and their room did not, since midnight UTC.',
+    labels: ['problem'],
+  },
+  parvis_room_closes_today: { type: 'gauge', help: 'Sockets that rooms closed for a reason since midnight UTC.', labels: ['problem'] },
+  parvis_room_messages_today: { type: 'gauge', help: 'Messages since midnight UTC: accepted, or why not.', labels: ['outcome'] },
+  parvis_room_updates_today: { type: 'gauge', help: 'Changes of documents since midnight UTC: accepted, or why not.', labels: ['outcome'] },
+  parvis_room_slow_today: {
+    type: 'gauge',
+    help: 'Since midnight UTC, clients that read too slowly: behind for a stream that went on without them, closed for a socket.',
+    labels: ['outcome'],
+  },
+  parvis_room_promotions_today: { type: 'gauge', help: 'Rooms that outgrew their object since midnight UTC.', labels: [] },
   parvis_metrics_source_up: { type: 'gauge', help: '0 where the part could not say how it stands.', labels: ['source'] },
 } as const satisfies Readonly<Record<string, Metric>>
 

@@ -67,7 +67,10 @@ export function receive(
   try {
     if (place.expiresAt <= Date.now()) throw new Problem('unauthenticated')
     if (typeof data === 'string') throw new Problem('invalid-request')
-    if (data.byteLength > ROOM_FRAME_BYTES_MAX) throw new Problem('payload-too-large')
+    if (data.byteLength > ROOM_FRAME_BYTES_MAX) {
+      room.tally.count('updates', 'payload-too-large')
+      throw new Problem('payload-too-large')
+    }
     charge(room, place, { messages: 1, bytes: data.byteLength })
     const messages = read(new Uint8Array(data))
     charge(room, place, {
@@ -88,9 +91,16 @@ export function receive(
 export function expel(room: LiveRoom, socket: Peer, slug: ProblemSlug): void {
   logOf(room, room.hub.placeOf(socket))('room.refused', { problem: slug })
   room.meter.note({ refusals: 1 })
+  room.tally.count('closes', slug)
   const code = closeCodeIn(room.hub.placeOf(socket).framing, slug)
   closeWith(socket, slug, code)
   leave(room, socket, code)
+}
+
+/** Closes a socket that is sent more than it reads. */
+export function endOverfed(room: LiveRoom, socket: Peer): void {
+  room.tally.count('slow', 'closed')
+  expel(room, socket, 'rate-limited')
 }
 
 /** Clears up after a socket, once. */
@@ -202,13 +212,11 @@ function write(room: LiveRoom, socket: Peer, message: { readonly kind: 'step2' |
     if (isNamed) gatherEcho(room, socket, syncStatusFrame(true))
     return
   }
-  if (isNamed)
-    return sendFramed(
-      room,
-      socket,
-      syncStatusFrame(isEmptyUpdate(message.update) || (message.kind === 'step2' && isOldNews(room, socket, message.update))),
-    )
-  if (place.isDenied || isEmptyUpdate(message.update) || (message.kind === 'step2' && isOldNews(room, socket, message.update))) return
+  if (!isNamed && place.isDenied) return
+  const isNews = !isEmptyUpdate(message.update) && !(message.kind === 'step2' && isOldNews(room, socket, message.update))
+  if (isNews) room.tally.count('updates', 'forbidden')
+  if (isNamed) return sendFramed(room, socket, syncStatusFrame(!isNews))
+  if (!isNews) return
   room.hub.change(socket, { isDenied: true })
   sendFramed(room, socket, deniedFrame('forbidden'))
   logOf(room, place)('room.write-refused', { role: place.role })

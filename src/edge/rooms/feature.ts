@@ -6,11 +6,13 @@ import { applySeat, MEMBERS_CHANGED } from './members.ts'
 import { applyOrgEnd, applyOrgMember, applyOrgSeats, ORG_SEATS } from './org-seats.ts'
 import { eraseMemberships, exportMemberships } from './personal-data.ts'
 import { mountRooms } from './routes.ts'
+import { roomMetrics, sweepRoomDays } from './usage.ts'
 
 export const rooms: Feature = {
   name: 'rooms',
   mount: mountRooms,
   personalData: { export: exportMemberships, erase: eraseMemberships },
+  sweeps: { 'room-days': sweepRoomDays },
   consumers: {
     [MEMBERS_CHANGED]: applySeat,
     [MEMBER_CHANGED]: applyOrgMember,
@@ -20,4 +22,5 @@ export const rooms: Feature = {
     [ROOM_DELETED]: emptyRoom,
     [AUTHOR_ERASED]: eraseAuthor,
   },
+  metrics: roomMetrics,
 }

@@ -13,6 +13,8 @@ export interface Hub {
   readonly change: (socket: Peer, change: Partial<Place>) => void
   /** Sockets that take part, of everybody or of one user. */
   readonly open: (userId?: UserId) => readonly Peer[]
+  /** Whose they are. */
+  readonly users: () => readonly UserId[]
   /** Those of them that are held here. */
   readonly near: ReadonlySet<WebSocket>
   /** Calls back once for every socket that has left. */
@@ -112,6 +114,7 @@ export function openHub(ctx: DurableObjectState, onNear: OnNear = () => undefine
     near,
     onGone: (listener) => void gone.push(listener),
     open: (userId) => [...(userId === undefined ? here : (ofUser.get(userId) ?? []))],
+    users: () => [...ofUser.keys()],
     count: () => here.size,
     isBroadcast: () => isBroadcast,
     holderOf: (clientId) => holders.get(clientId),

@@ -49,6 +49,8 @@ interface LeavesParts {
   /** Whether nothing waits to be stored and told. */
   readonly isSettled: () => boolean
   readonly onLost: (peers: readonly FarPeer[]) => void
+  /** The room has outgrown its own object. */
+  readonly onSpread: () => void
 }
 
 /** How a leaf of a room is named. */
@@ -61,7 +63,7 @@ interface Kept {
 }
 
 /** Opens the links to a room's leaves. */
-export function openLeaves({ ctx, env, isSettled, onLost }: LeavesParts): Leaves {
+export function openLeaves({ ctx, env, isSettled, onLost, onSpread }: LeavesParts): Leaves {
   const roomId = ctx.id.name ?? ctx.id.toString()
   const { above, socketsMax } = readConfig(env).roomLeaves
   const ledger = openLeafLedger(ctx.storage)
@@ -94,6 +96,7 @@ export function openLeaves({ ctx, env, isSettled, onLost }: LeavesParts): Leaves
     const isNow = isSpread(sockets, { above, wasSpread })
     if (isNow !== wasSpread) {
       ledger.noteSpread(isNow)
+      if (isNow) onSpread()
       log(isNow ? 'room.spread' : 'room.gathered', { sockets })
     }
     return isNow ? leavesFor(sockets, socketsMax) : 0

@@ -15,7 +15,7 @@ import { objectScope } from '../platform/object-scope.ts'
 import { forgive, isObstinate, type Leases, take, takeFromUser } from './budgets.ts'
 import { appear, arrive, type Crowd, openCrowd, wholePresence } from './crowd.ts'
 import type { Door } from './door.ts'
-import { expel, greetLive, receive } from './exchange.ts'
+import { endOverfed, expel, greetLive, receive } from './exchange.ts'
 import { WAITING_BYTES_MAX, WAITING_FRAMES_MAX } from './hocuspocus.ts'
 import { admitLate } from './late.ts'
 import type { LiveRoom } from './live.ts'
@@ -77,7 +77,8 @@ export function greet(p: Parlour, socket: Peer): void {
 }
 
 function greetPerson(p: Parlour, socket: Peer): void {
-  const { userId, isIncognito } = p.talk.room.hub.placeOf(socket)
+  const { framing, userId, isIncognito } = p.talk.room.hub.placeOf(socket)
+  p.talk.room.tally.count('joins', framing)
   if (!isIncognito) arrive(p.crowd, userId)
 }
 
@@ -99,7 +100,7 @@ export function hear(p: Parlour, socket: Peer, data: ArrayBuffer | string): void
     const whole = { ...place, live, isGone, expiresAt }
     obey(p, { socket, place: whole, frame })
     forgive(socket)
-    if (unreadOf(socket) > UNREAD_CHARS_MAX) expel(room, socket, 'rate-limited')
+    if (unreadOf(socket) > UNREAD_CHARS_MAX) endOverfed(room, socket)
   } catch (error) {
     refuse(p, socket, { error, frame })
   }
@@ -145,6 +146,7 @@ function refuse(
   if (!isProblem(error)) logTalk(p.talk, socket)('room.failed', describeError(error))
   const slug = isProblem(error) ? error.slug : 'internal'
   room.meter.note({ refusals: 1 })
+  if (frame?.type === 'publish') room.tally.count('messages', slug)
   if (isObstinate(socket) || isNobody(room.hub.placeOf(socket))) return expel(room, socket, slug)
   const seconds = isProblem(error) ? error.extras.retryAfterSeconds : undefined
   sendText(socket, {

@@ -10,6 +10,7 @@ import { type Meter, openMeter } from './meter.ts'
 import type { Peer } from './peer.ts'
 import type { Place } from './place.ts'
 import { type Allowance, type LastWindow, NO_WINDOW, windowLeftMs } from './policy.ts'
+import { openTally, type Tally } from './tally.ts'
 import { openVersions, type Versions } from './versions.ts'
 
 /** What waits for the end of the window, besides what the document has not stored yet. */
@@ -43,6 +44,7 @@ export interface LiveRoom {
   readonly leaves: Leaves
   readonly versions: Versions
   readonly meter: Meter
+  readonly tally: Tally
   /** Windows of changes since the last version, and when that was, as far as this memory knows. */
   windows: number
   keptAt: number | undefined
@@ -81,36 +83,40 @@ export interface LiveRoom {
 export const newGathering = (): Gathering => ({ presences: new Map(), echoes: [], trace: undefined })
 
 /** Opens what outlived the memory: the stored document and the sockets. */
-export const openLive = (
+export function openLive(
   ctx: DurableObjectState,
   leaves: Leaves,
   { endOverfed, onNear }: Pick<LiveRoom, 'endOverfed'> & { readonly onNear: OnNear },
-): LiveRoom => ({
-  roomId: ctx.id.name ?? ctx.id.toString(),
-  document: openDocument(ctx.storage),
-  hub: openHub(ctx, onNear),
-  leaves,
-  versions: openVersions(ctx.storage),
-  meter: openMeter(ctx.storage),
-  sizeTold: 0,
-  windows: 0,
-  keptAt: undefined,
-  gathering: newGathering(),
-  timer: undefined,
-  lastWindow: NO_WINDOW,
-  renewals: undefined,
-  telling: Promise.resolve(),
-  untold: 0,
-  endOverfed,
-  departures: openDepartures(ctx.storage.sql),
-  waiting: new Map(),
-  allowances: new Map(),
-  served: new WeakSet(),
-  greeted: new WeakSet(),
-  asked: new WeakMap(),
-  echoed: new WeakMap(),
-  checked: new WeakSet(),
-})
+): LiveRoom {
+  const tally = openTally(ctx.storage)
+  return {
+    roomId: ctx.id.name ?? ctx.id.toString(),
+    document: openDocument(ctx.storage),
+    hub: openHub(ctx, onNear),
+    leaves,
+    versions: openVersions(ctx.storage),
+    meter: openMeter(ctx.storage, tally),
+    tally,
+    sizeTold: 0,
+    windows: 0,
+    keptAt: undefined,
+    gathering: newGathering(),
+    timer: undefined,
+    lastWindow: NO_WINDOW,
+    renewals: undefined,
+    telling: Promise.resolve(),
+    untold: 0,
+    endOverfed,
+    departures: openDepartures(ctx.storage.sql),
+    waiting: new Map(),
+    allowances: new Map(),
+    served: new WeakSet(),
+    greeted: new WeakSet(),
+    asked: new WeakMap(),
+    echoed: new WeakMap(),
+    checked: new WeakSet(),
+  }
+}
 
 /** How long a window that opens now stays open: what goes out in it is the cost, and leaves share it. */
 export const windowOf = ({ hub, leaves }: LiveRoom, last: LastWindow): number =>

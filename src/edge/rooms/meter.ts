@@ -1,4 +1,5 @@
 import type { Log } from '../platform/log.ts'
+import type { Tally } from './tally.ts'
 
 /** An object whose sockets can hibernate leaves memory after about this long without an event (Cloudflare, "WebSocket hibernation"). */
 const LINGER_MS = 10_000
@@ -31,7 +32,7 @@ export interface Meter {
 }
 
 /** Opens the stored counts. What happens in the last second before the memory goes may not be counted. */
-export function openMeter({ sql }: DurableObjectStorage): Meter {
+export function openMeter({ sql }: DurableObjectStorage, tally: Pick<Tally, 'count' | 'save'>): Meter {
   sql.exec(SCHEMA)
   // The memory lingers after its last event, and nobody is there then to count it.
   let counted = { awakeMs: LINGER_MS, frames: 0, messages: 0, refusals: 0 }
@@ -47,6 +48,8 @@ export function openMeter({ sql }: DurableObjectStorage): Meter {
     const { awakeMs, frames, messages, refusals } = counted
     counted = { awakeMs: 0, frames: 0, messages: 0, refusals: 0 }
     writtenAt = Date.now()
+    tally.count('awake-ms', '', awakeMs)
+    tally.save()
     return sql
       .exec<{ since: number; awakeMs: number; frames: number; messages: number; refusals: number }>(
         `INSERT INTO room_meter VALUES (1, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET awake_ms = awake_ms + excluded.awake_ms,

@@ -12,11 +12,10 @@ import { closeBack, closeWith } from '../platform/socket.ts'
 import { newSocketTag, type Ties, tiesOf } from '../platform/ties.ts'
 import { traceFrom } from '../platform/trace.ts'
 import { openTurns, type Turns } from '../platform/turns.ts'
-import { miss, recount } from './crowd.ts'
 import { diffVersion, keepVersion, patchDocument, readDocument, readVersion, restoreVersion, statsOf } from './desk.ts'
 import { type Door, openDoor } from './door.ts'
 import { runErrands } from './errands.ts'
-import { applySeat, expel, expelExpired, expelSessions, greetingOf, leave, receive } from './exchange.ts'
+import { applySeat, endOverfed, expel, expelExpired, expelSessions, greetingOf, leave, receive } from './exchange.ts'
 import { closeUnseated, letWait, receiveNamed, stopWaiting, WAITING_SOCKETS_MAX } from './hocuspocus.ts'
 import { LATE } from './hub.ts'
 import { admitLate } from './late.ts'
@@ -30,11 +29,12 @@ import { endStream } from './outlet.ts'
 import type { FarPeer, Peer } from './peer.ts'
 import type { Admission, Arrival, Place, Seat } from './place.ts'
 import { expiryCheckAt, JOIN_FLIGHT_MS, RENEWAL_AHEAD_MS } from './policy.ts'
-import { endLost } from './presence.ts'
+import { resume } from './resume.ts'
 import type { AuthorOrder, MessagesOrder, RoomRpc, SeatState } from './rpc.ts'
 import { arrivalOf, elsewhere, isNobody, NEW_LIVE_PLACE, upgraded } from './seat.ts'
 import { endTalkWindow } from './talk.ts'
 import { eraseAuthor, exportAuthor, nextLookAt, publishFor, readMessages, retain, retention } from './talk-service.ts'
+import { tellUsage } from './usage.ts'
 import { endWindow } from './window.ts'
 
 /** One room: its document, its sockets, its presence. Sockets hibernate, so what matters is in SQLite and in their attachments. */
@@ -60,7 +60,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     this.#parlour = this.#openParlour()
     // Answered by the runtime, so an idle client keeps its connection without waking the room.
     ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(LIVE_PING, LIVE_PONG))
-    if (this.#leaves.isKnown()) ctx.blockConcurrencyWhile(() => this.#resume())
+    if (this.#leaves.isKnown()) ctx.blockConcurrencyWhile(() => resume(this.#room, this.#parlour.crowd, this.#near))
     else this.#near.end()
   }
 
@@ -101,15 +101,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
 
   /** Who has open sockets. */
   async seated(): Promise<UserId[]> {
-    return [
-      ...new Set(
-        this.#room.hub
-          .open()
-          .map((socket) => this.#room.hub.placeOf(socket))
-          .filter((place) => !isNobody(place))
-          .map(({ userId }) => userId),
-      ),
-    ]
+    return this.#room.hub.users().filter((userId) => !isNobody({ userId }))
   }
 
   /** Forgets everything. A join may be in flight still, so the door stays shut for a while; then all is forgotten once more. */
@@ -146,6 +138,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
   }
 
   publishMessage({ author, publication }: AuthorOrder) {
+    this.#tellUsage()
     return seal(() => publishFor(this.#parlour.talk, author, publication))
   }
 
@@ -174,6 +167,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
   }
 
   patchDocument(patch: DocumentPatch, traceparent: string) {
+    this.#tellUsage()
     return seal(() => patchDocument(this.#room, patch, traceparent))
   }
 
@@ -227,6 +221,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     this.#door.forgetTickets(now)
     this.#room.departures.prune(now)
     this.#leaves.probe()
+    this.#tellUsage()
     const next = nextLookAt(this.#parlour.talk, expelExpired(this.#room, now), now)
     if (next !== undefined) await this.ctx.storage.setAlarm(expiryCheckAt(next))
     const again = await runErrands(this.#parlour.talk)
@@ -243,6 +238,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     const refusal = this.#refusal({ ...seat, ticket })
     if (refusal) {
       log('room.declined', { problem: refusal })
+      this.#room.tally.count('declines', refusal)
       return refusal
     }
     const { hub } = this.#room
@@ -254,6 +250,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     for (const frame of greeting) send(peer, frame)
     greet(this.#parlour, peer)
     log('room.joined', { role: seat.role, sockets: hub.count() })
+    this.#tellUsage()
     return null
   }
 
@@ -272,6 +269,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
   async #hear(peer: Peer, data: ArrayBuffer | string): Promise<void> {
     const { hub, waiting, meter } = this.#room
     meter.note({ frames: 1 })
+    this.#tellUsage()
     const before = hub.placeOf(peer)
     if (before.framing === 'live') return hear(this.#parlour, peer, data)
     if (before.framing !== 'hocuspocus' && !waiting.has(peer)) return receive(this.#room, peer, { data })
@@ -291,7 +289,10 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
       return
     }
     if (word.kind === 'left') return this.#lost(link, peer, word.code)
-    if (word.kind === 'behind') return endStream(this.#room.hub, peer, word.stream)
+    if (word.kind === 'behind') {
+      this.#room.tally.count('slow', 'behind')
+      return endStream(this.#room.hub, peer, word.stream)
+    }
     this.ctx.waitUntil(this.#hear(peer, word.data).catch((error: unknown) => this.#fail(peer, error)))
   }
 
@@ -312,25 +313,9 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     closeWith(peer, 'internal')
   }
 
-  /** Takes up the sockets that leaves kept while this memory was gone; those of which something is in doubt come again. */
-  async #resume(): Promise<void> {
-    const resumed = await this.#leaves.resume()
-    for (const { peer, place } of resumed) this.#room.hub.adopt(peer, place)
-    recount(this.#parlour.crowd)
-    for (const { userId, client } of this.#near.takeLost(this.#room.hub.near)) {
-      if (client) endLost(this.#room, client)
-      miss(this.#parlour.crowd, userId)
-    }
-    this.#near.begin(this.#room.hub)
-    for (const { peer, place, isDoubtful } of resumed) {
-      if (place.userId === undefined) closeWith(peer, 'unavailable')
-      else if (isDoubtful || isNobody(place)) expel(this.#room, peer, 'unavailable')
-    }
-  }
-
   #openLive(): LiveRoom {
     return openLive(this.ctx, this.#leaves, {
-      endOverfed: (socket) => expel(this.#room, socket, 'rate-limited'),
+      endOverfed: (socket) => endOverfed(this.#room, socket),
       onNear: this.#near.note,
     })
   }
@@ -339,6 +324,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     return openLeaves({
       ctx: this.ctx,
       env: this.env,
+      onSpread: () => this.#room.tally.count('promotions'),
       isSettled: () => this.#room.timer === undefined && this.#room.untold === 0 && this.#parlour.talk.timer === undefined,
       onLost: (peers) => {
         for (const peer of peers) this.#left(peer, 1006)
@@ -361,9 +347,16 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     const { userId } = this.#room.hub.placeOf(peer)
     if (userId) this.#ties.untie(peer, userId)
     leave(this.#room, peer, code)
-    const { hub, meter, roomId } = this.#room
+    const { hub, meter, roomId, tally } = this.#room
     meter.note({})
-    if (hub.count() === 0) meter.write(logFor(undefined, { roomId }))
+    if (hub.count() > 0) return this.#tellUsage()
+    meter.write(logFor(undefined, { roomId }))
+    // The alarm of a room that is no more has another errand.
+    if (!this.#door.isShut()) this.ctx.waitUntil(this.#watchExpiry(Math.max(Date.now(), tally.dueAt())))
+  }
+
+  #tellUsage(): void {
+    if (this.#room.tally.dueAt() <= Date.now()) this.ctx.waitUntil(tellUsage(this.ctx, this.env, this.#room))
   }
 
   /** Finds the seat for a token; who renews takes no place beside the one they have. */

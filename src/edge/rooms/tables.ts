@@ -1,8 +1,9 @@
-import { integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
+import { index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import type { UserId } from '../../contract/identity.ts'
 import type { OrgId } from '../../contract/orgs.ts'
 import type { RoomInviteId } from '../../contract/room-invites.ts'
 import type { RoomId, RoomRole } from '../../contract/rooms.ts'
+import type { RoomMeasure } from './tally.ts'
 
 export const rooms = sqliteTable('rooms', {
   id: text('id').$type<RoomId>().primaryKey(),
@@ -52,3 +53,35 @@ export const roomInvites = sqliteTable('room_invites', {
   expiresAt: integer('expires_at').notNull(),
   createdAt: integer('created_at').notNull(),
 })
+
+/** How a room stood when it last told. */
+export const roomStandings = sqliteTable(
+  'room_standings',
+  {
+    roomId: text('room_id').$type<RoomId>().primaryKey(),
+    toldAt: integer('told_at').notNull(),
+    ySockets: integer('y_sockets').notNull(),
+    hocuspocusSockets: integer('hocuspocus_sockets').notNull(),
+    liveSockets: integer('live_sockets').notNull(),
+    leaves: integer('leaves').notNull(),
+    /** That its object stores. */
+    bytes: integer('bytes').notNull(),
+  },
+  (t) => [index('room_standings_by_told_at').on(t.toldAt)],
+)
+
+/** What all rooms store together, as triggers add it up. */
+export const roomStorage = sqliteTable('room_storage', { id: integer('id').primaryKey(), bytes: integer('bytes').notNull() })
+
+/** What all rooms did, by Unix day. */
+export const roomDays = sqliteTable(
+  'room_days',
+  {
+    day: integer('day').notNull(),
+    measure: text('measure').$type<RoomMeasure>().notNull(),
+    /** A framing, an outcome or a problem; empty where there is none. */
+    label: text('label').notNull(),
+    counted: integer('counted').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.day, t.measure, t.label] })],
+)

@@ -71,6 +71,7 @@ export function gather(talk: Talk, author: Author, { cid, action }: Publication)
   talk.log.nextSeq += 1
   talk.events.push(event)
   talk.room.meter.note({ messages: 1 })
+  talk.room.tally.count('messages', 'accepted')
   talk.chars += 'text' in event ? event.text.length : 0
   remember(talk.log, event)
   if (talk.chars > WINDOW_CHARS_MAX) endTalkWindow(talk)
@@ -119,10 +120,10 @@ export function endTalkWindow(talk: Talk): void {
   }
   if (events.length > 0) {
     watchMessages(talk)
-    const { hub, leaves } = talk.room
+    const { hub, leaves, tally } = talk.room
     const frame = messagesFrame(events)
     leaves.cast({ kind: 'messages', ...frame }, 2 * frame.text.length)
-    for (const socket of listeners(hub, 'messages')) sendMessages(hub, socket, frame)
+    for (const socket of listeners(hub, 'messages')) if (!sendMessages(hub, socket, frame)) tally.count('slow', 'behind')
   }
   for (const { socket, cid, seq, at } of acks) sendText(socket, { type: 'ack', cid, seq, at })
 }
@@ -165,10 +166,11 @@ export function isHeard({ room: { hub } }: Pick<Talk, 'room'>, stream: LiveStrea
 }
 
 /** Tells all who subscribe a stream, but one. */
-export function broadcast({ room: { hub, leaves } }: Pick<Talk, 'room'>, stream: LiveStream, { frame, except, seq }: Broadcast): void {
+export function broadcast({ room }: Pick<Talk, 'room'>, stream: LiveStream, { frame, except, seq }: Broadcast): void {
+  const { hub, leaves, tally } = room
   const news = { stream, text: JSON.stringify(frame), seq: seq ?? null }
   leaves.cast({ kind: 'stream', ...news, except: except && 'id' in except ? except.id : null }, 2 * news.text.length)
-  for (const socket of listeners(hub, stream)) if (socket !== except) sendNews(hub, socket, news)
+  for (const socket of listeners(hub, stream)) if (socket !== except && !sendNews(hub, socket, news)) tally.count('slow', 'behind')
 }
 
 /** What to tell, and whom not. */

@@ -1,9 +1,10 @@
 import type * as Y from 'yjs'
+import { isProblem } from '../../contract/problem.ts'
 import { describeError, type Log, logFor } from '../platform/log.ts'
 import { closeWith } from '../platform/socket.ts'
 import type { Trace } from '../platform/trace.ts'
 import { entryOf, inFrames, type Presence } from './awareness.ts'
-import { forget, type Settlement, settle, stateOf, takeIn, work } from './document.ts'
+import { forget, isEmptyUpdate, type Settlement, settle, stateOf, takeIn, work } from './document.ts'
 import { awarenessFrame, queryAwarenessFrame, updateFrame } from './framing.ts'
 import type { Hub } from './hub.ts'
 import { type LiveRoom, newGathering, sendFramed, windowOf } from './live.ts'
@@ -18,7 +19,12 @@ const WINDOW_BYTES_MAX = 524_288
 /** Gathers a change of the document; answers as `takeIn`. @throws Problem `invalid-request` or `payload-too-large` */
 export function gatherChange(room: LiveRoom, update: Uint8Array, trace: Trace): boolean {
   try {
-    return takeIn(room.document, update)
+    const isLacking = takeIn(room.document, update)
+    if (!isEmptyUpdate(update)) room.tally.count('updates', 'accepted')
+    return isLacking
+  } catch (error) {
+    room.tally.count('updates', isProblem(error) ? error.slug : 'internal')
+    throw error
   } finally {
     const { unsettledBytes } = room.document
     if (unsettledBytes > 0) openWindow(room)
@@ -30,6 +36,7 @@ export function gatherChange(room: LiveRoom, update: Uint8Array, trace: Trace): 
 /** Gathers a change that is made here. @throws as `work` */
 export function gatherWork(room: LiveRoom, trace: Trace, change: (doc: Y.Doc) => void): void {
   work(room.document, change)
+  room.tally.count('updates', 'accepted')
   room.gathering.trace ??= trace
   if (room.document.unsettledBytes > 0) openWindow(room)
 }
