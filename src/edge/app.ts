@@ -5,7 +5,7 @@ import { endpoints, sockets } from '../contract/registry.ts'
 import type { Env } from './env.ts'
 import { FEATURES } from './features.ts'
 import { mountDocs } from './http/docs.ts'
-import { frame } from './http/frame.ts'
+import { BOOKMARK_HEADER, frame } from './http/frame.ts'
 import type { EdgeApp, EdgeEnv } from './http/implement.ts'
 import { answerProblem, problemResponse } from './http/problems.ts'
 import { authenticate } from './identity/service.ts'
@@ -16,7 +16,7 @@ import { logFor } from './platform/log.ts'
 import { sendMailConsumer } from './platform/mail/outbox.ts'
 import { type Consumers, deliverEvents, joinConsumers } from './platform/outbox/outbox.ts'
 import type { Scope } from './platform/scope.ts'
-import { type Trace, traceFrom } from './platform/trace.ts'
+import type { Trace } from './platform/trace.ts'
 
 /** Every outbox topic and who handles it. */
 export const CONSUMERS: Consumers = joinConsumers([{ 'mail.send': sendMailConsumer }, ...FEATURES.map((f) => f.consumers ?? {})])
@@ -46,8 +46,6 @@ export function makeScope(
   return { scope, bookmark: () => opened?.bookmark() }
 }
 
-const BOOKMARK_HEADER = 'parvis-bookmark'
-
 /** Paths a method was meant for, by what the contract lists. */
 function allowedMethods(): Map<string, string[]> {
   const allowed = new Map<string, string[]>()
@@ -76,22 +74,14 @@ export function makeApp(): EdgeApp {
   const app = new Hono<EdgeEnv>()
   app.onError(answerProblem)
   app.notFound((c) => answerProblem(new Problem('not-found'), c))
-  app.use(async (c, next) => {
-    const header = c.req.header(BOOKMARK_HEADER)
-    const trace = traceFrom(c.req.header('traceparent'))
-    c.set('trace', trace)
-    const { scope, bookmark } = makeScope(c.env, {
-      trace,
-      waitUntil: (work) => c.executionCtx.waitUntil(work),
-      bookmark: header !== undefined && isBookmark(header) ? header : undefined,
-    })
-    c.set('scope', scope)
-    c.set('authenticate', authenticate)
-    await next()
-    const position = bookmark()
-    if (position !== undefined && c.res.status !== 101) c.res.headers.set(BOOKMARK_HEADER, position)
-  })
-  app.use(frame)
+  app.use(
+    frame((c, trace) => {
+      const header = c.req.header(BOOKMARK_HEADER)
+      c.set('authenticate', authenticate)
+      const bookmark = header !== undefined && isBookmark(header) ? header : undefined
+      return makeScope(c.env, { trace, waitUntil: (work) => c.executionCtx.waitUntil(work), bookmark })
+    }),
+  )
   for (const feature of FEATURES) feature.mount(app)
   mountDocs(app)
   mountConsole(app)

@@ -8,7 +8,7 @@ import type { Actor, Scope } from '../platform/scope.ts'
 import type { Trace } from '../platform/trace.ts'
 import { faultsOfText, readJson } from './body.ts'
 import { type EntityTags, readIfMatch } from './condition.ts'
-import { apiHeaders } from './headers.ts'
+import { API_HEADERS } from './headers.ts'
 import { chargeCall, setLimitHeaders, shed } from './limits.ts'
 import { type Authenticate, accessTokenOf } from './session.ts'
 
@@ -23,7 +23,7 @@ export type EdgeApp = Hono<EdgeEnv>
 
 type Out<S> = S extends z.ZodType ? z.output<S> : undefined
 
-/** What a handler may add to its answer. */
+/** What a handler may add to its answer: headers that no answer has by itself, and another status. */
 export interface Reply {
   readonly headers: Headers
   status: number
@@ -94,12 +94,14 @@ function heldToContract(e: Endpoint, scope: Scope, error: unknown): unknown {
 }
 
 function answer(e: Endpoint, { result, reply }: { readonly result: unknown; readonly reply: Reply }): Response {
-  const { headers, status } = reply
+  const body = e.success === 204 ? null : JSON.stringify(result)
+  const response = new Response(body, { status: reply.status, headers: API_HEADERS })
+  const { headers } = response
+  for (const [name, value] of reply.headers) headers.append(name, value)
   if (e.publicSeconds !== undefined) headers.set('cache-control', `public, max-age=${e.publicSeconds}`)
   if (e.hasEtag) headers.set('etag', (result as { readonly etag: string }).etag)
-  if (e.success !== 204) return new Response(JSON.stringify(result), { status, headers })
-  headers.delete('content-type')
-  return new Response(null, { status: 204, headers })
+  if (body === null) headers.delete('content-type')
+  return response
 }
 
 const STREAM_TYPES = {
@@ -148,7 +150,7 @@ export function implement<
       const body = check(e.body, e.body && (await readJson(c.req.raw, e.bodyBytesMax)), 'body')
       if (e.stream === 'upload' && Number(c.req.header('content-length') ?? 0) > (e.bodyBytesMax ?? 0))
         throw new Problem('payload-too-large')
-      const reply: Reply = { headers: apiHeaders(), status: e.success }
+      const reply: Reply = { headers: new Headers(), status: e.success }
       if (isLimited) setLimitHeaders(reply.headers, await chargeCall(scope, limit, { request: c.req.raw, actor }))
       const result = await handle({ params, query, body, ifMatch, scope, actor, request: c.req.raw, reply } as Call<P, Q, B, C>)
       if (e.stream && e.stream !== 'upload') return answerStream(e.stream, result as StreamAnswer)

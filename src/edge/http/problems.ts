@@ -3,7 +3,7 @@ import { isProblem, type LimitState, PROBLEMS, Problem, type ProblemBody } from 
 import { ConfigError } from '../platform/config.ts'
 import { isOutage } from '../platform/db.ts'
 import { describeError, logFor } from '../platform/log.ts'
-import { apiHeaders } from './headers.ts'
+import { API_HEADERS } from './headers.ts'
 import type { EdgeEnv } from './implement.ts'
 import { setLimitHeaders } from './limits.ts'
 
@@ -42,7 +42,7 @@ export function problemBody({ slug, extras }: Problem, traceId: string): Problem
 export function problemResponse(problem: Problem, traceId: string): Response {
   const { slug, extras } = problem
   const { status } = PROBLEMS[slug]
-  const headers = apiHeaders()
+  const headers = new Headers(API_HEADERS)
   headers.set('content-type', 'application/problem+json; charset=utf-8')
   if (status === 401) headers.set('www-authenticate', 'Bearer realm="parvis"')
   if (extras.retryAfterSeconds !== undefined) headers.set('retry-after', String(extras.retryAfterSeconds))
