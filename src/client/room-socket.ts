@@ -29,6 +29,8 @@ export interface RoomSocket {
   readonly send: (frame: LiveClientFrame) => boolean
   readonly sendBytes: (bytes: SocketData) => boolean
   readonly giveUp: () => void
+  /** Ends it for a reason found here. */
+  readonly fail: (cause: Error) => void
   readonly close: () => void
 }
 
@@ -86,6 +88,7 @@ export function openRoomSocket(parts: RoomSocketParts): RoomSocket {
     send: (frame) => send(s, frame),
     sendBytes: (bytes) => s.isIn && (s.socket()?.send(bytes) ?? false),
     giveUp: socket.giveUp,
+    fail: socket.fail,
     close: socket.close,
   }
 }

@@ -152,6 +152,7 @@ export function joinRoom(id: string, { door, readBefore, membersAmong }: RoomPar
       onSaved: () => events.emit('saved', undefined),
       onProblem: (error) => events.emit('problem', error),
       giveUp: () => live?.giveUp(),
+      fail: (cause) => live?.fail(cause),
     }),
     correspondence: followMessages({
       send,

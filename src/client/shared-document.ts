@@ -1,6 +1,7 @@
 import { Awareness } from 'y-protocols/awareness'
 import * as Y from 'yjs'
 import { Problem } from '../contract/problem.ts'
+import { ROOM_FRAME_BYTES_MAX } from '../contract/rooms.ts'
 import { ContractError } from './failure.ts'
 import { createGate, type Gate } from './gate.ts'
 import { PIECE_BYTES, piecesOf } from './pieces.ts'
@@ -19,6 +20,8 @@ export interface SharedDocumentParts {
   readonly onProblem: (error: Error) => void
   /** What came makes no sense: the connection is worth nothing. */
   readonly giveUp: () => void
+  /** Something can never be sent: it is over. */
+  readonly fail: (cause: Error) => void
 }
 
 /** A Yjs document in y-websocket framing, whatever carries it. */
@@ -71,6 +74,10 @@ export function shareDocument(parts: SharedDocumentParts): SharedDocument {
   const { doc, onSaved } = parts
   const awareness = parts.awareness ?? new Awareness(doc)
   const send = (frame: Uint8Array<ArrayBuffer>) => {
+    if (frame.byteLength > ROOM_FRAME_BYTES_MAX) {
+      parts.fail(new Problem('payload-too-large', { detail: `One value of the document takes more than ${ROOM_FRAME_BYTES_MAX} bytes.` }))
+      return false
+    }
     s.unanswered = 0
     return parts.send(frame)
   }

@@ -87,7 +87,8 @@ audience commenters are viewers. With \`?incognito=1\` nobody is told that the s
 | 4429 / 4503 | \`rate-limited\` | come again after a while, and slower | 4503: as on \`/live\` |
 | 4401 | \`session-ended\`, \`ticket-invalid\` | sign in again, or get another ticket | as on \`/live\`; y-websocket stops for good |
 | 4404, 4410 | \`not-found\`, \`gone\` | it is over | it is over |
-| 4400, 4413 | \`invalid-request\`, \`payload-too-large\` | it is over: the same would be refused again | it is over |
+| 4400 | \`invalid-request\` | it is over: the same would be refused again | it is over |
+| 4413 | \`payload-too-large\` | it is over: the same would be refused again | \`/y\`: it is over; who comes back with the same is told by \`02 00\` and stays. \`/hocuspocus\`: told by \`PermissionDenied\`, and stays |
 | 4409 | \`limit-reached\` | come again when another socket has gone | refused at the upgrade |
 | 4500 | \`internal\` | come again after a while | as on \`/live\` |
 

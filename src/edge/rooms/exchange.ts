@@ -7,7 +7,7 @@ import { closeWith } from '../platform/socket.ts'
 import { entryOf, inFrames, isShown } from './awareness.ts'
 import { holds, isEmptyUpdate, missingFrom, stateVectorOf } from './document.ts'
 import { awarenessFrame, deniedFrame, type Message, readFrame, step1Frame, step2Frame } from './framing.ts'
-import { authenticatedFrame, syncStatusFrame, tokenRequestFrame } from './hocuspocus-framing.ts'
+import { authenticatedFrame, refusedFrame, syncStatusFrame, tokenRequestFrame } from './hocuspocus-framing.ts'
 import { type LiveRoom, logOf, sendFramed } from './live.ts'
 import { noteAnswer, sendText } from './outlet.ts'
 import type { Peer } from './peer.ts'
@@ -61,17 +61,10 @@ export function receive(
   socket: Peer,
   { data, read = readFrame }: { readonly data: ArrayBuffer | string; readonly read?: (frame: Uint8Array) => readonly Message[] },
 ): void {
-  const place = room.hub.placeOf(socket)
-  if (place.isGone) return
-  noteAnswer(socket)
-  try {
-    if (place.expiresAt <= Date.now()) throw new Problem('unauthenticated')
+  heed(room, socket, (place) => {
     if (typeof data === 'string') throw new Problem('invalid-request')
-    if (data.byteLength > ROOM_FRAME_BYTES_MAX) {
-      room.tally.count('updates', 'payload-too-large')
-      throw new Problem('payload-too-large')
-    }
     charge(room, place, { messages: 1, bytes: data.byteLength })
+    if (data.byteLength > ROOM_FRAME_BYTES_MAX) throw tooLarge(room)
     const messages = read(new Uint8Array(data))
     charge(room, place, {
       messages: Math.max(
@@ -81,10 +74,54 @@ export function receive(
       bytes: 0,
     })
     for (const message of messages) obey(room, socket, message)
+  })
+}
+
+/** Hears of a frame that a leaf did not pass on, for its size. */
+export function receiveUnread(room: LiveRoom, socket: Peer, bytes: number): void {
+  heed(room, socket, (place) => {
+    charge(room, place, { messages: 1, bytes })
+    throw tooLarge(room)
+  })
+}
+
+function tooLarge(room: LiveRoom): Problem {
+  room.tally.count('updates', 'payload-too-large')
+  return new Problem('payload-too-large')
+}
+
+/** Does what a client asks, unless it has no say any more; what is wrong with it ends the socket, or is told. */
+function heed(room: LiveRoom, socket: Peer, work: (place: Place) => void): void {
+  const place = room.hub.placeOf(socket)
+  if (place.isGone) return
+  noteAnswer(socket)
+  try {
+    if (place.expiresAt <= Date.now()) throw new Problem('unauthenticated')
+    work(place)
   } catch (error) {
     if (!isProblem(error)) logOf(room, place)('room.failed', describeError(error))
-    expel(room, socket, isProblem(error) ? error.slug : 'internal')
+    const slug = isProblem(error) ? error.slug : 'internal'
+    if (slug === 'payload-too-large' && place.framing !== 'live') refuseLarge(room, socket)
+    else expel(room, socket, slug)
   }
+}
+
+/** Whoever is back this soon with the same is a provider that no code ends. */
+const OVERSIZED_MS = 60_000
+
+/**
+ * Refuses what is too large. A provider that is closed for it comes back with the same, for ever: those of Hocuspocus know no code that ends
+ * them, nor does y-websocket before version 3. So they are told and stay, y-websocket once it has come back.
+ */
+function refuseLarge(room: LiveRoom, socket: Peer): void {
+  const { framing, userId } = room.hub.placeOf(socket)
+  const isNamed = framing === 'hocuspocus'
+  sendFramed(room, socket, isNamed ? refusedFrame('payload-too-large') : deniedFrame('payload-too-large'))
+  const now = Date.now()
+  for (const [user, at] of room.oversized) if (now - at >= OVERSIZED_MS) room.oversized.delete(user)
+  if (isNamed || room.oversized.has(userId)) return void room.meter.note({ refusals: 1 })
+  room.oversized.set(userId, now)
+  expel(room, socket, 'payload-too-large')
 }
 
 /** Closes a socket for a reason its client can act upon. */

@@ -108,7 +108,10 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
   override webSocketMessage(socket: WebSocket, data: ArrayBuffer | string): void {
     this.#turns.note(lengthOf(data))
     const id = this.#idOf(socket)
-    const problem = this.#queue.refusal(id, this.#hub.placeOf(socket), lengthOf(data))
+    const { userId, framing, ...place } = this.#hub.placeOf(socket)
+    const problem = this.#queue.refusal(id, { ...place, userId }, lengthOf(data))
+    if (problem === 'payload-too-large' && userId && framing !== 'live')
+      return this.#say({ kind: 'unread', id, bytes: lengthOf(data) }, WORD_BYTES, socket)
     if (problem) return this.#close(socket, problem)
     noteAnswer(socket)
     const read = typeof data === 'string' ? readReport(data) : undefined

@@ -42,6 +42,8 @@ export type Word =
   /** Somebody knocks; the room answers whether they may come in. */
   | { readonly kind: 'arrival'; readonly id: string; readonly arrival: Arrival }
   | { readonly kind: 'frame'; readonly id: string; readonly data: ArrayBuffer | string }
+  /** A frame that is too large to be passed on. */
+  | { readonly kind: 'unread'; readonly id: string; readonly bytes: number }
   | { readonly kind: 'left'; readonly id: string; readonly code: number }
   /** The client has left so much unread that it gets no more of a stream. */
   | { readonly kind: 'behind'; readonly id: string; readonly stream: LiveStream }

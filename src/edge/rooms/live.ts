@@ -1,3 +1,4 @@
+import type { UserId } from '../../contract/identity.ts'
 import { type Log, logFor } from '../platform/log.ts'
 import type { Trace } from '../platform/trace.ts'
 import { type Departures, openDepartures } from './departures.ts'
@@ -77,6 +78,8 @@ export interface LiveRoom {
   readonly echoed: WeakMap<Peer, number>
   /** Viewers' sockets whose first answer was compared with the document. */
   readonly checked: WeakSet<Peer>
+  /** Users whose y-websocket sent what is too large, and when it was closed for that. */
+  readonly oversized: Map<UserId, number>
 }
 
 /** An empty window. */
@@ -115,6 +118,7 @@ export function openLive(
     asked: new WeakMap(),
     echoed: new WeakMap(),
     checked: new WeakSet(),
+    oversized: new Map(),
   }
 }
 

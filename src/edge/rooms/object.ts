@@ -15,7 +15,7 @@ import { openTurns, type Turns } from '../platform/turns.ts'
 import { diffVersion, keepVersion, patchDocument, readDocument, readVersion, restoreVersion, statsOf } from './desk.ts'
 import { type Door, openDoor } from './door.ts'
 import { runErrands } from './errands.ts'
-import { applySeat, endOverfed, expel, expelExpired, expelSessions, greetingOf, leave, receive } from './exchange.ts'
+import { applySeat, endOverfed, expel, expelExpired, expelSessions, greetingOf, leave, receive, receiveUnread } from './exchange.ts'
 import { closeUnseated, letWait, receiveNamed, stopWaiting, WAITING_SOCKETS_MAX } from './hocuspocus.ts'
 import { LATE } from './hub.ts'
 import { admitLate } from './late.ts'
@@ -289,6 +289,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
       return
     }
     if (word.kind === 'left') return this.#lost(link, peer, word.code)
+    if (word.kind === 'unread') return receiveUnread(this.#room, peer, word.bytes)
     if (word.kind === 'behind') {
       this.#room.tally.count('slow', 'behind')
       return endStream(this.#room.hub, peer, word.stream)
