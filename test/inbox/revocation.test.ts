@@ -11,6 +11,7 @@ import { codeOf } from '../identity/authenticator.ts'
 import { mailsOf } from '../identity/mailed.ts'
 import { post, read, register } from '../identity/raw.ts'
 import { scopeOf } from '../identity/scope.ts'
+import { allowedMs } from '../pace.ts'
 import { bearer, editorOf, knock, until as untilEditor } from '../rooms/person.ts'
 import { openRawViewer } from '../shell/raw-viewer.ts'
 import { startRig } from '../shell/rig.ts'
@@ -140,14 +141,14 @@ const WAYS: Readonly<Record<string, (of: Devices) => End | Promise<End>>> = {
 }
 
 describe('a socket in a room and one to the inbox close when their session ends', () => {
-  test.each(Object.entries(WAYS))('by %s', async (_, lead) => {
+  test.each(Object.entries(WAYS))('by %s', { timeout: 120_000 }, async (_, lead) => {
     const devices = await twoDevices('way')
     const end = await lead(devices)
     await end()
     const answeredAt = Date.now()
     for (const { at, ...close } of await Promise.all(devices.allClosed)) {
       expect(close).toEqual(SESSION_ENDED)
-      expect(at - answeredAt).toBeLessThan(BOUND_MS)
+      expect(at - answeredAt).toBeLessThan(await allowedMs(edge, BOUND_MS))
     }
   })
 
@@ -198,7 +199,7 @@ describe('a socket in a room and one to the inbox close when their session ends'
   })
 })
 
-test('a socket that joins while its session is being ended closes too', async () => {
+test('a socket that joins while its session is being ended closes too', { timeout: 120_000 }, async () => {
   for (let round = 0; round < 8; round++) {
     const { first, second, roomId, socket } = await twoDevices('race')
     socket.close()
@@ -213,7 +214,7 @@ test('a socket that joins while its session is being ended closes too', async ()
   }
 })
 
-test('what ends for everybody ends for whoever comes last too, with their API keys', async () => {
+test('what ends for everybody ends for whoever comes last too, with their API keys', { timeout: 120_000 }, async () => {
   const root = await admin()
   const { first, allClosed } = await twoDevices('last')
   const { body } = await call(first, 'POST', '/v1/auth/keys', { name: 'Backup', scopes: ['rooms:read', 'rooms:write'], expiresInDays: 1 })
@@ -239,7 +240,7 @@ test('an end whose event nobody delivered is found by the sweep', async () => {
   expect(await closed).toMatchObject(SESSION_ENDED)
 })
 
-test('a viewer of a shell is closed when its session ends', async () => {
+test('a viewer of a shell is closed when its session ends', { timeout: 120_000 }, async () => {
   const rig = await startRig()
   try {
     const opened = await rig.owner.client.openShell({ body: { hostId: rig.host.id } })
@@ -250,7 +251,8 @@ test('a viewer of a shell is closed when its session ends', async () => {
     await rig.owner.client.logout()
     const answeredAt = Date.now()
     expect(await viewer.closed()).toEqual(SESSION_ENDED)
-    expect(Date.now() - answeredAt).toBeLessThan(BOUND_MS)
+    const tookMs = Date.now() - answeredAt
+    expect(tookMs).toBeLessThan(await allowedMs(rig.edge, BOUND_MS))
   } finally {
     await rig.stop()
   }

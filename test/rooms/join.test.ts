@@ -9,6 +9,7 @@ import { mintTicket } from '../../src/edge/platform/ticket.ts'
 import { updateFrame } from '../../src/edge/rooms/framing.ts'
 import { SOCKETS_PER_USER_MAX } from '../../src/edge/rooms/policy.ts'
 import { type Edge, ORIGIN, startEdge } from '../harness.ts'
+import { allowedMs } from '../pace.ts'
 import { workerdPids } from '../workerd.ts'
 import { bearer, closeOf, type Editor, editorOf, frameOf, knock, meet, type Person, until } from './person.ts'
 
@@ -229,7 +230,8 @@ describe('roles bind on open sockets', () => {
     await ada.unseat(roomId, bob)
     const startedAt = performance.now()
     expect(await editor.closed).toEqual({ code: 4404, reason: 'not-found' })
-    expect(performance.now() - startedAt).toBeLessThan(1_000)
+    const tookMs = performance.now() - startedAt
+    expect(tookMs).toBeLessThan(await allowedMs(edge, 1_000))
     expect(await knock(edge, door(roomId), { protocols: bearer(bob) })).toMatchObject({ status: 404 })
   })
 
@@ -243,7 +245,8 @@ describe('roles bind on open sockets', () => {
     await ada.seat(roomId, bob, 'editor')
     const startedAt = performance.now()
     await until(owner, () => owner.text.toString() === 'kept for later')
-    expect(performance.now() - startedAt).toBeLessThan(1_000)
+    const tookMs = performance.now() - startedAt
+    expect(tookMs).toBeLessThan(await allowedMs(edge, 1_000))
   })
 
   test('a member who keeps knocking while being removed is out in the end', async () => {
@@ -253,7 +256,7 @@ describe('roles bind on open sockets', () => {
     const removal = ada.unseat(roomId, bob)
     const opened = (await Promise.all(knocks)).flatMap(({ socket }) => (socket ? [socket] : []))
     await removal
-    await expect.poll(() => opened.every((socket) => socket.readyState >= socket.CLOSING), { timeout: 1_000 }).toBe(true)
+    await expect.poll(() => opened.every((socket) => socket.readyState >= socket.CLOSING), { timeout: 20_000 }).toBe(true)
     for (const socket of opened) socket.terminate()
   })
 })
@@ -282,7 +285,7 @@ test('lines of the log tell joins and leaves with the trace of their upgrade, an
   for (const secret of [ticket, ada.accessToken, ada.refreshToken]) expect(all).not.toContain(secret)
 })
 
-test('what was acknowledged survives a kill of the runtime, and editors come back by themselves', async () => {
+test('what was acknowledged survives a kill of the runtime, and editors come back by themselves', { timeout: 180_000 }, async () => {
   const own = await startEdge()
   try {
     const owner = await meet(own, 'owner')
