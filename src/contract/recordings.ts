@@ -163,7 +163,10 @@ export const CreateRecordingFile = z
   .strictObject({
     format: RecordingFormat.default('asciicast'),
     purpose: z.enum(['view', 'export']).default('export').meta({ description: 'How the audit names it.' }),
-    fromMs: z.int().min(0).default(0).meta({ description: 'Begin with the chunk of this moment.' }),
+    fromMs: z.int().min(0).default(0).meta({
+      description:
+        'Begin at this moment. An asciicast then has the size of then, paints the screen as it stood with its first event, and counts time from there; where that screen is more than one call finds, it begins earlier, and `recording-from-ms` of the answer says where. Other formats begin with the chunk.',
+    }),
   })
   .meta({ id: 'CreateRecordingFile' })
 /** What a file of a recording is to be. */
@@ -175,6 +178,9 @@ export const RecordingFile = z
   .meta({ id: 'RecordingFile' })
 /** Where to fetch the file. */
 export type RecordingFile = z.infer<typeof RecordingFile>
+
+/** Header of the file that says at which moment of the recording it begins, in milliseconds. */
+export const RECORDING_FROM_HEADER = 'recording-from-ms'
 
 /** Path template of the file itself. */
 export const RECORDING_FILE_PATH = '/v1/shells/:shellId/recording/file'

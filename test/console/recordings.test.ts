@@ -100,6 +100,34 @@ describeWith('chromium', 'records in a browser', (executablePath) => {
       expect((await saved).suggestedFilename()).toBe(`${shellId}.txt`)
     })
 
+    test('a long recording is loaded in stretches: the bar over all of it leads to any moment at once', async () => {
+      const { page } = owner
+      const { client } = rig.owner
+      const screen = screenOf()
+      const view = await client.shells.open({ body: { hostId: rig.host.id } }, { output: screen.output })
+      await screen.until('$ ')
+      view.write("stty -echo; seq 1 500000; printf '\\033[2J\\033[3;3Hanch''ored'; sleep 3; seq 1 100000; exit\r")
+      await view.finished()
+      const { durationMs } = await until(async () => {
+        const recording = await client.getRecording({ params: { shellId: view.id } })
+        return recording.endedAt !== undefined && recording
+      })
+      await page.goto(`/app/recordings/${view.id}`)
+      const bar = page.getByLabel('Moment')
+      await bar.waitFor()
+      const paths: string[] = []
+      page.on('request', (request) => paths.push(request.url()))
+      // A line is found at the moment when the next one begins.
+      const { items } = await client.searchRecordings({ params: { orgId: rig.org.id }, query: { text: 'anchored', shellId: view.id } })
+      await bar.fill(String((items[0]?.atMs ?? 0) - 1500))
+      await page.waitForFunction(() => /^\s*anchored\s*$/.test(document.querySelector('.ap-term-text')?.textContent ?? ''))
+      expect(paths.some((path) => path.includes('/recording/file?') && /fromMs=[1-9]/.test(path))).toBe(true)
+      await look('recording-long')
+      await bar.fill(String(durationMs))
+      await page.waitForFunction(() => document.querySelector('.ap-term-text')?.textContent?.includes('100000'))
+      expect(await page.evaluate(namelessParts)).toEqual([])
+    }, 90_000)
+
     test('one command runs on many hosts while one looks, and says what each of them said', async () => {
       const { page } = owner
       await page.goto('/app')

@@ -6,6 +6,7 @@ import type { Recording } from '../../src/contract/recordings.ts'
 import type { ShellId } from '../../src/contract/shell.ts'
 import type { Env } from '../../src/edge/env.ts'
 import { describeWith } from '../requires.ts'
+import { loadPlayerTerminal } from './player-terminal.ts'
 import { problemOf, type Rig, screenOf, startRig, until } from './rig.ts'
 
 const sha = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
@@ -53,6 +54,12 @@ describeWith('sshd', 'a recording', () => {
   }
   const exec = (command: string, client = owner()) => client.execCommand({ params: { hostId: rig.host.id }, body: { command } })
   const verify = (shellId: string) => owner().verifyRecording({ params: { shellId } })
+  const linesOf = (cast: Buffer): unknown[] =>
+    cast
+      .toString('utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line))
   /** What the cast shows, joined. */
   const shown = (cast: Buffer) =>
     cast
@@ -246,9 +253,69 @@ describeWith('sshd', 'a recording', () => {
     expect((await find('89999')).filter(({ shellId }) => shellId === view.id).length).toBe(2)
   }, 60_000)
 
+  test('from a moment on begins with the screen of then, in its size, and goes on as the whole does', async () => {
+    const { view, screen } = await open()
+    view.write(`stty -echo; seq 1 400000; printf '\\033[1;31mred \\346\\274\\242\\033[0m\\n'\n`)
+    await screen.until('red \u6f22', 30_000)
+    view.resize(50, 12)
+    view.write(`printf '\\033[?1049h\\033[2;5r\\033[3;4Hinside'; sleep 0.2; printf ' more'; sleep 0.2; printf '\\033[?1049lback\\n'\n`)
+    await screen.until('back')
+    view.resize(100, 30)
+    view.write('seq 1 300000; printf "E""ND"\n')
+    await screen.until('END', 30_000)
+    const { chunks, durationMs } = await end(view)
+    expect(chunks).toBeGreaterThan(3)
+    const playerTerminal = await loadPlayerTerminal()
+    const [, ...whole] = linesOf(await file(view.id, 'asciicast'))
+    const events = whole as [number, string, string][]
+    const fold = (width: number, height: number, of: typeof events) => {
+      const terminal = playerTerminal(width, height)
+      for (const [, code, data] of of) {
+        if (code === 'o') terminal.feed(data)
+        if (code === 'r') terminal.resize(...(data.split('x').map(Number) as [number, number]))
+      }
+      return { rows: terminal.look(), cursor: terminal.cursor() }
+    }
+    const marked = (text: string) => Math.round((events.find(([, code, data]) => code === 'o' && data.includes(text))?.[0] ?? 0) * 1000)
+    for (const ms of [marked('inside') - 1, marked('inside'), marked(' more'), marked('back'), Math.round(durationMs / 3), durationMs]) {
+      const { path } = await owner().createRecordingFile({ params: { shellId: view.id }, body: { fromMs: ms } })
+      const response = await rig.edge.request(path)
+      expect(response.headers.get('recording-from-ms')).toBe(String(ms))
+      const [header, first, ...rest] = linesOf(Buffer.from(await response.arrayBuffer())) as [
+        { width: number; height: number },
+        (typeof events)[0],
+      ]
+      const before = events.filter(([at]) => Math.round(at * 1000) <= ms)
+      expect(fold(header.width, header.height, [first]), `at ${ms}`).toEqual(fold(80, 24, before))
+      const later = events.slice(before.length).map(([at, code, data]) => [Math.round(at * 1000) - ms, code, data])
+      expect((rest as typeof events).map(([at, code, data]) => [Math.round(at * 1000), code, data])).toEqual(later)
+    }
+    expect(await verify(view.id)).toMatchObject({ status: 'intact' })
+  }, 90_000)
+
+  test('that goes on is sought in as well', async () => {
+    const { view, screen } = await open()
+    view.write(`stty -echo; seq 1 400000; printf 'E''ND\\n'\n`)
+    await screen.until('END\r\n', 30_000)
+    const kept = await until(async () => {
+      const recording = await owner().getRecording({ params: { shellId: view.id } })
+      return recording.chunks > 1 && recording
+    })
+    expect(kept.endedAt).toBeUndefined()
+    const { path } = await owner().createRecordingFile({ params: { shellId: view.id }, body: { fromMs: kept.durationMs } })
+    const [, [at, code, data]] = linesOf(Buffer.from(await (await rig.edge.request(path)).arrayBuffer())) as [
+      object,
+      [number, string, string],
+    ]
+    expect([at, code]).toEqual([0, 'o'])
+    expect(data.split('\u001b[K\r\n').filter((line) => /^\d{6}$/.test(line)).length).toBeGreaterThan(20)
+    await end(view)
+  }, 60_000)
+
   test('goes when its time is over, objects first, and its end is on record', async () => {
     const { shellId } = await exec('echo old')
     await ended(shellId)
+    await (await bucket()).put(`recordings/${rig.org.id}/${shellId}/keyframes/00000007`, 'x')
     const db = await rig.edge.reopenDb()
     await db.prepare('UPDATE recordings SET started_at = started_at - 91 * 86400000 WHERE id = ?').bind(shellId).run()
     await rig.edge.worker.scheduled({ cron: '* * * * *' })

@@ -1,5 +1,5 @@
 import { create } from 'asciinema-player'
-import type { Recording, RecordingVerification } from '../../contract/recordings.ts'
+import { RECORDING_FROM_HEADER, type Recording, type RecordingVerification } from '../../contract/recordings.ts'
 import { ShellId } from '../../contract/shell.ts'
 import { client, openAccount } from '../browser/account.ts'
 import { bindButton } from '../browser/button.ts'
@@ -9,6 +9,8 @@ import { tellLost } from '../browser/trouble.ts'
 
 /** Pauses of a person are cut to this, in seconds. */
 const PAUSE_MAX = 2
+/** What is painted at a moment is in the picture right after it, in seconds. */
+const POSTER_AFTER = 0.001
 
 function tell(state: 'connecting' | 'open' | 'failed' | 'past', text: string): void {
   byId('recording-status').dataset['state'] = state
@@ -30,21 +32,67 @@ function tellVerified({ broken, isSigned }: RecordingVerification): void {
   tell(isSigned ? 'open' : 'connecting', isSigned ? 'Intact and signed' : 'Intact so far; not signed yet')
 }
 
-async function play({ shellId, columns, rows }: Recording): Promise<void> {
-  const { path } = await client.createRecordingFile({ params: { shellId }, body: { purpose: 'view' } })
-  const response = await fetch(path)
-  if (!response.ok) throw new Error('the recording cannot be had')
-  const startAt = Number(location.hash.slice(1)) / 1000 || 0
-  const options = {
-    cols: columns,
-    rows,
-    startAt,
-    fit: 'both' as const,
-    idleTimeLimit: PAUSE_MAX,
+/** What is loaded at once; of a longer recording the player gets a stretch, and moves on from there. */
+const STRETCH_CHARS = 8 * 1024 * 1024
 
-    theme: 'asciinema',
+type Player = ReturnType<typeof create>
+let player: Player | undefined
+
+/** A stretch of the recording as a file of its own. */
+interface Stretch {
+  readonly cast: string
+  /** Where it begins, and where it ends when the recording goes on behind it; milliseconds of the recording. */
+  readonly fromMs: number
+  readonly untilMs: number | undefined
+}
+
+async function loadStretch({ shellId }: Recording, fromMs: number): Promise<Stretch> {
+  const { path } = await client.createRecordingFile({ params: { shellId }, body: { purpose: 'view', fromMs } })
+  const response = await fetch(path)
+  if (!response.ok || !response.body) throw new Error('the recording cannot be had')
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
+  let text = ''
+  let isAll = false
+  while (!isAll && text.length < STRETCH_CHARS) {
+    const { value, done } = await reader.read()
+    text += value ?? ''
+    isAll = done
   }
-  create({ data: await response.text() }, byId('player'), { ...options, preload: true, controls: true, poster: `npt:${startAt}` })
+  if (!isAll) await reader.cancel()
+  const beginsMs = Number(response.headers.get(RECORDING_FROM_HEADER) ?? 0)
+  const cast = isAll ? text : text.slice(0, text.lastIndexOf('\n') + 1)
+  return { cast, fromMs: beginsMs, untilMs: isAll ? undefined : beginsMs + lastMs(cast) }
+}
+
+function lastMs(cast: string): number {
+  const [at] = JSON.parse(cast.trimEnd().split('\n').at(-1) ?? '[0]') as [number]
+  return Math.round(at * 1000)
+}
+
+/** Short recordings are loaded whole and sought in by the player itself. */
+async function play(recording: Recording, atMs: number, isPlaying = false): Promise<void> {
+  const isLong = recording.bytes > STRETCH_CHARS / 4
+  const { cast, fromMs, untilMs } = await loadStretch(recording, isLong ? atMs : 0)
+  const startAt = Math.max(0, atMs - fromMs) / 1000
+  const options = { startAt, fit: 'both' as const, idleTimeLimit: PAUSE_MAX, theme: 'asciinema', preload: true, controls: true }
+  player?.dispose()
+  player = create({ data: cast }, byId('player'), { ...options, autoPlay: isPlaying, poster: `npt:${startAt + POSTER_AFTER}` })
+  if (untilMs !== undefined) player.addEventListener('ended', () => play(recording, untilMs, true).catch(tellLost))
+  if (isLong) showSeek(recording, atMs)
+}
+
+/** A bar over all of the recording, where the player's own spans what is loaded. */
+function showSeek({ durationMs }: Recording, atMs: number): void {
+  const bar = byId('seek', HTMLInputElement)
+  byId('seek-row').hidden = false
+  bar.max = String(durationMs)
+  bar.value = String(atMs)
+  tellMoment()
+}
+
+function tellMoment(): void {
+  const bar = byId('seek', HTMLInputElement)
+  byId('seek-at').textContent = `${lengthOf(Number(bar.value))} of ${lengthOf(Number(bar.max))}`
 }
 
 async function start(): Promise<void> {
@@ -71,7 +119,9 @@ async function start(): Promise<void> {
     })
   }
   for (const id of ['verify', 'save-asciicast', 'save-text']) byId(id, HTMLButtonElement).disabled = false
-  await play(recording)
+  byId('seek').addEventListener('input', tellMoment)
+  byId('seek').addEventListener('change', () => play(recording, Number(byId('seek', HTMLInputElement).value)).catch(tellLost))
+  await play(recording, Number(location.hash.slice(1)) || 0)
 }
 
 start().catch(tellLost)

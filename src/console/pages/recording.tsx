@@ -22,6 +22,11 @@ export const RecordingPage: FC<{ readonly shellId: string }> = ({ shellId }) => 
           Save text
         </button>
       </div>
+      <div class="bar" id="seek-row" hidden>
+        <label for="seek">Moment</label>
+        <input type="range" id="seek" min="0" value="0" />
+        <output class="soft" id="seek-at" for="seek" />
+      </div>
       <div class="tty stage" id="player" />
     </div>
   </AppPage>

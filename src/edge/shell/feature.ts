@@ -4,6 +4,7 @@ import { TELL_HOOK, tellHook } from './hook-news.ts'
 import { HOST_DELETED } from './hosts.ts'
 import { relayProbe, secretsProbe } from './probe.ts'
 import { REACH_CHANGED } from './reach-policy.ts'
+import { KEYFRAMES_WANTED, makeKeyframes } from './recording-seek.ts'
 import { sweepRecordings } from './recording-sweep.ts'
 import { sweepSecrets } from './rewrap.ts'
 import { mountShell } from './routes.ts'
@@ -23,6 +24,7 @@ export const shell: Feature = {
     [ORG_DELETED]: forgetOrg,
     [REACH_CHANGED]: applyReach,
     [TELL_HOOK]: tellHook,
+    [KEYFRAMES_WANTED]: makeKeyframes,
   },
   metrics: shellMetrics,
   probes: { relay: relayProbe, secrets: secretsProbe },

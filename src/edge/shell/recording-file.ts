@@ -1,14 +1,20 @@
 import { Problem } from '../../contract/problem.ts'
-import { CreateRecordingFile, RECORDING_FILE_PATH, type RecordingFile, type RecordingFormat } from '../../contract/recordings.ts'
+import {
+  CreateRecordingFile,
+  RECORDING_FILE_PATH,
+  RECORDING_FROM_HEADER,
+  type RecordingFile,
+  type RecordingFormat,
+} from '../../contract/recordings.ts'
 import { ShellId } from '../../contract/shell.ts'
 import { auditOnce } from '../audit/service.ts'
 import { demandLiveAccess } from '../identity/service.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { checkTicket, ticketedPath } from '../platform/ticket.ts'
-import { outputDecoder } from './capture.ts'
 import { createLineScreen } from './line-screen.ts'
-import { textOfLine } from './recording-chunk.ts'
-import { type Moment, momentsOf, readChunks, type StoredChunk } from './recording-reader.ts'
+import { type CastEvent, castHeader, castLines, createCastReader } from './recording-cast.ts'
+import { damage, readChunks, type StoredChunk } from './recording-reader.ts'
+import { type Beginning, seek, wantKeyframes } from './recording-seek.ts'
 import { chunkAt, type RecordingRow } from './recording-store.ts'
 import { watchable } from './recordings.ts'
 
@@ -50,27 +56,33 @@ export async function openRecordingFile(scope: Scope, at: { readonly shellId: st
   const recording = await watchable(scope, actor, shellId)
   const act = { action: `recording.${wanted.purpose}`, subject: shellId, orgId: recording.orgId, cause: `${wanted.format} ${jti}` } as const
   if ((await auditOnce({ ...scope, actor }, act)).meta.changes !== 1) throw new Problem('ticket-invalid')
-  const [chunk] = wanted.fromMs === 0 ? [] : await chunkAt(scope.db, shellId, wanted.fromMs)
   const { type, ending } = MEDIA[wanted.format]
   const disposition = wanted.purpose === 'view' ? 'inline' : `attachment; filename="${shellId}.${ending}"`
+  const { beginning, after } = await placeIn(scope, recording, wanted)
   const headers = {
     'content-type': type,
     'content-disposition': disposition,
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
+    [RECORDING_FROM_HEADER]: String(beginning?.atMs ?? 0),
   }
-  return new Response(streamOf(scope, recording, { format: wanted.format, after: (chunk?.seq ?? 0) - 1 }), { headers })
+  return new Response(streamOf(readChunks(scope, recording, after), WRITERS[wanted.format](recording, beginning)), { headers })
+}
+
+/** Where a file begins: an asciicast at the moment, as far as one call finds it, others with its chunk. */
+async function placeIn(scope: Scope, recording: RecordingRow, { format, fromMs }: CreateRecordingFile) {
+  if (format === 'asciicast') {
+    const beginning = await seek(scope, recording, { ms: fromMs })
+    if (beginning && !beginning.isReached) await wantKeyframes(scope, recording, { ms: fromMs, after: beginning.seq })
+    return { beginning, after: beginning?.seq ?? -1 }
+  }
+  const [chunk] = fromMs === 0 ? [] : await chunkAt(scope.db, recording.id, fromMs)
+  return { beginning: undefined, after: (chunk?.seq ?? 0) - 1 }
 }
 
 /** A failure cuts the stream, so no file looks whole that is not. */
-function streamOf(
-  scope: Scope,
-  recording: RecordingRow,
-  from: { readonly format: RecordingFormat; readonly after: number },
-): ReadableStream<Uint8Array> {
+function streamOf(chunks: AsyncGenerator<StoredChunk>, writer: Writer): ReadableStream<Uint8Array> {
   const utf8 = new TextEncoder()
-  const writer = WRITERS[from.format](recording)
-  const chunks = readChunks(scope, recording, from.after)
   const encode = (piece: string | Uint8Array) => (typeof piece === 'string' ? utf8.encode(piece) : piece)
   return new ReadableStream<Uint8Array>({
     start: (controller) => controller.enqueue(encode(writer.begin())),
@@ -83,42 +95,22 @@ function streamOf(
   })
 }
 
-const WRITERS: Readonly<Record<RecordingFormat, (recording: RecordingRow) => Writer>> = { asciicast, text: plainText, raw }
+const WRITERS: Readonly<Record<RecordingFormat, (recording: RecordingRow, from?: Beginning) => Writer>> = {
+  asciicast,
+  text: plainText,
+  raw,
+}
 
-const damage = ({ row, fault }: StoredChunk): string =>
-  `chunk ${row.seq} is ${fault === 'chunk-missing' ? 'gone' : 'not what was recorded'}`
-
-const seconds = (atMs: number): number => atMs / 1000
-const event = (atMs: number, code: string, data: string): string => `${JSON.stringify([seconds(atMs), code, data])}\n`
-
-/** asciicast v2: a header, then one event per line. Characters that are cut by two chunks come whole, those that never end are marked. */
-function asciicast({ columns, rows, startedAt, durationMs, id, kind: of }: RecordingRow): Writer {
-  const decoders = { o: outputDecoder(), e: outputDecoder() }
-  let lastMs = 0
-  // Without a terminal on the other side nobody turned line feeds into new lines.
-  const shown = (text: string): string => (text === '' ? '' : event(lastMs, 'o', of === 'exec' ? text.replaceAll('\n', '\r\n') : text))
-  /** What a character began with before something that is not its rest. */
-  const cut = (): string => shown(decoders.o.decode()) + shown(decoders.e.decode())
-  const line = (moment: Moment): string => {
-    const { kind, atMs, data = '', bytes } = moment
-    if (kind === 'm') return event(atMs, kind, textOfLine(data))
-    if (kind === 'r' || kind === 'i') return event(atMs, kind, data)
-    if (kind === 'g') return cut() + event(atMs, 'm', `${data} bytes are lost here`)
-    lastMs = atMs
-    return shown(decoders[kind].decode(bytes, { stream: true }))
-  }
-  const header = {
-    version: 2,
-    width: columns,
-    height: rows,
-    timestamp: Math.floor(startedAt / 1000),
-    duration: seconds(durationMs),
-    title: id,
-  }
+/** asciicast v2: a header, then one event per line. Where it begins later, the first paints what stood there. */
+function asciicast(recording: RecordingRow, from?: Beginning): Writer {
+  const { columns, rows: height } = recording
+  const at = from ? { columns: from.screen.columns, height: from.screen.height, atMs: from.atMs } : { columns, height, atMs: 0 }
+  const cast = from?.cast ?? createCastReader(recording.kind)
+  const lines = (events: readonly CastEvent[]) => castLines(events, at.atMs)
   return {
-    begin: () => `${JSON.stringify(header)}\n`,
-    chunk: (stored) => (stored.chunk ? momentsOf(stored.chunk).map(line).join('') : cut() + event(stored.row.atMs, 'm', damage(stored))),
-    end: cut,
+    begin: () => castHeader(recording, at) + (from ? lines([{ atMs: at.atMs, code: 'o', data: from.paint }, ...from.events]) : ''),
+    chunk: (stored) => lines(cast.take(stored)),
+    end: () => lines(cast.end()),
   }
 }
 

@@ -2,7 +2,9 @@ import type { Scope } from '../platform/scope.ts'
 import { type Chunk, decodeChunk, hashOfChunk, keyOfChunk, type Mark } from './recording-chunk.ts'
 import { type ChunkRow, chunksOf, type RecordingRow } from './recording-store.ts'
 
-const ROWS_PER_READ = 50
+const ROWS_PER_READ = 48
+/** A Worker has six connections; so many chunks are held at once. */
+const READS_AT_ONCE = 4
 
 /** A chunk of the index with its object; without one it is gone or not what was written. */
 export interface StoredChunk {
@@ -20,12 +22,18 @@ export async function readChunk(scope: Scope, recording: Pick<RecordingRow, 'id'
   return { row, fault: undefined, chunk: decodeChunk(bytes) }
 }
 
-/** The chunks of a recording after a place, one at a time. */
+/** What is wrong with a chunk, for whoever reads the file. */
+export const damage = ({ row, fault }: StoredChunk): string =>
+  `chunk ${row.seq} is ${fault === 'chunk-missing' ? 'gone' : 'not what was recorded'}`
+
+/** The chunks of a recording after a place, in order; a few are fetched at a time. */
 export async function* readChunks(scope: Scope, recording: RecordingRow, after: number): AsyncGenerator<StoredChunk> {
   let last = after
   for (;;) {
     const rows = await chunksOf(scope.db, recording.id, { after: last, limit: ROWS_PER_READ })
-    for (const row of rows) yield await readChunk(scope, recording, row)
+    for (let at = 0; at < rows.length; at += READS_AT_ONCE) {
+      yield* await Promise.all(rows.slice(at, at + READS_AT_ONCE).map((row) => readChunk(scope, recording, row)))
+    }
     last = rows.at(-1)?.seq ?? last
     if (rows.length < ROWS_PER_READ) return
   }

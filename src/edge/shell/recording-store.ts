@@ -157,6 +157,9 @@ export const chunkAt = (db: Db, id: ShellId, atMs: number) =>
     .orderBy(desc(c.seq))
     .limit(1)
 
+/** A recording, whoever asks: for work that nobody sees. */
+export const recordingById = (db: Db, id: ShellId) => db.select().from(r).where(eq(r.id, id)).limit(1)
+
 /** Recordings whose retention is over; what still goes on is let be. */
 export const expiredRecordings = (db: Db, now: number, limit: number) =>
   db

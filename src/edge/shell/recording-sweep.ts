@@ -23,6 +23,8 @@ export async function sweepRecordings(scope: Scope): Promise<number> {
     try {
       await deleteObjects(scope.env, prefixOf(orgId, id))
       await scope.db.batch([auditEntry(scope, { action: 'recording.expire', subject: id, orgId }), ...deleteRecording(scope.db, id)])
+      // A keyframe that was made meanwhile.
+      await deleteObjects(scope.env, prefixOf(orgId, id))
     } catch (error) {
       scope.log('sweep.failed', { name: 'recordings', shellId: id, ...describeError(error) })
     }

@@ -82,6 +82,8 @@ export const forgetOrg: Consumer = async (scope, { payload }) => {
   await deleteOrgCommands(db, orgId)
   await deleteObjects(scope.env, `recordings/${orgId}/`)
   await db.batch(deleteOrgRecordings(db, orgId))
+  // A keyframe that was made meanwhile.
+  await deleteObjects(scope.env, `recordings/${orgId}/`)
   await deleteOrgCaKeys(db, orgId)
 }
 
