@@ -15,7 +15,8 @@
  *
  * End. Each side ends a stream with one CLOSE and sends nothing on it afterwards; OPEN_FAIL stands for the relay's CLOSE. So the dialer answers
  * CLOSE and OPEN_FAIL with CLOSE, after which the relay forgets the shell. Without that answer an ended shell waits for ATTACH like a live one.
- * A scan ends with one HOSTKEY per key type and CLOSE. A lost link ends no shell: it detaches them all. A grant without pins: HOSTKEY and OPEN_FAIL.
+ * A scan ends with one HOSTKEY per key type and CLOSE. A lost link ends no shell: it detaches them all, each for its detach time, or for a minute where
+ * the dialer has said nothing since OPENED and so may never have heard it. A grant without pins: HOSTKEY and OPEN_FAIL.
  */
 import * as z from 'zod'
 import { CONTROL_BYTES_MAX, encodeFrame, type FrameName, KrpError, LINK_ERRORS, type LinkErrorCode } from './krp-frame.ts'

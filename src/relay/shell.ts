@@ -9,6 +9,11 @@ import { Refusal } from './refusal.ts'
 
 /** How long the end of a shell is kept at least for its dialer to hear of it. */
 const LINGER_SECONDS_MIN = 30
+/**
+ * A dialer that has said nothing since OPENED may not have heard it: then it has given the shell up, and nobody comes. One whose memory died in that
+ * moment is back sooner than this.
+ */
+const UNHEARD_SECONDS = 60
 
 /** Whose shell it is: unique in the relay. */
 export interface ShellKey {
@@ -52,6 +57,8 @@ export interface Shell {
   isEnded: boolean
   /** EXIT and CLOSE were sent on the present port. */
   isTold: boolean
+  /** The dialer has spoken to it, so it knows that there is something to come back to. */
+  isHeard: boolean
   /** The dialer sent CLOSE. */
   isDialerDone: boolean
   isGone: boolean
@@ -79,6 +86,7 @@ export function createShell(parts: ShellParts): Shell {
     isLost: false,
     isEnded: false,
     isTold: false,
+    isHeard: false,
     isDialerDone: false,
     isGone: false,
     timeoutTimer: undefined,
@@ -121,10 +129,11 @@ export function detachShell(shell: Shell): void {
   shell.isTold = false
   shell.output.detach()
   shell.input.detach()
-  shell.parts.log.info('shell-detached', { waitSeconds: shell.parts.detachSeconds })
+  const { detachSeconds } = shell.parts
+  const waitSeconds = shell.isHeard ? detachSeconds : Math.min(detachSeconds, UNHEARD_SECONDS)
+  shell.parts.log.info('shell-detached', { waitSeconds })
   if (shell.isEnded && shell.isDialerDone) forgetShell(shell)
-  else if (shell.stopped === undefined && !shell.isEnded)
-    waitFor(shell, shell.parts.detachSeconds, () => stopShell(shell, 'detached-too-long'))
+  else if (shell.stopped === undefined && !shell.isEnded) waitFor(shell, waitSeconds, () => stopShell(shell, 'detached-too-long'))
 }
 
 /** The dialer said CLOSE: it has heard the end, or it wants it. */

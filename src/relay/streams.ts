@@ -127,6 +127,7 @@ function takeAttach(context: Context, id: number, attach: ControlBody<'ATTACH'>)
     const shell = context.deps.registry.find({ tenant: context.link.tenant, sub: context.link.sub, shell: attach.shell })
     const port = createPort(context, id)
     const attached = attachShell(shell, port, { offset: attach.fromOffset, creditBytes: attach.creditBytes })
+    shell.isHeard = true
     context.streams.set(id, { state: 'live', shell })
     if (attached.firstOffset > attach.fromOffset) port.send('GAP', { from: attach.fromOffset, to: attached.firstOffset })
     port.send('ATTACHED', attached)
@@ -148,6 +149,7 @@ function takeClose(context: Context, frame: Frame, stream: Stream): void {
 }
 
 function takeShellFrame(shell: Shell, { name, payload }: Frame): void {
+  shell.isHeard = true
   if (name === 'DATA') shell.input.receive(decodeData(payload))
   else if (name === 'ACK') shell.output.acknowledge(decodeControl('ACK', payload).offset)
   else if (name === 'CREDIT') shell.output.addCredit(decodeControl('CREDIT', payload).bytes)

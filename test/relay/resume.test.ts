@@ -180,6 +180,38 @@ describeWith('sshd', 'a shell outlives its link', () => {
     back.link.wire.cut()
   })
 
+  test('a shell of which its dialer may never have heard waits a minute, and not as long as one that it has spoken to', async () => {
+    const asked = { detachSeconds: 600 }
+    const heard = await relay.link({ sub: 'object-heard' })
+    const kept = await heard.open(shellRequest(sshd, asked), keyOf(sshd))
+    await kept.opened()
+    kept.acknowledge()
+    const unheard = await relay.link({ sub: 'object-unheard' })
+    const left = await unheard.open(execRequest(sshd, 'exec sleep 67', asked), keyOf(sshd))
+    await left.opened()
+    const waits = (stream: TestStream) =>
+      relay
+        .events('shell-detached')
+        .filter((event) => event['shell'] === stream.shell)
+        .map(({ waitSeconds }) => waitSeconds)
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    try {
+      heard.wire.cut()
+      unheard.wire.cut()
+      await vi.waitUntil(() => waits(left).length + waits(kept).length === 2)
+      expect([waits(kept), waits(left)]).toEqual([[600], [60]])
+      vi.advanceTimersByTime(60_000)
+    } finally {
+      vi.useRealTimers()
+    }
+    const back = await comeBack('object-unheard', left)
+    expect(await back.stream.exit()).toMatchObject({ cause: 'detached-too-long', killed: 'confirmed' })
+    // Who comes back has heard of it, whatever was said before.
+    const again = await comeBack('object-heard', kept)
+    again.stream.close()
+    for (const { link } of [back, again]) link.wire.cut()
+  })
+
   test('a command that is stopped while its output waits still delivers all of it before its end', async () => {
     const sub = 'object-slow'
     const link = await relay.link({ sub })
