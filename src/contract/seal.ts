@@ -1,5 +1,6 @@
 /**
- * The cryptography that the Worker and the relay share, on WebCrypto alone: credentials sealed to the relay, and the relay's proof of itself.
+ * What the Worker and the relay must do alike: credentials sealed to the relay, and the relay's proof of itself. The Worker's half stands here on
+ * WebCrypto alone, the relay's in `src/relay/unseal.ts`.
  *
  * A seal: fresh X25519 key E; secret = X25519(E, relay key); HKDF-SHA256(secret, salt = E public | relay public, info = `SEAL_INFO`) gives a
  * 32-byte AES-256-GCM key and a 12-byte IV (used once, because E is); the AAD binds the credential to one grant.
@@ -25,7 +26,8 @@ export interface SealBinding {
   readonly via?: readonly string[]
 }
 
-const SEAL_INFO = utf8('parvis krp/1 credential')
+/** The `info` of the HKDF of a seal. */
+export const SEAL_INFO = utf8('parvis krp/1 credential')
 const PROOF_CONTEXT = utf8('parvis krp/1 relay proof\n')
 
 /**
@@ -33,9 +35,27 @@ const PROOF_CONTEXT = utf8('parvis krp/1 relay proof\n')
  * `host port`, their hashes in base64url.
  */
 export async function sealAad(binding: SealBinding): Promise<Uint8Array<ArrayBuffer>> {
-  const pins = binding.pins.map((pin) => `${pin.type} ${pin.fingerprint}`).sort()
-  const pinsHash = encodeBase64url(await sha256(utf8(pins.join('\n'))))
-  const viaHash = encodeBase64url(await sha256(utf8((binding.via ?? []).join('\n'))))
+  const { pins, via } = hashedIn(binding)
+  return aadOf(binding, { pins: await sha256(pins), via: await sha256(via) })
+}
+
+/** What goes into the AAD as hashes. */
+export const hashedIn = ({ pins, via = [] }: SealBinding) => ({
+  pins: utf8(
+    pins
+      .map((pin) => `${pin.type} ${pin.fingerprint}`)
+      .sort()
+      .join('\n'),
+  ),
+  via: utf8(via.join('\n')),
+})
+
+/** As {@link sealAad}, with the hashes of {@link hashedIn}. */
+export function aadOf(
+  binding: SealBinding,
+  { pins, via }: { readonly pins: Uint8Array; readonly via: Uint8Array },
+): Uint8Array<ArrayBuffer> {
+  const [pinsHash, viaHash] = [encodeBase64url(pins), encodeBase64url(via)]
   const parts = [binding.shell, binding.host, String(binding.port), pinsHash, binding.relayKeyId, binding.jti, viaHash]
   if (parts.some((part) => part.includes('|'))) throw new TypeError('a seal binding holds no "|"')
   return utf8(parts.join('|'))
@@ -47,26 +67,12 @@ export async function sealCredential(
   aad: Uint8Array<ArrayBuffer>,
   plaintext: Uint8Array<ArrayBuffer>,
 ): Promise<SealedCredential> {
-  const relayPublic = await importX25519({ kty: 'OKP', crv: 'X25519', x: relayKey.x }, [])
+  const relayPublic = await crypto.subtle.importKey('jwk', { kty: 'OKP', crv: 'X25519', x: relayKey.x }, { name: 'X25519' }, false, [])
   const ephemeral = (await crypto.subtle.generateKey({ name: 'X25519' }, true, ['deriveBits'])) as CryptoKeyPair
   const epk = new Uint8Array((await crypto.subtle.exportKey('raw', ephemeral.publicKey)) as ArrayBuffer)
   const { key, iv } = await deriveSealKey({ own: ephemeral.privateKey, other: relayPublic, epk, relayX: relayKey.x })
   const ciphertext = await crypto.subtle.encrypt({ name: 'AES-GCM', iv, additionalData: aad }, key, plaintext)
   return { kid: relayKey.kid, epk: encodeBase64url(epk), ciphertext: encodeBase64url(new Uint8Array(ciphertext)) }
-}
-
-/** The plaintext of a sealed credential. Rejects when the key, the AAD or a bit differs. */
-export async function openCredential(
-  relayKey: SealingPrivateJwk,
-  aad: Uint8Array<ArrayBuffer>,
-  sealed: SealedCredential,
-): Promise<Uint8Array<ArrayBuffer>> {
-  if (sealed.kid !== relayKey.kid) throw new TypeError('sealed for another key')
-  const epk = decodeBase64url(sealed.epk)
-  const own = await importX25519({ kty: 'OKP', crv: 'X25519', x: relayKey.x, d: relayKey.d }, ['deriveBits'])
-  const other = await importX25519({ kty: 'OKP', crv: 'X25519', x: sealed.epk }, [])
-  const { key, iv } = await deriveSealKey({ own, other, epk, relayX: relayKey.x })
-  return new Uint8Array(await crypto.subtle.decrypt({ name: 'AES-GCM', iv, additionalData: aad }, key, decodeBase64url(sealed.ciphertext)))
 }
 
 /** The handshake as both sides saw it: the dialer's nonce (base64url, from HELLO) and three whole frames as they were on the wire. */
@@ -81,15 +87,21 @@ export interface Handshake {
  * What the relay signs with Ed25519 for READY: `"parvis krp/1 relay proof\n" | dialer nonce (32 bytes) | SHA-256(HELLO frame | CHALLENGE frame | AUTH frame)`,
  * each frame with its header. So the proof is fresh for the dialer and covers the relay id, its sealing key and the token it accepted.
  */
-export async function relayProofInput(handshake: Handshake): Promise<Uint8Array<ArrayBuffer>> {
-  const transcript = await sha256(concat(handshake.hello, handshake.challenge, handshake.auth))
-  return concat(PROOF_CONTEXT, decodeBase64url(handshake.dialerNonce), transcript)
-}
+export const relayProofInput = ({ dialerNonce }: Handshake, transcriptHash: Uint8Array): Uint8Array<ArrayBuffer> =>
+  concat(PROOF_CONTEXT, decodeBase64url(dialerNonce), transcriptHash)
+
+/** The frames of a handshake, one behind the other. */
+export const transcriptOf = ({ hello, challenge, auth }: Handshake): Uint8Array<ArrayBuffer> => concat(hello, challenge, auth)
 
 /** Whether READY's `proof` was made by the pinned relay key (an Ed25519 public JWK's `x`). The dialer sends no OPEN before this holds. */
 export async function verifyRelayProof(relayX: string, handshake: Handshake, proof: string): Promise<boolean> {
   const key = await crypto.subtle.importKey('jwk', { kty: 'OKP', crv: 'Ed25519', x: relayX }, { name: 'Ed25519' }, false, ['verify'])
-  return crypto.subtle.verify({ name: 'Ed25519' }, key, decodeBase64url(proof), await relayProofInput(handshake))
+  return crypto.subtle.verify(
+    { name: 'Ed25519' },
+    key,
+    decodeBase64url(proof),
+    relayProofInput(handshake, await sha256(transcriptOf(handshake))),
+  )
 }
 
 /** Unpadded base64url (RFC 4648 §5). */
@@ -117,12 +129,8 @@ async function deriveSealKey({ own, other, epk, relayX }: Agreement): Promise<{ 
   const hkdf = await crypto.subtle.importKey('raw', secret, 'HKDF', false, ['deriveBits'])
   const salt = concat(epk, decodeBase64url(relayX))
   const bits = new Uint8Array(await crypto.subtle.deriveBits({ name: 'HKDF', hash: 'SHA-256', salt, info: SEAL_INFO }, hkdf, (32 + 12) * 8))
-  const key = await crypto.subtle.importKey('raw', bits.slice(0, 32), 'AES-GCM', false, ['encrypt', 'decrypt'])
+  const key = await crypto.subtle.importKey('raw', bits.slice(0, 32), 'AES-GCM', false, ['encrypt'])
   return { key, iv: bits.slice(32) }
-}
-
-function importX25519(jwk: { kty: string; crv: string; x: string; d?: string }, usages: 'deriveBits'[]): Promise<CryptoKey> {
-  return crypto.subtle.importKey('jwk', jwk, { name: 'X25519' }, false, usages)
 }
 
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {

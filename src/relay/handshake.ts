@@ -1,9 +1,10 @@
 import { randomBytes, sign } from 'node:crypto'
 import { type ControlBody, decodeControl, encodeControl, KRP_VERSION, type LinkClaims } from '../contract/krp.ts'
 import { encodeFrame, type Frame, KrpError } from '../contract/krp-frame.ts'
-import { relayProofInput } from '../contract/seal.ts'
+import { relayProofInput, transcriptOf } from '../contract/seal.ts'
 import type { RelayConfig } from './config.ts'
 import { type ReplayCache, type TokenTrust, verifyLinkToken } from './tokens.ts'
+import { sha256 } from './unseal.ts'
 
 /** What the handshake needs of the relay. */
 export interface HandshakeDeps {
@@ -48,8 +49,8 @@ export function createHandshake({ config, trust, replay, standing }: HandshakeDe
       })
       if (claims.nonce !== nonce || !replay.take(claims.jti, claims.exp)) throw new KrpError('auth-refused')
       const auth = encodeFrame('AUTH', 0, frame.payload)
-      const input = await relayProofInput({ dialerNonce: hello.nonce, hello: hello.frame, challenge, auth })
-      const proof = sign(null, input, config.signing.key).toString('base64url')
+      const handshake = { dialerNonce: hello.nonce, hello: hello.frame, challenge, auth }
+      const proof = sign(null, relayProofInput(handshake, sha256(transcriptOf(handshake))), config.signing.key).toString('base64url')
       return { claims, ready: encodeControl('READY', 0, { kid: config.signing.kid, proof }) }
     },
   }

@@ -27,19 +27,17 @@ const secret = randomBytes(32)
  * keepalive, and what opens each. Whoever asks by it has brought the secrets themselves. Nothing where none may be kept, or a secret does not
  * open: then the login says what is wrong.
  */
-export async function nameKept(granted: Granted<KeepingRequest>, key: SealingPrivateJwk): Promise<NamedKept | undefined> {
+export function nameKept(granted: Granted<KeepingRequest>, key: SealingPrivateJwk): NamedKept | undefined {
   const { claims, request, secrets } = granted
   const { keptFor, jumps = [] } = request
   if (keptFor === undefined || request.pins.length === 0) return undefined
   const steps = [...jumps, request]
   const sealed = [...jumps.map((_, i) => secrets.jumpCredentials?.[i]), secrets.credential]
   try {
-    const opened = await Promise.all(
-      steps.map(({ host, port, pins }, i) => {
-        const binding = { shell: claims.shell, jti: claims.jti, host, port, pins, via: viaOf(jumps, i) }
-        return termsOf(openSealed(binding, sealed[i], key))
-      }),
-    )
+    const opened = steps.map(({ host, port, pins }, i) => {
+      const binding = { shell: claims.shell, jti: claims.jti, host, port, pins, via: viaOf(jumps, i) }
+      return termsOf(openSealed(binding, sealed[i], key))
+    })
     const way = steps.map(({ host, port, username, pins, algorithms, keepaliveSeconds }, i) => {
       const { words } = opened[i] ?? {}
       return [host, port, username, linesOf(pins), algorithms, keepaliveSeconds, words]
@@ -63,8 +61,7 @@ interface Terms {
 }
 
 /** @throws Error when there is none, or one that a person gives */
-async function termsOf(opened: Promise<RelayCredential>): Promise<Terms> {
-  const credential = await opened
+function termsOf(credential: RelayCredential): Terms {
   switch (credential.kind) {
     case 'password':
       return { words: ['password', credential.password], leftMs: Number.POSITIVE_INFINITY }

@@ -1,11 +1,12 @@
 import ssh2, { type AnyAuthMethod, type Prompt, type SignCallback, type SigningRequestOptions } from 'ssh2'
 import { type AlgorithmChoice, type HostKeyPin, PROMPTS_MAX } from '../contract/krp.ts'
 import { RelayCredential, type SealedCredential } from '../contract/krp-secret.ts'
-import { openCredential, type SealingPrivateJwk, sealAad } from '../contract/seal.ts'
+import type { SealingPrivateJwk } from '../contract/seal.ts'
 import type { Ask, Login } from './attempt.ts'
 import { createCertificateLogin } from './certificate.ts'
 import { Refusal } from './refusal.ts'
 import { openSigner, type Signer } from './signer.ts'
+import { openCredential } from './unseal.ts'
 
 /** What a credential was sealed for. */
 export interface LoginBinding {
@@ -22,16 +23,12 @@ export interface LoginBinding {
  *
  * @throws Refusal credential-invalid
  */
-export async function openSealed(
-  binding: LoginBinding,
-  sealed: SealedCredential | undefined,
-  key: SealingPrivateJwk,
-): Promise<RelayCredential> {
+export function openSealed(binding: LoginBinding, sealed: SealedCredential | undefined, key: SealingPrivateJwk): RelayCredential {
   if (sealed === undefined) throw new Refusal('credential-invalid')
-  let plaintext: Uint8Array | undefined
+  let plaintext: Buffer | undefined
   try {
-    plaintext = await openCredential(key, await sealAad({ ...binding, relayKeyId: key.kid }), sealed)
-    return RelayCredential.parse(JSON.parse(Buffer.from(plaintext.buffer, plaintext.byteOffset, plaintext.length).toString('utf8')))
+    plaintext = openCredential(key, binding, sealed)
+    return RelayCredential.parse(JSON.parse(plaintext.toString('utf8')))
   } catch {
     throw new Refusal('credential-invalid')
   } finally {
@@ -45,7 +42,7 @@ export async function openLogin(
   sealed: SealedCredential | undefined,
   { key, algorithms }: { readonly key: SealingPrivateJwk; readonly algorithms: AlgorithmChoice },
 ): Promise<Login> {
-  const credential = await openSealed(binding, sealed, key)
+  const credential = openSealed(binding, sealed, key)
   try {
     return withQuestions(await createLogin(credential, algorithms))
   } catch (error) {

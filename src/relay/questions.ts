@@ -1,8 +1,9 @@
 import * as z from 'zod'
 import { ANSWER_CHARS_MAX, type ControlBody, type GrantClaims, PROMPT_SECONDS_MAX, PROMPTS_MAX, type Prompts } from '../contract/krp.ts'
-import { openCredential, type SealingPrivateJwk, sealAad, viaOf } from '../contract/seal.ts'
+import { type SealingPrivateJwk, viaOf } from '../contract/seal.ts'
 import type { AskFor } from './attempt.ts'
 import type { StreamPort } from './port.ts'
+import { openCredential } from './unseal.ts'
 
 /** Questions of one stream that is being opened. */
 export interface Questions {
@@ -42,7 +43,7 @@ export function createQuestions({ port, key }: { readonly port: StreamPort; read
       if (open !== undefined || rounds >= ROUNDS_MAX) return undefined
       const answer = await waitFor(jump === undefined ? prompts : { ...prompts, jump })
       if (answer === undefined) return undefined
-      const answers = await openAnswers({ claims, jump, key }, answer).catch(() => undefined)
+      const answers = openAnswers({ claims, jump, key }, answer)
       return answers?.length === prompts.prompts.length ? answers : undefined
     },
     take(answer) {
@@ -57,18 +58,21 @@ interface Asking {
   readonly key: SealingPrivateJwk
 }
 
-/** What is sealed for the host that asks, and for no other on the way. */
-async function openAnswers({ claims, jump, key }: Asking, { id, answers }: ControlBody<'ANSWER'>): Promise<readonly string[]> {
+/** What is sealed for the host that asks, and for no other on the way; nothing where it is not. */
+function openAnswers({ claims, jump, key }: Asking, { id, answers }: ControlBody<'ANSWER'>): readonly string[] | undefined {
   const { request, shell } = claims
   const { jumps = [] } = request
   const at = jump === undefined ? request : jumps[jump]
-  if (at === undefined) throw new TypeError('no such jump')
+  if (at === undefined) return undefined
   const pins = 'pins' in at ? at.pins : []
-  const binding = { shell, host: at.host, port: at.port, pins, via: viaOf(jumps, jump), relayKeyId: key.kid }
-  const plaintext = await openCredential(key, await sealAad({ ...binding, jti: `${claims.jti} prompt ${id}` }), answers)
+  const binding = { shell, host: at.host, port: at.port, pins, via: viaOf(jumps, jump), jti: `${claims.jti} prompt ${id}` }
+  let plaintext: Buffer | undefined
   try {
-    return Answers.parse(JSON.parse(Buffer.from(plaintext).toString('utf8')))
+    plaintext = openCredential(key, binding, answers)
+    return Answers.parse(JSON.parse(plaintext.toString('utf8')))
+  } catch {
+    return undefined
   } finally {
-    plaintext.fill(0)
+    plaintext?.fill(0)
   }
 }

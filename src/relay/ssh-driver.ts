@@ -18,7 +18,7 @@ class NotBegun extends Error {
 /** Shells, commands and transfers by SSH, each with a connection to itself while it lasts. No secret is sent before the host key matches. */
 export const driveSsh: Driver<SshRequest> = async (granted, deps, take) => {
   const { request, log } = granted
-  const name = request.kind === 'shell' ? undefined : await nameKept({ ...granted, request }, deps.sealing)
+  const name = request.kind === 'shell' ? undefined : nameKept({ ...granted, request }, deps.sealing)
   const { opened, connection, isKept } = (await openKept({ granted, name, take }, deps)) ?? (await openNew({ granted, name, take }, deps))
   const { kex, cs } = connection.algorithms
   const { algorithms = 'modern', jumps = [] } = request

@@ -168,6 +168,11 @@ describeWith('sshd', 'connections that wait for their next command', () => {
   test('a transfer and a command follow each other on one', async () => {
     const own = { keptFor: 'radia' }
     const first = await connection(own)
+    const waiting = async () => {
+      const metrics = await (await fetch(`http://127.0.0.1:${relay.relay.healthPort}/metrics`)).text()
+      return Number(/^parvis_relay_connections_kept (\d+)$/m.exec(metrics)?.[1])
+    }
+    const kept = await waiting()
     const { env: _env, command: _command, ...way } = execRequest(sshd, 'true', own) as Exec
     const list = {
       ...way,
@@ -184,6 +189,8 @@ describeWith('sshd', 'connections that wait for their next command', () => {
       await stream.opened()
       expect(await stream.exit()).toMatchObject({ code: 0 })
       expect(JSON.parse(stream.stdout())).toMatchObject({ path: '/' })
+      // The host is asked to end the transfer's own part of it first.
+      await until(async () => (await waiting()) === kept)
     }
     expect(
       relay
@@ -191,7 +198,6 @@ describeWith('sshd', 'connections that wait for their next command', () => {
         .slice(-2)
         .map(({ isKept }) => isKept),
     ).toEqual([true, true])
-    await until(() => relay.events('shell-closed').length === relay.events('shell-opened').length)
     expect(await connection(own)).toBe(first)
   })
 
