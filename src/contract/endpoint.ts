@@ -61,6 +61,8 @@ export interface Endpoint<
   readonly scope?: K
   /** Session, account and roles are read from storage for this very call, so that a revocation holds at once. */
   readonly isSensitive?: true
+  /** Reads the session with the first that it reads itself, at the primary, and does nothing before that: `isSensitive` costs it no look of its own. */
+  readonly looksItself?: true
   /** Needs a factor proven in the last five minutes, at sign-in or with `stepUp`; implies `isSensitive`. */
   readonly stepUp?: true
   /** Absent where {@link limitOf} tells it from the shape. */
@@ -99,7 +101,7 @@ export interface SocketEndpoint<P extends Schema = Schema> {
 }
 
 /** What an operation demands of who calls it, beyond being signed in. */
-export type Demands = Pick<Endpoint, 'permission' | 'scope' | 'isSensitive' | 'stepUp'>
+export type Demands = Pick<Endpoint, 'permission' | 'scope' | 'isSensitive' | 'looksItself' | 'stepUp'>
 
 /** What the WebSocket door of one room or one shell can refuse with. */
 export const DOOR_PROBLEMS = [

@@ -49,6 +49,7 @@ const FILE = {
   access: 'user',
   scope: 'shells:write',
   isSensitive: true,
+  looksItself: true,
   limit: 'write',
   params: HostPath,
   problems: [

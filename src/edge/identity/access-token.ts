@@ -106,15 +106,15 @@ function remember(token: string, entry: Remembered): void {
 
 /**
  * Who an access token or an API key speaks for, and whether they may do what demands this. An isolate asks storage about a session or
- * a key at most every 30 seconds; before what is sensitive it asks anew.
+ * a key at most every 30 seconds; before what is sensitive it asks anew, where the operation does not do that itself.
  *
  * @throws Problem `unauthenticated` for a token we would not have minted or that has expired, `session-ended` when its session is over,
  * `scope-missing` for a key that is not allowed this, `forbidden` where no role allows it, `step-up-required` where a fresh proof is
  * demanded and the session has none
  */
 export async function authenticate(scope: Scope, token: string, demands: Demands = {}): Promise<Actor> {
-  const { permission, stepUp, isSensitive = Boolean(permission ?? stepUp) } = demands
-  const actor = isSensitive ? await ask(scope, token) : await recognise(scope, token)
+  const { permission, stepUp, looksItself, isSensitive = Boolean(permission ?? stepUp) } = demands
+  const actor = isSensitive && !looksItself ? await ask(scope, token) : await recognise(scope, token)
   if (actor.scopes && (demands.scope === undefined || !actor.scopes.includes(demands.scope))) throw new Problem('scope-missing')
   if (permission && !isAllowed(permission, actor.roles)) throw new Problem('forbidden')
   if (stepUp) demandStepUp(scope, await standing(scope, actor))

@@ -20,7 +20,7 @@ interface Wanted {
 /** Puts a transfer on record before it begins. @throws Problem `not-found`, `forbidden`, `step-up-required`, `access-required`, `limit-reached` or `host-refused` */
 async function beginTransfer(scope: Scope, actor: Actor, { hostId, op, path, overwrite = false }: Wanted): Promise<FileOrder> {
   const { userId, sessionId } = actor
-  const ground = await groundFor(scope, { hostId, userId, actor, use: 'files' })
+  const ground = await groundFor(scope, { hostId, userId, sessionId, actor, use: 'files' })
   const order = await beginOnHost(scope, ground, {
     userId,
     sessionId,

@@ -86,4 +86,4 @@ export const deleteOrgRuns = (db: Db, orgId: OrgId, ids: readonly RunId[]) =>
 
 /** Whether the access with which a run was started still stands. */
 export const accessOf = (db: Db, of: { readonly sessionId: string; readonly userId: UserId; readonly now: number }) =>
-  db.all<{ readonly isLive: number }>(sql`SELECT ${isAccessLiveSql({ id: of.sessionId, userId: of.userId, now: of.now })} AS isLive`)
+  db.select({ isLive: sql<number>`${isAccessLiveSql({ id: of.sessionId, userId: of.userId, now: of.now })}` }).from(sql`(SELECT 1)`)

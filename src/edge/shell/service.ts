@@ -46,8 +46,9 @@ const toShell = ({ id, orgId, hostId, userId, state, reason, createdAt, closedAt
  * `host-key-mismatch`, `host-refused`, `rate-limited` or `unavailable`
  */
 export async function openShell(scope: Scope, actor: Actor, input: OpenShell): Promise<Shell> {
-  const { userId } = actor
-  const { host, policy, oversight, hooks, target: way } = await groundFor(scope, { hostId: input.hostId, userId, actor, use: 'shell' })
+  const { userId, sessionId } = actor
+  const ground = await groundFor(scope, { hostId: input.hostId, userId, sessionId, actor, use: 'shell' })
+  const { host, policy, oversight, hooks, target: way } = ground
   const until = await requireReach(scope, { hostId: host.id, userId })
   const id = ShellId.parse(scope.newId('shl'))
   await askHooks(scope, hooks, { shellId: id, userId, use: 'shell', host })
