@@ -93,6 +93,24 @@ describeWith('sshd', 'what an organisation lets its members do on its hosts', ()
     expect(await slugOf(exec(operator, webId))).toBe('access-required')
   })
 
+  test('what it refuses while the object of a command is on its way to a relay is never heard of there', async () => {
+    const { events } = rig.relay()
+    const heard = () => ['shell-opened', 'shell-refused', 'grant-refused'].map((name) => events(name).length)
+    const before = heard()
+    await put({ reach: [] })
+    const streamed = operator.client.streamCommand({ params: { hostId: webId as never }, body: { command: 'echo ok' } })
+    expect(await Promise.all([slugOf(exec(operator, webId)), slugOf(streamed)])).toEqual(['access-required', 'access-required'])
+    // A link that is still on its way is closed as soon as it is there.
+    await exec(rig.owner, webId)
+    await until(() => rig.network.links() === 0)
+    expect(heard()).toEqual(before.map((count, i) => count + (i === 0 ? 1 : 0)))
+    const { results } = await rig.edge.db
+      .prepare('SELECT 1 FROM shell_commands WHERE user_id = ? AND ended_at IS NULL')
+      .bind(operator.id)
+      .all()
+    expect(results).toEqual([])
+  })
+
   test('ends the shells of whom a change leaves outside, also when a host loses its tag', async () => {
     await put({ reach: [{ to: { role: 'operator' }, tags: ['web', 'db'] }] as never })
     const [onWeb, onDb] = [await open(operator, webId), await open(operator, dbId)]

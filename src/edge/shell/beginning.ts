@@ -32,25 +32,46 @@ export interface Beginning {
   readonly refusals: { readonly asksLive: string; readonly nobodyWatches: string }
 }
 
+/** What may begin as far as anybody knows, and is not on record yet. */
+export interface Prepared<O extends HostOrder> {
+  /** What its object is to do. */
+  readonly order: O
+  /** Puts it on record: before that nothing begins. @throws Problem `not-found`, `forbidden`, `access-required`, `limit-reached` or `quota-reached` */
+  readonly begin: () => Promise<void>
+}
+
 /**
- * Puts on record what begins on a host, before it does, and says what its object is to do.
+ * Asks whoever has a say, and tells what is to be done and how it goes on record.
  *
- * @throws Problem `forbidden`, `access-required`, `limit-reached`, `hook-refused`, `hook-failed` or `host-refused`; then nothing was begun
+ * @throws Problem `forbidden`, `hook-refused`, `hook-failed` or `host-refused`, or as `begin`
  */
-export async function beginOnHost(scope: Scope, { host, oversight, hooks, target }: Ground, beginning: Beginning): Promise<HostOrder> {
-  const { userId, sessionId, asked, command, timeoutSeconds, act, beside, refusals } = beginning
+export async function prepareOnHost(scope: Scope, ground: Ground, beginning: Beginning): Promise<Prepared<HostOrder>> {
+  const { host, oversight, hooks, target } = ground
+  const { userId, sessionId, asked, refusals } = beginning
   if (host.login === 'keyboard-interactive') throw new Problem('host-refused', { detail: refusals.asksLive })
   if (oversight.needsWatcher) throw new Problem('forbidden', { detail: refusals.nobodyWatches })
   const { shellId = ShellId.parse(scope.newId('shl')) } = beginning
   const use = asked.file === undefined ? 'exec' : 'files'
   const hooked = await askHooks(scope, hooks, { shellId, userId, use, host, what: asked })
+  const order = { shellId, orgId: host.orgId, userId, sessionId, traceparent: traceparentOf(scope.trace), target, ...hooked }
+  return { order, begin: () => putOnRecord(scope, order, beginning) }
+}
+
+/** As {@link prepareOnHost}, on record already. */
+export async function beginOnHost(scope: Scope, ground: Ground, beginning: Beginning): Promise<HostOrder> {
+  const { order, begin } = await prepareOnHost(scope, ground, beginning)
+  await begin()
+  return order
+}
+
+async function putOnRecord(scope: Scope, { shellId, orgId, userId, target }: HostOrder, beginning: Beginning): Promise<void> {
+  const { command, timeoutSeconds, act, beside } = beginning
+  const { hostId } = target
   const now = scope.now()
-  const { id: hostId, orgId } = host
   const results = (await commit(scope, [
     insertCommand(scope.db, { id: shellId, hostId, userId, command, timeoutSeconds, now, quotas: scope.config.shellQuotas }),
     auditIfChanged(scope, { ...act, subject: shellId, orgId, actorId: userId }),
     ...(beside?.(shellId, now) ?? []),
   ])) as readonly D1Result[]
   if (results[0]?.meta.changes !== 1) throw await startRefused(scope, { userId, hostId })
-  return { shellId, orgId, userId, sessionId, traceparent: traceparentOf(scope.trace), target, ...hooked }
 }

@@ -2,7 +2,7 @@ import { type CommandPart, type ExecResult, STREAM_OUTPUT_BYTES_MAX } from '../.
 import { problemBody, problemOf } from '../http/problems.ts'
 import { traceFrom } from '../platform/trace.ts'
 import { type Capture, outputDecoder } from './capture.ts'
-import type { Sink } from './command.ts'
+import type { Sink } from './command-sink.ts'
 import { createPieceQueue, type PieceQueue } from './piece-queue.ts'
 import type { ExecOrder } from './rpc.ts'
 

@@ -1,14 +1,14 @@
 import { type ControlBody, CREDIT_EXEC_BYTES, type GrantRequest } from '../../contract/krp.ts'
 import { DATA_BYTES_MAX, KrpError, type OffsetChunk } from '../../contract/krp-frame.ts'
 import { Problem } from '../../contract/problem.ts'
-import { EXEC_OUTPUT_BYTES_MAX, type ExecResult } from '../../contract/shell.ts'
+import type { ExecResult } from '../../contract/shell.ts'
 import type { RelayConfig } from '../platform/relays.ts'
-import { type Capture, createCapture } from './capture.ts'
+import type { Sink } from './command-sink.ts'
 import type { Keeper } from './keeper.ts'
 import { type Reach, reachRelay } from './reach.ts'
 import type { ExecOrder } from './rpc.ts'
 import { jumpsOf, keptForOf, type Secrets } from './secrets.ts'
-import { attachStream, LinkLost, OpenRefused, openStream, type RelayStream, type StreamEvents } from './stream.ts'
+import { attachStream, OpenRefused, prepareStream, type RelayStream, type StreamEvents } from './stream.ts'
 import type { Tape } from './tape.ts'
 
 /** How a command went. */
@@ -37,6 +37,9 @@ export type SecretsFor = (relay: RelayConfig) => Promise<Secrets>
 export interface Kept {
   readonly tape: Tape
   readonly keeper: Keeper
+  /** From now on the command may have begun, unless it is refused. */
+  readonly asked: () => void
+  readonly refused: () => void
   /** Resolves when what was written before is durable. */
   readonly sync: () => Promise<void>
   /** There may be room for more output; the recording cannot go on. */
@@ -44,37 +47,12 @@ export interface Kept {
   onFailed: (reason: string) => void
 }
 
-/** Who takes the output of a command. */
-export interface Sink {
-  readonly stdout: Capture
-  readonly stderr: Capture
-  /** More output than this ends the command. */
-  readonly bytesMax: number
-  /** The command has begun. */
-  readonly begun: () => void
-  /** Up to here there is room for output. */
-  readonly roomOffset: () => number
-  /** There may be room for more. */
-  onRoom: () => void
-}
-
-/** More output than this is a mistake; it would also cost the object more time than an answer is worth. */
-const WAITED_BYTES_MAX = 64 * 1024 * 1024
-
-/** Keeps head and tail for whoever waits for the end. */
-export const waitedSink = (): Sink => ({
-  stdout: createCapture(EXEC_OUTPUT_BYTES_MAX),
-  stderr: createCapture(EXEC_OUTPUT_BYTES_MAX),
-  bytesMax: WAITED_BYTES_MAX,
-  begun: () => undefined,
-  roomOffset: () => Number.POSITIVE_INFINITY,
-  onRoom: () => undefined,
-})
-
 /** What a command needs besides the way to its host. */
 export interface CommandParts {
   readonly kept: Kept
   readonly sink: Sink
+  /** Resolves when the command may begin: when it is on record, and its recording too where that is asked for. */
+  readonly begin: () => Promise<void>
   /** The host has let us in. */
   readonly onOpened: () => void
   /** Aborted when the command is to end. */
@@ -86,6 +64,7 @@ type Outcome = ControlBody<'CLOSE'>['reason'] | 'lost' | 'late'
 interface Run {
   readonly order: ExecOrder
   readonly reach: Omit<Reach, 'who'>
+  readonly begin: () => Promise<void>
   readonly onOpened: () => void
   relayId: string | undefined
   readonly sink: Sink
@@ -111,12 +90,13 @@ interface Run {
  */
 export async function runCommand(
   order: ExecOrder,
-  { kept, sink, signal, onOpened, ...reach }: Omit<Reach, 'who'> & CommandParts,
+  { kept, sink, signal, begin, onOpened, ...reach }: Omit<Reach, 'who'> & CommandParts,
   secretsFor: SecretsFor,
 ): Promise<CommandRun> {
   const run: Run = {
     order,
     reach,
+    begin,
     onOpened,
     kept,
     sink,
@@ -171,11 +151,60 @@ interface Begun {
   readonly over: Promise<Outcome>
 }
 
+/** The way to the relay is made while the command is put on record; the relay hears of the command after that. */
 async function open(run: Run, secretsFor: SecretsFor): Promise<Begun> {
-  const { target, command, timeoutSeconds, env, stdin, traceparent } = run.order
-  const request: GrantRequest = {
+  const ready = prepare(run, secretsFor)
+  // What went wrong on the way is asked about later, if at all.
+  const link = ready.then((made) => made.link).catch(() => undefined)
+  const { signal } = run
+  let isAsked = false
+  const { events, over } = listen(run)
+  try {
+    // Whether it may begin is the first question, and until it is answered there is no end to write down.
+    await run.begin()
+    const { prepared } = await ready
+    requireWanted(signal)
+    const opening = prepared.open(events)
+    opening.catch(() => undefined)
+    isAsked = true
+    // The relay is at work already, and what outlives this memory is written beside that: a frame that is sent after a write waits for it.
+    run.kept.asked()
+    run.stream = await opening
+  } catch (error) {
+    void link.then((made) => made?.close('not-opened'))
+    if (error === signal.reason) requireWanted(signal)
+    if (error instanceof OpenRefused) run.kept.refused()
+    // The answer was lost, not the command: it may have begun.
+    if (isAsked && !(error instanceof OpenRefused)) throw new CommandLost('no answer', { cause: error })
+    throw error
+  }
+  sendStdin(run.stream, run.order.stdin)
+  goOn(run)
+  return { over }
+}
+
+/** A link with a grant that is signed and sealed for it. */
+async function prepare(run: Run, secretsFor: SecretsFor) {
+  const { order, signal } = run
+  requireWanted(signal)
+  const { relay, link, who } = await dial(run)
+  try {
+    requireWanted(signal)
+    const secrets = await secretsFor(relay)
+    const { traceparent } = order
+    const grant = { relay, who, request: requestOf(run), secrets, creditBytes: CREDIT_EXEC_BYTES, traceparent, signal }
+    return { link, prepared: await prepareStream(link, grant) }
+  } catch (error) {
+    link.close('not-prepared')
+    throw error
+  }
+}
+
+const requestOf = ({ order, sink }: Run): GrantRequest => {
+  const { target, command, timeoutSeconds, env } = order
+  return {
     kind: 'exec',
-    keptFor: keptForOf(run.order),
+    keptFor: keptForOf(order),
     host: target.address,
     port: target.port,
     username: target.user,
@@ -186,28 +215,9 @@ async function open(run: Run, secretsFor: SecretsFor): Promise<Begun> {
     env: { ...env },
     command,
     timeoutSeconds,
-    outputBytesMax: run.sink.bytesMax,
+    outputBytesMax: sink.bytesMax,
     detachSeconds: DETACH_SECONDS,
   }
-  const { signal } = run
-  requireWanted(signal)
-  const { relay, link, who } = await dial(run)
-  const { events, over } = listen(run)
-  try {
-    requireWanted(signal)
-    const secrets = await secretsFor(relay)
-    requireWanted(signal)
-    run.stream = await openStream(link, { relay, who, request, secrets, creditBytes: CREDIT_EXEC_BYTES, traceparent, signal }, events)
-  } catch (error) {
-    link.close('not-opened')
-    if (error === signal.reason) requireWanted(signal)
-    // The answer was lost, not the command: it may have begun.
-    if (error instanceof LinkLost) throw new CommandLost('no answer', { cause: error })
-    throw error
-  }
-  sendStdin(run.stream, stdin)
-  goOn(run)
-  return { over }
 }
 
 /** @throws Problem `unavailable` when the command was stopped before it began */
@@ -278,7 +288,6 @@ function listen(run: Run, attached: Attached = () => undefined): { readonly even
     attached,
     opened: () => {
       run.openedAt = Date.now()
-      run.kept.keeper.recorder.change({ isOpened: true })
       run.sink.begun()
       run.onOpened()
     },
@@ -289,6 +298,7 @@ function listen(run: Run, attached: Attached = () => undefined): { readonly even
     exit: (exit) => {
       run.exit = exit
       run.endedAt = Date.now()
+      run.kept.keeper.end()
     },
     closed: (reason) => finish(reason),
     lost: () => finish('lost'),

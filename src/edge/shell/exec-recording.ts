@@ -11,11 +11,42 @@ import { openTape } from './tape.ts'
 
 /** Long after a command must have ended, its object looks whether a crash left a recording behind. */
 const LEFT_BEHIND_MS = 120_000
+/** What an answer takes to leave. */
+const ANSWER_MS = 20
 /** Storage that failed is asked again. */
 const RETRY_MS = 30_000
 
-/** A place for the output of a command that outlives this memory. */
+/** A place for the output of a command that outlives this memory. It is made when it is first looked at. */
 export function keepOutput(scope: Scope, ctx: DurableObjectState, order: ExecOrder): Kept {
+  let place: Place | undefined
+  const made = (): Place => {
+    const room = { onRoom: () => kept.onRoom(), onFailed: (reason: string) => kept.onFailed(reason) }
+    place ??= makePlace(scope, ctx, { order, ...room })
+    return place
+  }
+  const kept: Kept = {
+    get tape() {
+      return made().tape
+    },
+    get keeper() {
+      return made().keeper
+    },
+    asked: () => made().keeper.recorder.change({ isOpened: true }),
+    refused: () => made().keeper.recorder.change({ isOpened: false }),
+    sync: () => ctx.storage.sync(),
+    onRoom: () => undefined,
+    onFailed: () => undefined,
+  }
+  return kept
+}
+
+type Place = Pick<Kept, 'tape' | 'keeper'>
+
+interface NewPlace extends Pick<KeeperParts, 'onRoom' | 'onFailed'> {
+  readonly order: ExecOrder
+}
+
+function makePlace(scope: Scope, ctx: DurableObjectState, { order, ...room }: NewPlace): Place {
   const { shellId, orgId, target, isStrict, traceparent, timeoutSeconds } = order
   const { sql } = ctx.storage
   createTables(sql)
@@ -31,16 +62,10 @@ export function keepOutput(scope: Scope, ctx: DurableObjectState, order: ExecOrd
     traceparent,
   })
   ctx.waitUntil(ctx.storage.setAlarm(startedAt + timeoutSeconds * 1000 + LEFT_BEHIND_MS))
-  const kept: Kept = {
-    ...keepingOf(sql, { recorder, scope: () => scope, onRoom: () => kept.onRoom(), onFailed: (reason) => kept.onFailed(reason) }),
-    sync: () => ctx.storage.sync(),
-    onRoom: () => undefined,
-    onFailed: () => undefined,
-  }
-  return kept
+  return keepingOf(sql, { recorder, scope: () => scope, ...room })
 }
 
-function keepingOf(sql: SqlStorage, parts: Omit<KeeperParts, 'tape'>): Pick<Kept, 'tape' | 'keeper'> {
+function keepingOf(sql: SqlStorage, parts: Omit<KeeperParts, 'tape'>): Place {
   const tape = openTape(sql, () => parts.recorder.state().keptOffset)
   return { tape, keeper: createKeeper({ ...parts, tape }) }
 }
@@ -54,8 +79,14 @@ export async function beginOutput({ keeper }: Kept): Promise<void> {
   }
 }
 
+/** Whoever waits for the answer comes before the recording, which takes the same thread as long again; should this memory go, the alarm sees to it. */
+export async function finishSoon(ctx: DurableObjectState, keeper: Keeper): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ANSWER_MS))
+  await finishOutput(ctx, keeper)
+}
+
 /** Brings the rest of an ended command into the recording; then its object holds nothing any more. */
-export async function finishOutput(ctx: DurableObjectState, keeper: Keeper): Promise<void> {
+async function finishOutput(ctx: DurableObjectState, keeper: Keeper): Promise<void> {
   await keeper.keep()
   if (!keeper.isDone()) return ctx.storage.setAlarm(Date.now() + RETRY_MS)
   await ctx.storage.deleteAlarm()

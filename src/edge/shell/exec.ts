@@ -6,15 +6,15 @@ import type { ExecCommand, ExecResult, ShellId, StoppedCommand } from '../../con
 import { auditEntry } from '../audit/service.ts'
 import type { StreamAnswer } from '../http/implement.ts'
 import { isOutage } from '../platform/db.ts'
-import { open, type Sealed } from '../platform/rpc.ts'
+import { open, type Sealed, seal } from '../platform/rpc.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
-import { beginOnHost } from './beginning.ts'
+import { type Prepared, prepareOnHost } from './beginning.ts'
 import { groundFor } from './ground.ts'
 import { endTelling } from './hook-news.ts'
 import { commandLost } from './policy.ts'
 import { judgeCommand } from './reach-policy.ts'
 import { insertRecording } from './recording-store.ts'
-import type { ExecOrder } from './rpc.ts'
+import type { Begun, ExecOrder, ShellRpc } from './rpc.ts'
 import { commandFor } from './store.ts'
 
 /** A command has no terminal; its recording is played in one of this size. */
@@ -33,17 +33,15 @@ export interface NewCommand extends ExecCommand {
 }
 
 /**
- * Puts a command on record before it starts, and says what its object is to do.
+ * Finds out what a command meets, and says what its object is to do.
  *
- * @throws Problem `not-found`, `forbidden`, `step-up-required`, `access-required`, `command-forbidden`, `limit-reached`, `host-unsuited`, `hook-refused`,
- * `hook-failed` or `host-refused`; then
- * nothing was begun
+ * @throws Problem `not-found`, `forbidden`, `step-up-required`, `command-forbidden`, `host-unsuited`, `hook-refused`, `hook-failed` or `host-refused`
  */
-export async function beginCommand(scope: Scope, wanted: NewCommand): Promise<ExecOrder> {
+async function prepareCommand(scope: Scope, wanted: NewCommand): Promise<Prepared<ExecOrder>> {
   const { command, timeoutSeconds, env, stdin, userId, sessionId, shellId } = wanted
   const ground = await groundFor(scope, { ...wanted, use: 'exec' })
   const judged = judgeCommand(ground.policy, command)
-  const order = await beginOnHost(scope, ground, {
+  const { order, begin } = await prepareOnHost(scope, ground, {
     userId,
     sessionId,
     shellId,
@@ -54,7 +52,18 @@ export async function beginCommand(scope: Scope, wanted: NewCommand): Promise<Ex
     beside: (id, now) => [insertRecording(scope.db, { id, kind: 'exec', ...EXEC_SIZE, now })],
     refusals: { asksLive: ASKS_LIVE, nobodyWatches: NOBODY_WATCHES },
   })
-  return { ...order, command: judged, timeoutSeconds, env, stdin, isStrict: ground.oversight.isStrict }
+  return { order: { ...order, command: judged, timeoutSeconds, env, stdin, isStrict: ground.oversight.isStrict }, begin }
+}
+
+/**
+ * Puts a command on record before it starts, and says what its object is to do.
+ *
+ * @throws Problem as {@link prepareCommand}, `access-required`, `limit-reached` or `quota-reached`; then nothing was begun
+ */
+export async function beginCommand(scope: Scope, wanted: NewCommand): Promise<ExecOrder> {
+  const { order, begin } = await prepareCommand(scope, wanted)
+  await begin()
+  return order
 }
 
 /** Input and the values of variables may be secret, so hooks hear only how much and which. */
@@ -70,6 +79,23 @@ const givenTo = ({ stdin, env }: Pick<ExecCommand, 'stdin' | 'env'>) => ({
  */
 export const finishCommand = (scope: Scope, order: ExecOrder): Promise<ExecResult> =>
   orLost(scope, order, scope.env.SHELLS.getByName(order.shellId).runCommand(order))
+
+/**
+ * Lets the object find its way to the host while the command is put on record; what it runs it runs only then.
+ *
+ * @throws Problem as {@link beginCommand}
+ */
+async function whileBeginning<T>(
+  scope: Scope,
+  { order, begin }: Prepared<ExecOrder>,
+  ask: (object: DurableObjectStub<ShellRpc>, begun: Begun) => Promise<Sealed<T>>,
+): Promise<T> {
+  const begun = begin()
+  const asked = ask(scope.env.SHELLS.getByName(order.shellId), () => seal(() => begun))
+  scope.waitUntil(asked.catch(() => undefined))
+  await begun
+  return orLost(scope, order, asked)
+}
 
 async function orLost<T>(scope: Scope, order: ExecOrder, asked: Promise<Sealed<T>>): Promise<T> {
   try {
@@ -90,7 +116,8 @@ async function orLost<T>(scope: Scope, order: ExecOrder, asked: Promise<Sealed<T
  */
 export async function execCommand(scope: Scope, actor: Actor, at: { readonly hostId: HostId } & ExecCommand): Promise<ExecResult> {
   const { userId, sessionId } = actor
-  return finishCommand(scope, await beginCommand(scope, { ...at, userId, sessionId, actor }))
+  const prepared = await prepareCommand(scope, { ...at, userId, sessionId, actor })
+  return whileBeginning(scope, prepared, (object, begun) => object.runCommand(prepared.order, begun))
 }
 
 /**
@@ -100,9 +127,8 @@ export async function execCommand(scope: Scope, actor: Actor, at: { readonly hos
  */
 export async function streamCommand(scope: Scope, actor: Actor, at: { readonly hostId: HostId } & ExecCommand): Promise<StreamAnswer> {
   const { userId, sessionId } = actor
-  const order = await beginCommand(scope, { ...at, userId, sessionId, actor })
-  const body = await orLost(scope, order, scope.env.SHELLS.getByName(order.shellId).streamCommand(order))
-  return { body }
+  const prepared = await prepareCommand(scope, { ...at, userId, sessionId, actor })
+  return { body: await whileBeginning(scope, prepared, (object, begun) => object.streamCommand(prepared.order, begun)) }
 }
 
 /** Ends a command that runs, for whoever ran it and for owners; again is fine. @throws Problem `not-found` or `forbidden` */

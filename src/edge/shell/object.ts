@@ -16,7 +16,7 @@ import { newSocketTag, type Ties, tiesOf } from '../platform/ties.ts'
 import { watchAccess } from './access-watch.ts'
 import type { ViewerAdmission } from './admission.ts'
 import { endLive } from './closing.ts'
-import { type Sink, waitedSink } from './command.ts'
+import { type Sink, waitedSink } from './command-sink.ts'
 import { createCommandStream } from './command-stream.ts'
 import { reportState } from './ending.ts'
 import { applyRole, expel, expelSessions, receive, viewerGone } from './exchange.ts'
@@ -26,7 +26,7 @@ import { isOver, type LiveShell, logOf, openLive } from './live.ts'
 import { beginShell, execute, openOrdered, scanHost } from './orders.ts'
 import { mayOperate } from './policy.ts'
 import { useTicket } from './record.ts'
-import type { EndOrder, ExecOrder, FileOrder, OpenOrder, ScanOrder, ShellRpc } from './rpc.ts'
+import type { Begun, EndOrder, ExecOrder, FileOrder, OpenOrder, ScanOrder, ShellRpc } from './rpc.ts'
 import { planAlarm } from './schedule.ts'
 import { checkStanding, OPENER_LEFT } from './standing.ts'
 import { tick } from './tick.ts'
@@ -37,6 +37,8 @@ import { settleOutput } from './wiring.ts'
 const VIEWERS_MAX = 64
 /** Tabs and devices of one person: nobody takes all places alone. */
 const VIEWERS_PER_USER_MAX = 8
+
+const ON_RECORD: Begun = async () => ({ value: undefined })
 
 /**
  * One shell: its output, its viewers, its link to the relay. The remote program lives in the relay, so this object may die at any moment;
@@ -67,13 +69,13 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
     return this.#outlive(openOrdered(objectScope(this.ctx, this.env, order.traceparent), { ctx: this.ctx, live }, order))
   }
 
-  async runCommand(order: ExecOrder): Promise<Sealed<ExecResult>> {
-    return this.#beginCommand(order, waitedSink())
+  async runCommand(order: ExecOrder, begun?: Begun): Promise<Sealed<ExecResult>> {
+    return this.#beginCommand(order, waitedSink(), begun)
   }
 
-  async streamCommand(order: ExecOrder): Promise<Sealed<ReadableStream<Uint8Array>>> {
+  async streamCommand(order: ExecOrder, begun?: Begun): Promise<Sealed<ReadableStream<Uint8Array>>> {
     const stream = createCommandStream(order, () => this.#stop.abort())
-    const end = this.#beginCommand(order, stream.sink)
+    const end = this.#beginCommand(order, stream.sink, begun)
     return seal(() => stream.follow(open(end)))
   }
 
@@ -137,11 +139,11 @@ export class ShellObject extends DurableObject<Env> implements ShellRpc {
     await this.#forget()
   }
 
-  #beginCommand(order: ExecOrder, sink: Sink): Promise<Sealed<ExecResult>> {
+  #beginCommand(order: ExecOrder, sink: Sink, begun: Begun = ON_RECORD): Promise<Sealed<ExecResult>> {
     if (this.#command !== undefined) throw new Error('an object runs one command')
     this.#commands += 1
     const scope = objectScope(this.ctx, this.env, order.traceparent)
-    const parts = { ctx: this.ctx, sink, signal: this.#stop.signal }
+    const parts = { ctx: this.ctx, sink, signal: this.#stop.signal, begin: () => open(begun()) }
     let denied: Problem | undefined
     const unwatch = watchAccess(scope, { order, use: 'exec' }, (problem) => {
       denied = problem

@@ -1,6 +1,6 @@
 import type { HostKey } from '../../contract/hosts.ts'
 import { type ControlBody, DETACH_SECONDS_DEFAULT } from '../../contract/krp.ts'
-import { Problem } from '../../contract/problem.ts'
+import { isProblem, Problem } from '../../contract/problem.ts'
 import type { ExecResult, ShellState } from '../../contract/shell.ts'
 import type { HostUse } from '../../contract/shell-policy.ts'
 import { auditEntry } from '../audit/service.ts'
@@ -8,7 +8,7 @@ import { describeError, logFor } from '../platform/log.ts'
 import type { Scope } from '../platform/scope.ts'
 import { traceFrom } from '../platform/trace.ts'
 import { CommandLost, type CommandParts, type CommandRun, runCommand } from './command.ts'
-import { beginOutput, finishOutput, keepOutput } from './exec-recording.ts'
+import { beginOutput, finishSoon, keepOutput } from './exec-recording.ts'
 import { commitTelling, endTelling, tellConnected } from './hook-news.ts'
 import { readHostKey } from './host-key.ts'
 import { type LiveShell, openLive } from './live.ts'
@@ -49,18 +49,26 @@ async function checkPresented({ type, publicKey, fingerprint }: ControlBody<'HOS
   return key
 }
 
-/** Runs a command and writes down how it went, whatever happens. @throws Problem */
+/** Runs a command once it is on record, and writes down how it went, whatever happens. @throws Problem */
 export async function execute(
   scope: Scope,
-  { ctx, ...parts }: Omit<CommandParts, 'kept' | 'onOpened'> & { readonly ctx: DurableObjectState },
+  { ctx, begin: putOnRecord, ...parts }: Omit<CommandParts, 'kept' | 'onOpened'> & { readonly ctx: DurableObjectState },
   order: ExecOrder,
 ): Promise<ExecResult> {
   const kept = keepOutput(scope, ctx, order)
   let end: CommandEnd = { state: 'unknown', endedAt: 0 }
+  let isRefused = false
+  const begin = async () => {
+    await putOnRecord().catch((error: unknown) => {
+      isRefused = isProblem(error)
+      // Whoever puts it on record has the trouble, and tells of it; here it only does not begin.
+      throw isRefused ? error : new Problem('unavailable', {}, { cause: error })
+    })
+    if (order.isStrict) await beginOutput(kept)
+  }
   try {
-    await beginOutput(kept)
     const onOpened = () => noteConnected(scope, ctx, order)
-    const reach = { ctx, config: scope.config, traceparent: order.traceparent, log: logOf(order), kept, onOpened, ...parts }
+    const reach = { ctx, config: scope.config, traceparent: order.traceparent, log: logOf(order), kept, begin, onOpened, ...parts }
     const run = await runCommand(order, reach, (relay) => openSecrets(scope, order, relay))
     end = endOfRun(run)
     return run.result
@@ -74,9 +82,12 @@ export async function execute(
     }
     throw problem
   } finally {
-    await writeEnd(scope, order, { ...end, endedAt: scope.now() })
-    kept.keeper.end()
-    ctx.waitUntil(finishOutput(ctx, kept.keeper))
+    // What was refused is on no record, so there is no end to write down.
+    if (!isRefused) {
+      await writeEnd(scope, order, { ...end, endedAt: scope.now() })
+      kept.keeper.end()
+      ctx.waitUntil(finishSoon(ctx, kept.keeper))
+    }
   }
 }
 

@@ -72,6 +72,9 @@ export interface ExecOrder extends HostOrder {
   readonly isStrict: boolean
 }
 
+/** Resolves when a command is on record; a problem means that it is not, and is not to begin. */
+export type Begun = () => Promise<Sealed<void>>
+
 /** List, read or write one file. */
 export interface FileOrder extends HostOrder {
   readonly op: 'list' | 'read' | 'write'
@@ -99,9 +102,10 @@ export interface EndOrder {
 export interface ShellRpc extends Rpc.DurableObjectBranded, SocketHolder {
   /** Answers `open`, or `connecting` while the host waits for a person's answer. */
   openShell(order: OpenOrder): Promise<Sealed<ShellState>>
-  runCommand(order: ExecOrder): Promise<Sealed<ExecResult>>
+  /** Without `begun` the command is on record already. */
+  runCommand(order: ExecOrder, begun?: Begun): Promise<Sealed<ExecResult>>
   /** The parts of a command as JSON Lines, once it has begun; whoever lets them go ends it. */
-  streamCommand(order: ExecOrder): Promise<Sealed<ReadableStream<Uint8Array>>>
+  streamCommand(order: ExecOrder, begun?: Begun): Promise<Sealed<ReadableStream<Uint8Array>>>
   /** Ends the command that runs here, and waits for its end. */
   stopCommand(): Promise<StoppedCommand>
   /** The command that runs or ran here, for a caller that was lost; null when this memory knows of none, and then none is taken any more. */

@@ -101,8 +101,18 @@ interface State {
 
 type SealAnswer = (prompt: ControlBody<'PROMPT'>, answers: readonly string[]) => Promise<ControlBody<'ANSWER'>>
 
-/** Opens what the grant says. @throws OpenRefused, LinkLost, or the reason of the signal when nothing was asked of the relay */
-export async function openStream(link: RelayLink, grant: Grant, events: StreamEvents): Promise<RelayStream> {
+/** A grant that is signed and sealed for its link; the relay has not heard of it. */
+export interface PreparedStream {
+  /** The relay is asked before this returns. @throws OpenRefused, LinkLost, or the reason of the signal when nothing was asked of the relay */
+  open(events: StreamEvents): Promise<RelayStream>
+}
+
+/** Opens what the grant says. @throws as {@link PreparedStream} */
+export const openStream = async (link: RelayLink, grant: Grant, events: StreamEvents): Promise<RelayStream> =>
+  (await prepareStream(link, grant)).open(events)
+
+/** Signs the grant, and seals its secrets to it. */
+export async function prepareStream(link: RelayLink, grant: Grant): Promise<PreparedStream> {
   const { request, creditBytes, traceparent, secrets, signal } = grant
   try {
     const { token, jti } = await signGrantToken(grant.relay, grant.who, { nonce: link.challenge.nonce, request })
@@ -111,18 +121,24 @@ export async function openStream(link: RelayLink, grant: Grant, events: StreamEv
       const plain = new Uint8Array(utf8.encode(JSON.stringify(answers)))
       return { id, answers: await sealFor(link, grant, { index: jump, jti: `${jti} prompt ${id}`, plain }) }
     }
-    const giveUp = () => {
-      // What has just been opened ends by the CLOSE, what is being opened by the end of its link.
-      link.send('CLOSE', STREAM, { reason: 'dialer' })
-      link.close('stopped')
-    }
-    signal?.throwIfAborted()
-    const asked = ask({ link, events, sealAnswer }, () => link.send('OPEN', STREAM, { grant: token, creditBytes, traceparent, ...sealed }))
-    signal?.addEventListener('abort', giveUp)
-    return await asked.finally(() => signal?.removeEventListener('abort', giveUp))
+    const send = () => link.send('OPEN', STREAM, { grant: token, creditBytes, traceparent, ...sealed })
+    return { open: (events) => askUnlessStopped({ link, events, sealAnswer }, send, signal) }
   } finally {
     for (const secret of [secrets.credential, ...(secrets.jumpCredentials ?? [])]) secret?.fill(0)
   }
+}
+
+async function askUnlessStopped(parts: Parameters<typeof ask>[0], send: () => void, signal: AbortSignal | undefined): Promise<RelayStream> {
+  const { link } = parts
+  const giveUp = () => {
+    // What has just been opened ends by the CLOSE, what is being opened by the end of its link.
+    link.send('CLOSE', STREAM, { reason: 'dialer' })
+    link.close('stopped')
+  }
+  signal?.throwIfAborted()
+  const asked = ask(parts, send)
+  signal?.addEventListener('abort', giveUp)
+  return asked.finally(() => signal?.removeEventListener('abort', giveUp))
 }
 
 /** Asks a host for its keys and opens nothing. @throws OpenRefused or LinkLost */
