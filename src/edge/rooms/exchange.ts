@@ -12,7 +12,17 @@ import { type LiveRoom, logOf, sendFramed } from './live.ts'
 import { noteAnswer, sendText } from './outlet.ts'
 import type { Peer } from './peer.ts'
 import type { Place } from './place.ts'
-import { type Allowance, closeCodeIn, fullAllowance, isOverdrawn, mayWrite, RENEWAL_AHEAD_MS, spend } from './policy.ts'
+import {
+  type Allowance,
+  closeCodeIn,
+  fullAllowance,
+  isOverdrawn,
+  LAST_CALL_MS,
+  lookDueAt,
+  mayWrite,
+  RENEWAL_AHEAD_MS,
+  spend,
+} from './policy.ts'
 import { endPresence, hearEntry, renewBound, shownIn } from './presence.ts'
 import type { SeatState } from './rpc.ts'
 import { endWindow, gatherChange, gatherEcho } from './window.ts'
@@ -22,8 +32,6 @@ type Traffic = Parameters<typeof spend>[1]
 
 /** Users whose allowance is remembered after they left, so that coming back does not refill it. */
 const ALLOWANCES_MAX = 2_000
-/** A question or its answer may have been lost with the memory, so it is asked again at the next look. */
-const ASKED_AGAIN_MS = RENEWAL_AHEAD_MS / 2
 /** To look at so many sockets is as much work as a message. */
 const SOCKETS_PER_MESSAGE = 10
 
@@ -177,30 +185,29 @@ function changeRole(room: LiveRoom, socket: Peer, to: Pick<Place, 'role' | 'vers
   if (follows && mayWrite(to.role) && !mayWrite(role)) sendFramed(room, socket, step1Frame(stateVectorOf(room.document)))
 }
 
-/** When a socket needs attention: before its token expires where a fresh one can be asked for. */
-function dueOf(room: LiveRoom, socket: Peer): number {
-  const { expiresAt, framing, askedAt } = room.hub.placeOf(socket)
-  if (framing !== 'hocuspocus') return expiresAt
-  return askedAt ? Math.min(expiresAt, askedAt + ASKED_AGAIN_MS) : expiresAt - RENEWAL_AHEAD_MS
-}
-
-/** Ends the sockets whose token has expired and asks for those that soon will be; answers when the next one does. */
+/** Ends the sockets whose token has expired and asks for those that soon will be; answers when to look again. */
 export function expelExpired(room: LiveRoom, now: number): number | undefined {
   let next: number | undefined
   for (const socket of room.hub.open()) {
-    const { expiresAt } = room.hub.placeOf(socket)
-    if (expiresAt <= now) {
+    if (room.hub.placeOf(socket).expiresAt <= now) {
       expel(room, socket, 'unauthenticated')
       continue
     }
-    if (dueOf(room, socket) <= now) {
+    if (isAskDue(room.hub.placeOf(socket), now)) {
       room.hub.change(socket, { askedAt: now })
       sendFramed(room, socket, tokenRequestFrame)
     }
-    next = Math.min(next ?? expiresAt, dueOf(room, socket))
+    const dueAt = lookDueAt(room.hub.placeOf(socket))
+    next = Math.min(next ?? dueAt, dueAt)
   }
   return next
 }
+
+/** Any look in the time for it will do: the grid is for alarms. */
+const isAskDue = ({ expiresAt, framing, askedAt }: Place, now: number): boolean =>
+  framing === 'hocuspocus' &&
+  now >= expiresAt - (askedAt === null ? RENEWAL_AHEAD_MS : LAST_CALL_MS) &&
+  (askedAt ?? 0) < expiresAt - LAST_CALL_MS
 
 function obey(room: LiveRoom, socket: Peer, message: Message): void {
   switch (message.kind) {

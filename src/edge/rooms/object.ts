@@ -223,7 +223,7 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
     this.#leaves.probe()
     this.#tellUsage()
     const next = nextLookAt(this.#parlour.talk, expelExpired(this.#room, now), now)
-    if (next !== undefined) await this.ctx.storage.setAlarm(expiryCheckAt(next))
+    if (next !== undefined) await this.ctx.storage.setAlarm(next)
     const again = await runErrands(this.#parlour.talk)
     if (again !== undefined) await this.#lookAt(again)
   }

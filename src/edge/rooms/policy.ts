@@ -6,7 +6,7 @@ import {
   ROOMS_PER_OWNER_MAX,
   type RoomRole,
 } from '../../contract/rooms.ts'
-import type { Line } from './place.ts'
+import type { Line, Place } from './place.ts'
 import type { SeatFacts } from './seat-store.ts'
 
 /** A full document can still be emptied: changes that only delete may go this much further. */
@@ -17,6 +17,8 @@ export const SOCKETS_PER_USER_MAX = 50
 export const JOIN_FLIGHT_MS = 60_000
 /** A fresh token is asked for this long before the old one expires: two looks of the grid. */
 export const RENEWAL_AHEAD_MS = 120_000
+/** A question or its answer may have been lost with the memory, so it is asked once more this long before, off the grid: too late is of no use. */
+export const LAST_CALL_MS = 20_000
 /** Expired sockets are looked for at whole minutes only, since setting an alarm is a billed write. */
 const EXPIRY_GRID_MS = 60_000
 
@@ -69,6 +71,14 @@ export const leavesFor = (sockets: number, socketsMax: number): number => Math.m
 
 /** The first moment of the grid at which something has expired. */
 export const expiryCheckAt = (expiresAt: number): number => Math.ceil(expiresAt / EXPIRY_GRID_MS) * EXPIRY_GRID_MS
+
+/** When to look at a socket again: to ask for a fresh token where that can be asked for, asked last at some moment, else when it expires. */
+export function lookDueAt({ expiresAt, framing, askedAt }: Pick<Place, 'expiresAt' | 'framing' | 'askedAt'>): number {
+  if (framing !== 'hocuspocus') return expiryCheckAt(expiresAt)
+  if (askedAt === null) return expiryCheckAt(expiresAt - RENEWAL_AHEAD_MS)
+  const lastCallAt = expiresAt - LAST_CALL_MS
+  return askedAt < lastCallAt ? lastCallAt : expiryCheckAt(expiresAt)
+}
 
 /** How long to gather changes before they are stored and sent: frames out are the cost, and an object sends at most 25,000 a second. */
 const windowMs = (sockets: number): number => Math.ceil(10 + sockets / 25)

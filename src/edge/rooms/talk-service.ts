@@ -2,6 +2,7 @@ import type { UserId } from '../../contract/identity.ts'
 import type { LiveCursor } from '../../contract/room-live.ts'
 import type { MessageEvent, MessagePage, MessageReceipt, MessageRetention } from '../../contract/room-messages.ts'
 import { eventsAfter, eventsBy, expire, firstServedSeq, forgetReads, rewrite, setTtl } from './messages.ts'
+import { expiryCheckAt } from './policy.ts'
 import type { MessagesOrder } from './rpc.ts'
 import { type Author, endTalkWindow, gather, type Publication, type Talk, watchMessages } from './talk.ts'
 
@@ -52,11 +53,12 @@ export function retain(talk: Talk, ttlSeconds: number | null): MessageRetention 
   return retention(talk)
 }
 
-/** Deletes expired messages; answers when to look again, by this or another reason. */
+/** Deletes expired messages; answers when to look again, by this on the grid or by another reason. */
 export function nextLookAt(talk: Talk, other: number | undefined, now: number): number | undefined {
   const mine = expire(talk.log, now)
   talk.watchedUntil = mine
-  return other === undefined ? mine : Math.min(other, mine ?? other)
+  const mineAt = mine === undefined ? undefined : expiryCheckAt(mine)
+  return other === undefined ? mineAt : Math.min(other, mineAt ?? other)
 }
 
 /** What a user has written. */
