@@ -109,7 +109,12 @@ test('who listens on a socket is not pushed to', async () => {
   socket!.close()
 })
 
-test.each([403, 404, 410])('a service that answers %i has lost the device, so the subscription goes', async (status) => {
+/** What became of pushes so far, as metrics tell it. */
+const counted = async (outcome: string) =>
+  (await edge.db.prepare('SELECT counted FROM push_days WHERE outcome = ?').bind(outcome).first<number>('counted')) ?? 0
+
+test.each([404, 410])('a service that answers %i has lost the device, so the subscription goes', async (status) => {
+  const before = await counted('gone')
   const eve = await subscriber('eve')
   service.answers.push(status)
   await tell(eve)
@@ -117,6 +122,37 @@ test.each([403, 404, 410])('a service that answers %i has lost the device, so th
   await tell(eve)
   await settled()
   expect(eve.mine()).toHaveLength(1)
+  expect(await counted('gone')).toBe(before + 1)
+})
+
+test.each([401, 403])(
+  'a service that answers %i takes us for somebody else: the device stays, is not asked again for that, and it is counted',
+  async (status) => {
+    const before = await counted('denied')
+    const eva = await subscriber('eva')
+    service.answers.push(status)
+    await tell(eva)
+    await until(async () => (await counted('denied')) === before + 1)
+    await settled()
+    expect(eva.mine()).toHaveLength(1)
+    expect(await eva.isSubscribed()).toBe(true)
+    await tell(eva)
+    await until(async () => eva.mine().length === 2)
+  },
+)
+
+test('a device that subscribed to a key which is no longer ours goes without being called', async () => {
+  const old = await subscriber('old')
+  const key = await edge.db
+    .prepare('SELECT public_key, sealed_private FROM push_keys')
+    .first<{ public_key: string; sealed_private: string }>()
+  const other = createECDH('prime256v1').generateKeys('base64url')
+  await edge.db.prepare('UPDATE push_keys SET public_key = ?').bind(other).run()
+  await tell(old)
+  await until(async () => (await old.isSubscribed()) === false)
+  await settled()
+  expect(old.mine()).toEqual([])
+  await edge.db.prepare('UPDATE push_keys SET public_key = ?').bind(key?.public_key).run()
 })
 
 test.each([429, 500, 503])('a service that answers %i is asked again later, and a push that was taken is not repeated', async (status) => {

@@ -8,7 +8,7 @@ import { hashPassword } from '../../src/edge/identity/password.ts'
 import { IDENTITY_SECRETS } from '../../src/edge/identity/secrets.ts'
 import { rotateSigningKeys } from '../../src/edge/identity/signing-keys.ts'
 import { totpCode } from '../../src/edge/identity/totp.ts'
-import { PUSH_KEY, pushPublicKey, vapidAuthorization } from '../../src/edge/inbox/vapid.ts'
+import { PUSH_KEY, pushPublicKey, vapidFor } from '../../src/edge/inbox/vapid.ts'
 import { readConfig } from '../../src/edge/platform/config.ts'
 import { objectScope } from '../../src/edge/platform/object-scope.ts'
 import { rewrapBoxes, secretsStanding } from '../../src/edge/platform/root-secrets.ts'
@@ -122,7 +122,7 @@ test('once nothing needs it the old secret may go: people sign in by password, a
   expect((await finish(only, ADA, { method: 'recovery-code', code: codes[0] })).status).toBe(200)
   expect((await ask(only, '/v1/auth/refresh', { refreshToken: device.refreshToken })).status).toBe(200)
   expect((await login(only, BOB)).status).toBe(200)
-  expect(await vapidAuthorization(scopeOf(only), 'https://push.example.net/x')).toContain('vapid t=')
+  expect((await vapidFor(scopeOf(only), 'https://push.example.net/x')).authorization).toContain('vapid t=')
 })
 
 test('a secret that went too early is told by health, and stops nobody whose password it did not keep', async () => {

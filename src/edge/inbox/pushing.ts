@@ -3,10 +3,12 @@ import type { Notification, PushState, SubscribePush } from '../../contract/inbo
 import { Problem } from '../../contract/problem.ts'
 import { isSessionLive } from '../identity/service.ts'
 import { fromBase64Url } from '../platform/base64.ts'
+import { dayOf } from '../platform/metrics.ts'
 import { isPushService } from '../platform/push-services.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import { AUTH_PURPOSE, push } from './push.ts'
 import { importPushKey } from './push-message.ts'
+import { addPushed } from './store.ts'
 import type { PushSubscription } from './subscriptions.ts'
 import { pushPublicKey } from './vapid.ts'
 
@@ -34,7 +36,8 @@ export async function subscribePush(scope: Scope, actor: Actor, { endpoint, keys
   if (!(await isSessionLive(scope, actor))) throw new Problem('session-ended')
   const { userId, sessionId } = actor
   const auth = await scope.config.keyring.seal(AUTH_PURPOSE, sessionId, secret)
-  await scope.env.INBOXES.getByName(userId).subscribe({ sessionId, endpoint, p256dh: keys.p256dh, auth })
+  const vapidKey = await pushPublicKey(scope)
+  await scope.env.INBOXES.getByName(userId).subscribe({ sessionId, endpoint, p256dh: keys.p256dh, auth, vapidKey })
 }
 
 /** Pushes no more to the caller's device. */
@@ -48,17 +51,18 @@ export async function pushToAll(
   { notification, targets }: { readonly notification: Notification; readonly targets: readonly PushSubscription[] },
 ): Promise<void> {
   const inbox = scope.env.INBOXES.getByName(userId)
-  const waiting = await Promise.all(
+  const outcomes = await Promise.all(
     targets.map(async (target) => {
       const { sessionId, endpoint } = target
       if (!(await isSessionLive(scope, { sessionId: sessionId as Actor['sessionId'] })))
-        return inbox.unsubscribe(sessionId).then(() => false)
+        return inbox.unsubscribe(sessionId).then(() => 'gone' as const)
       const outcome = await push(scope, target, notification)
       scope.log('inbox.pushed', { notificationId: notification.id, service: new URL(endpoint).hostname, outcome })
       if (outcome === 'gone') await inbox.unsubscribe(sessionId, endpoint)
       else if (outcome !== 'later') await inbox.notePushed({ notificationId: notification.id, sessionId })
-      return outcome === 'later'
+      return outcome
     }),
   )
-  if (waiting.includes(true)) throw new Error('a push service did not take the notification')
+  if (outcomes.length > 0) await addPushed(scope.db, dayOf(scope.now()), outcomes)
+  if (outcomes.includes('later')) throw new Error('a push service did not take the notification')
 }

@@ -7,7 +7,12 @@ export interface PushSubscription {
   readonly p256dh: string
   /** Sealed, so that no storage and no backup holds it. */
   readonly auth: string
+  /** The key of this deployment that the device subscribed to; null where it was not noted. */
+  readonly vapidKey: string | null
 }
+
+/** What became of a push: it was taken, the device is gone, the service does not take us for who we are, it will never take it, or it may later. */
+export type PushOutcome = 'sent' | 'gone' | 'denied' | 'refused' | 'later'
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS push_subscriptions (
@@ -16,6 +21,7 @@ CREATE TABLE IF NOT EXISTS push_subscriptions (
   p256dh     TEXT NOT NULL,
   auth       TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS push_vapid_keys (session_id TEXT PRIMARY KEY, vapid_key TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS pushes (
   notification_id TEXT    NOT NULL,
   session_id      TEXT    NOT NULL,
@@ -45,12 +51,15 @@ export function openSubscriptions(sql: SqlStorage): Subscriptions {
   sql.exec(SCHEMA)
   const all = () =>
     sql
-      .exec<{ [K in keyof PushSubscription]: string }>('SELECT session_id AS sessionId, endpoint, p256dh, auth FROM push_subscriptions')
+      .exec<{ sessionId: string; endpoint: string; p256dh: string; auth: string; vapidKey: string | null }>(
+        `SELECT session_id AS sessionId, endpoint, p256dh, auth, vapid_key AS vapidKey
+          FROM push_subscriptions LEFT JOIN push_vapid_keys USING (session_id)`,
+      )
       .toArray()
   const remove = (sessionId: string, endpoint?: string) =>
     void sql.exec('DELETE FROM push_subscriptions WHERE session_id = ?1 AND (?2 IS NULL OR endpoint = ?2)', sessionId, endpoint ?? null)
   return {
-    put({ sessionId, endpoint, p256dh, auth }) {
+    put({ sessionId, endpoint, p256dh, auth, vapidKey }) {
       // A browser has one subscription, whoever is signed in on it: the newest session has it.
       sql.exec('DELETE FROM push_subscriptions WHERE endpoint = ?', endpoint)
       sql.exec(
@@ -60,6 +69,11 @@ export function openSubscriptions(sql: SqlStorage): Subscriptions {
         p256dh,
         auth,
       )
+      sql.exec(
+        'DELETE FROM push_vapid_keys WHERE session_id = ?1 OR session_id NOT IN (SELECT session_id FROM push_subscriptions)',
+        sessionId,
+      )
+      if (vapidKey !== null) sql.exec('INSERT INTO push_vapid_keys (session_id, vapid_key) VALUES (?, ?)', sessionId, vapidKey)
     },
     remove,
     removeSessions(ids) {
@@ -75,7 +89,7 @@ export function openSubscriptions(sql: SqlStorage): Subscriptions {
       sql.exec('INSERT OR IGNORE INTO pushes (notification_id, session_id, at) VALUES (?, ?, ?)', notificationId, sessionId, now)
     },
     erase() {
-      for (const table of ['push_subscriptions', 'pushes']) sql.exec(`DELETE FROM ${table}`)
+      for (const table of ['push_subscriptions', 'push_vapid_keys', 'pushes']) sql.exec(`DELETE FROM ${table}`)
     },
     prune: (now) => void sql.exec('DELETE FROM pushes WHERE at <= ?', now - KEEP_PUSHES_MS),
   }

@@ -31,8 +31,8 @@ async function storedKey(scope: Scope) {
 /** The public key that devices subscribe with, base64url. */
 export const pushPublicKey = async (scope: Scope): Promise<string> => (await storedKey(scope)).publicKey
 
-/** The `Authorization` of a push to an endpoint (RFC 8292 §3): good for its origin only. */
-export async function vapidAuthorization(scope: Scope, endpoint: string): Promise<string> {
+/** The `Authorization` of a push to an endpoint (RFC 8292 §3), good for its origin only, and the key in it. */
+export async function vapidFor(scope: Scope, endpoint: string): Promise<{ readonly publicKey: string; readonly authorization: string }> {
   const { publicKey, sealedPrivate } = await storedKey(scope)
   const key = await crypto.subtle.importKey('pkcs8', await scope.config.keyring.open(PURPOSE, BIND, sealedPrivate), ALGORITHM, false, [
     'sign',
@@ -43,5 +43,5 @@ export async function vapidAuthorization(scope: Scope, endpoint: string): Promis
     .setSubject(`mailto:${scope.config.mail.from}`)
     .setExpirationTime(Math.floor(scope.now() / 1000) + TOKEN_SECONDS)
     .sign(key)
-  return `vapid t=${token}, k=${publicKey}`
+  return { publicKey, authorization: `vapid t=${token}, k=${publicKey}` }
 }

@@ -49,8 +49,16 @@ export const METRICS = {
     labels: ['outcome'],
   },
   parvis_room_promotions_today: { type: 'gauge', help: 'Rooms that outgrew their object since midnight UTC.', labels: [] },
+  parvis_push_today: {
+    type: 'gauge',
+    help: 'Pushes to devices since midnight UTC: sent, later, gone (the subscription was deleted), denied or refused.',
+    labels: ['outcome'],
+  },
   parvis_metrics_source_up: { type: 'gauge', help: '0 where the part could not say how it stands.', labels: ['source'] },
 } as const satisfies Readonly<Record<string, Metric>>
+
+/** The Unix day of a moment: what is told of a day is counted under it. */
+export const dayOf = (at: number): number => Math.floor(at / 86_400_000)
 
 /** The name of a metric. */
 export type MetricName = keyof typeof METRICS

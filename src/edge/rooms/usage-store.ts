@@ -4,9 +4,6 @@ import type { Db } from '../platform/db.ts'
 import { roomDays as d, roomStandings as s } from './tables.ts'
 import type { Counted } from './tally.ts'
 
-/** The Unix day of a moment. */
-export const dayOf = (at: number): number => Math.floor(at / 86_400_000)
-
 /** How a room stands. */
 export type Standing = Omit<typeof s.$inferSelect, 'roomId'>
 

@@ -2,12 +2,12 @@ import { RoomId } from '../../contract/rooms.ts'
 import type { Env } from '../env.ts'
 import type { Metrics } from '../http/feature.ts'
 import { describeError } from '../platform/log.ts'
-import { type Sample, sample } from '../platform/metrics.ts'
+import { dayOf, type Sample, sample } from '../platform/metrics.ts'
 import { objectScope } from '../platform/object-scope.ts'
 import type { Scope } from '../platform/scope.ts'
 import type { LiveRoom } from './live.ts'
 import type { RoomMeasure } from './tally.ts'
-import { addCounted, countedOn, dayOf, deleteOldCounted, putStanding, type Standing, standingSince } from './usage-store.ts'
+import { addCounted, countedOn, deleteOldCounted, putStanding, type Standing, standingSince } from './usage-store.ts'
 
 const COUNT_DAYS = 30
 /** A room in which nothing happens wakes when its first token expires, and tells then. */

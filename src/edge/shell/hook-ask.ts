@@ -2,13 +2,14 @@ import { type BeforePoint, HOOK_ANSWER_BYTES_MAX, HOOK_EVENTS, HookAnswer, type 
 import { Problem } from '../../contract/problem.ts'
 import { auditEntry } from '../audit/service.ts'
 import { describeError } from '../platform/log.ts'
+import { dayOf } from '../platform/metrics.ts'
 import type { Scope } from '../platform/scope.ts'
 import { askWebhook } from '../webhooks/service.ts'
 import { decideBy, moduleNamed } from './hook-modules.ts'
 import type { HookRow } from './hook-store.ts'
 import type { HostRow } from './host-store.ts'
 import { requireStart } from './starting.ts'
-import { countAnswer, dayOf } from './usage-store.ts'
+import { countAnswer } from './usage-store.ts'
 
 /** What is about to begin. */
 export interface Beginner extends Pick<HookQuestion, 'shellId' | 'userId' | 'use'> {

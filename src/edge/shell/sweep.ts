@@ -1,8 +1,9 @@
 import { describeError } from '../platform/log.ts'
+import { dayOf } from '../platform/metrics.ts'
 import type { Scope } from '../platform/scope.ts'
 import { commitTelling, endTelling } from './hook-news.ts'
 import { lostCommands, reportShell, staleShells, touchShell } from './store.ts'
-import { dayOf, deleteOldAnswers } from './usage-store.ts'
+import { deleteOldAnswers } from './usage-store.ts'
 
 type StaleShell = Awaited<ReturnType<typeof staleShells>>[number]
 

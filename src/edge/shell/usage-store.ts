@@ -85,9 +85,6 @@ export const addCommandUsage = (db: Db, { id, now }: { readonly id: ShellId; rea
 /** Part of forgetting an organisation that is gone. */
 export const deleteOrgUsage = (db: Db, orgId: OrgId) => db.delete(u).where(eq(u.orgId, orgId))
 
-/** The Unix day of a moment. */
-export const dayOf = (at: number): number => Math.floor(at / 86_400_000)
-
 /** One more answer of a hook today. */
 export const countAnswer = (db: Db, answer: Pick<typeof d.$inferSelect, 'day' | 'point' | 'outcome'>) =>
   db

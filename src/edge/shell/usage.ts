@@ -3,9 +3,9 @@ import type { ShellUsage } from '../../contract/shell-usage.ts'
 import type { Metrics } from '../http/feature.ts'
 import { orgRoleOf } from '../orgs/service.ts'
 import { openDb } from '../platform/db.ts'
-import { sample } from '../platform/metrics.ts'
+import { dayOf, sample } from '../platform/metrics.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
-import { answersOf, dayOf, monthOf, standing, usageOf } from './usage-store.ts'
+import { answersOf, monthOf, standing, usageOf } from './usage-store.ts'
 
 /** States in which a shell lives, so that none is missing where it is 0. */
 const LIVE_STATES = ['connecting', 'open', 'detached'] as const
