@@ -31,7 +31,7 @@ export const OpenIdConfiguration = z
   .object({
     issuer: z.url(),
     jwks_uri: z.url(),
-    subject_types_supported: z.tuple([z.literal('public')]),
+    subject_types_supported: z.array(z.literal('public')),
     response_types_supported: z.array(z.never()).meta({ description: 'Empty: this is no authorization server for other parties.' }),
     id_token_signing_alg_values_supported: z
       .array(SigningAlg)

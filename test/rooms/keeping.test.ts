@@ -46,6 +46,14 @@ describe('a room', () => {
     expect(await auditOf(roomId)).toEqual(['room.create', 'room.member-add', 'room.rename'])
   })
 
+  test('that is asked to be what it is stays so, and nothing goes on record', async () => {
+    const roomId = await ada.openRoom()
+    const { body: room } = await ada.send('GET', path(roomId))
+    for (const change of [{ archived: false }, { name: room['name'] }, { name: room['name'], archived: false }])
+      expect(await ada.send('PATCH', path(roomId), change)).toMatchObject({ status: 200, body: room })
+    expect(await auditOf(roomId)).toEqual(['room.create'])
+  })
+
   test('that is a conversation keeps messages for a day until its owner says otherwise', async () => {
     const { body } = await ada.send('POST', '/v1/rooms', { name: 'us', kind: 'conversation' })
     const retention = path(String(body['id']), '/messages/retention')

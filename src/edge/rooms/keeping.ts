@@ -28,6 +28,8 @@ export async function updateRoom(scope: Scope, actor: Actor, at: { readonly room
   const { roomId, change } = at
   const room = await requireOwner(scope, actor, roomId)
   const isMoved = change.archived !== undefined && change.archived !== (room.archivedAt !== null)
+  const isRenamed = change.name !== undefined && change.name !== room.name
+  if (!isMoved && !isRenamed) return getRoom(scope, actor, roomId)
   const archivedAt = change.archived ? scope.now() : null
   const action = !isMoved ? 'room.rename' : change.archived ? 'room.archive' : 'room.restore'
   const kind = !isMoved ? 'room.renamed' : change.archived ? 'room.archived' : 'room.restored'
