@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { endpoint } from './endpoint.ts'
 import { Moment, PageQuery, pageOf, prefixedId } from './id.ts'
 import { Email, LinkToken, Locale, UserId } from './identity.ts'
+import { MailedApp } from './mailed-link.ts'
 import { Org, OrgId, OrgRole } from './orgs.ts'
 
 /** How long an invitation can be accepted. */
@@ -29,7 +30,9 @@ export const Invitation = z
 export type Invitation = z.infer<typeof Invitation>
 
 /** What `inviteOrgMember` takes; without a locale the mail is in the language of whoever invites. */
-export const InviteOrgMember = z.strictObject({ email: Email, role: OrgRole, locale: Locale.optional() }).meta({ id: 'InviteOrgMember' })
+export const InviteOrgMember = z
+  .strictObject({ email: Email, role: OrgRole, locale: Locale.optional(), app: MailedApp })
+  .meta({ id: 'InviteOrgMember' })
 /** What `inviteOrgMember` takes. */
 export type InviteOrgMember = z.output<typeof InviteOrgMember>
 

@@ -6,6 +6,8 @@ export const MAILED_PAGES = {
   'sign-in': '/login/mail',
   'password-reset': '/password/reset',
   'email-change': '/app/email',
+  'account-restore': '/account/restore',
+  'org-invitation': '/app/invitation',
 } as const
 
 /** What a mailed link is for. */

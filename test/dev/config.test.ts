@@ -57,6 +57,7 @@ const BROKEN: readonly (readonly [string, Record<string, string>, string])[] = [
   ['two root secrets of one version', { SECRET_KEYS: `${root()},${root()}` }, 'SECRET_KEYS'],
   ['the example in place of a secret', { SECRET_KEYS: '' }, 'SECRET_KEYS'],
   ['an origin with a path', { PUBLIC_ORIGIN: 'https://parvis.example.org/app' }, 'PUBLIC_ORIGIN'],
+  ['ways back to an app that is not listed', { RESTORE_APP: 'https://app.example.org' }, 'RESTORE_APP'],
   ['passkeys of a foreign domain', { PASSKEY_RP_ID: 'example.com' }, 'PASSKEY_RP_ID'],
   ['passkeys of a domain that only ends alike', { PASSKEY_RP_ID: 'vis.example.org' }, 'PASSKEY_RP_ID'],
   ['a user without a password', { SMTP_USERNAME: 'parvis-submitter' }, 'SMTP_USERNAME, SMTP_PASSWORD'],

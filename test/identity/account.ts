@@ -8,6 +8,7 @@ export interface Device {
   readonly refreshToken: string
   readonly sessionId: string
   readonly userId: string
+  readonly deviceToken: string
 }
 
 /** Any code but this one. */

@@ -45,5 +45,6 @@ export async function signInRaw(edge: Edge, name: string, password = PASSWORD) {
     accessToken: text('accessToken'),
     sessionId: text('sessionId'),
     userId: text('userId'),
+    deviceToken: text('deviceToken'),
   }
 }

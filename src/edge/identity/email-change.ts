@@ -90,10 +90,18 @@ async function move(scope: Scope, actor: Actor, { id, given, user, email }: Righ
     restoreHash: await tokenHash(wayBack),
     restoreExpiresAt: now + ACCOUNT_RESTORE_SECONDS * 1000,
   }
-  const link = pageLink('/account/restore', user.locale, wayBack)
+  const link = pageLink(MAILED_PAGES['account-restore'], user.locale, wayBack)
   const notice = await mailEventIf(
     scope,
-    { to: user.email, locale: user.locale, kind: 'email-changed', event: eventAt(now), link, minutes: ACCOUNT_RESTORE_SECONDS / 60 },
+    {
+      to: user.email,
+      locale: user.locale,
+      kind: 'email-changed',
+      event: eventAt(now),
+      link,
+      app: scope.config.restoreApp,
+      minutes: ACCOUNT_RESTORE_SECONDS / 60,
+    },
     isMoved,
   )
   const end = await sessionEnd(scope, { userId: user.id, now })

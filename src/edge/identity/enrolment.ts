@@ -2,6 +2,7 @@ import { type SQL, sql } from 'drizzle-orm'
 import { ACCOUNT_RESTORE_SECONDS } from '../../contract/account.ts'
 import { ACCOUNT_FAULTS } from '../../contract/account-faults.ts'
 import type { AuthMethod } from '../../contract/identity.ts'
+import { MAILED_PAGES } from '../../contract/mailed-link.ts'
 import { Problem } from '../../contract/problem.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import { eventAt, type MailedFactor } from '../platform/mail/message.ts'
@@ -70,7 +71,11 @@ async function tellAdded(scope: Scope, { user, acting, factor }: Change, isDone:
   const token = drawToken()
   const expiresAt = acting.now + ACCOUNT_RESTORE_SECONDS * 1000
   const row = { restoreHash: await tokenHash(token), userId, email, addedAt: acting.now, expiresAt }
-  const back = { link: pageLink('/account/restore', locale, token), minutes: ACCOUNT_RESTORE_SECONDS / 60 }
+  const back = {
+    link: pageLink(MAILED_PAGES['account-restore'], locale, token),
+    app: scope.config.restoreApp,
+    minutes: ACCOUNT_RESTORE_SECONDS / 60,
+  }
   const mail = { to: email, locale, factor, event: eventAt(acting.now) }
   const [first, more] = await Promise.all([
     mailEventIf(scope, { ...mail, ...back, kind: 'first-factor-added' }, isOnly),

@@ -19,7 +19,7 @@ import { forgetDevicesIf, knownDevicesOf } from './known-device-store.ts'
 import { erasePasskeys, passkeysOf } from './passkey-store.ts'
 import { erasePendings } from './pending-store.ts'
 import { erasePlaces, reopenPassword } from './place-store.ts'
-import { drawToken, pageLink, tokenHash } from './proof.ts'
+import { mailedApp as appOf, drawToken, pageLink, tokenHash } from './proof.ts'
 import { proofsOf } from './proof-store.ts'
 import { isDispensable, roleRowsOf } from './role-store.ts'
 import { everySessionEnd } from './session-end.ts'
@@ -94,6 +94,9 @@ export async function drawLink(page: `/${string}`, locale: Locale): Promise<{ re
   const token = drawToken()
   return { link: pageLink(page, locale, token), tokenHash: await tokenHash(token) }
 }
+
+/** The app that a mailed link is to lead to, if it is not us. @throws Problem `invalid-request` for one that nobody has listed */
+export const mailedApp = (scope: Scope, app: string | undefined): { readonly app?: string } => appOf(scope, app)
 
 /** The hash under which {@link drawLink} has a token stored. */
 export const linkTokenHash = (token: string): Promise<string> => tokenHash(token)

@@ -36,7 +36,8 @@ export const insertInvitation = (
     .insert(i)
     .select(
       sql`SELECT ${row.id} AS id, ${row.orgId} AS org_id, ${row.email} AS email, ${row.role} AS role, ${row.inviterId} AS inviter_id,
-        ${row.tokenHash} AS token_hash, 1 AS mails, ${row.mailedAt} AS mailed_at, ${row.createdAt} AS created_at, ${row.expiresAt} AS expires_at
+        ${row.tokenHash} AS token_hash, 1 AS mails, ${row.mailedAt} AS mailed_at, ${row.createdAt} AS created_at, ${row.expiresAt} AS expires_at,
+        ${row.app} AS app
         WHERE ${isOwner({ orgId: row.orgId, callerId: row.inviterId })}
           AND (SELECT count(*) FROM org_invitations WHERE org_id = ${row.orgId} AND expires_at > ${row.createdAt}) < ${invitationsMax}`,
     )

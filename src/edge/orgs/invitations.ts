@@ -6,13 +6,14 @@ import {
   type InviteOrgMember,
   type ReceivedInvitation,
 } from '../../contract/invitations.ts'
+import { MAILED_PAGES } from '../../contract/mailed-link.ts'
 import type { Org, OrgId } from '../../contract/orgs.ts'
 import { Problem } from '../../contract/problem.ts'
 import { auditIfChanged } from '../audit/service.ts'
-import { drawLink, linkTokenHash } from '../identity/service.ts'
+import { drawLink, linkTokenHash, mailedApp } from '../identity/service.ts'
 import { mailEventIf } from '../platform/mail/outbox.ts'
 import { notifyIf, ofChange } from '../platform/notify.ts'
-import { commit, outboxEvent } from '../platform/outbox/outbox.ts'
+import { commit, outboxEvent, queueEvents } from '../platform/outbox/outbox.ts'
 import { afterKey, toPage } from '../platform/page.ts'
 import type { Actor, Scope } from '../platform/scope.ts'
 import {
@@ -41,7 +42,7 @@ const TTL_MS = INVITATION_TTL_SECONDS * 1000
 
 type Row = typeof orgInvitations.$inferSelect
 
-const toInvitation = (row: Omit<Row, 'tokenHash' | 'mails'>): Invitation => ({
+const toInvitation = (row: Omit<Row, 'tokenHash' | 'mails' | 'app'>): Invitation => ({
   id: row.id,
   email: row.email,
   role: row.role,
@@ -53,10 +54,17 @@ const toInvitation = (row: Omit<Row, 'tokenHash' | 'mails'>): Invitation => ({
 /** The mail of a link that this very batch has stored. It goes to the address, whether or not somebody has an account with it. */
 function invitationMail(
   scope: Scope,
-  to: { readonly email: string; readonly locale: 'en' | 'fr' },
+  to: { readonly email: string; readonly locale: 'en' | 'fr'; readonly app: string | null },
   link: Awaited<ReturnType<typeof drawLink>>,
 ) {
-  const mail = { to: to.email, locale: to.locale, kind: 'org-invitation', link: link.link, minutes: INVITATION_TTL_SECONDS / 60 } as const
+  const mail = {
+    to: to.email,
+    locale: to.locale,
+    kind: 'org-invitation',
+    link: link.link,
+    app: to.app ?? undefined,
+    minutes: INVITATION_TTL_SECONDS / 60,
+  } as const
   return mailEventIf(scope, mail, isMailDue(link.tokenHash, { since: scope.now() - DAY_MS, max: MAILS_PER_DAY_MAX }))
 }
 
@@ -68,12 +76,13 @@ export async function inviteOrgMember(
 ): Promise<Invitation> {
   const { orgId } = at
   const { email, role } = at.wanted
+  const { app = null } = mailedApp(scope, at.wanted.app)
   const now = scope.now()
   const { db, config } = scope
   const facts = () => inviterFacts(db, { orgId, callerId: actor.userId, now })
   const [inviter] = await facts()
   const locale = at.wanted.locale ?? inviter?.locale ?? 'en'
-  const link = await drawLink('/app/invitation', locale)
+  const link = await drawLink(MAILED_PAGES['org-invitation'], locale)
   const id = InvitationId.parse(scope.newId('inv'))
   const row = {
     id,
@@ -85,8 +94,9 @@ export async function inviteOrgMember(
     mailedAt: now,
     createdAt: now,
     expiresAt: now + TTL_MS,
+    app,
   }
-  const mail = await invitationMail(scope, { email, locale }, link)
+  const mail = await invitationMail(scope, { email, locale, app }, link)
   const content = { kind: 'org-invited', orgId, invitationId: id, role } as const
   const told = await notifyIf(scope, { email }, { content, condition: ofChange })
   const [, added] = (await commit(
@@ -100,7 +110,8 @@ export async function inviteOrgMember(
     [mail],
   )) as readonly D1Result[]
   if (added?.meta.changes === 1) {
-    scope.deliver([told.id])
+    // Only an address that has an account has an inbox: what is done for it here would tell.
+    queueEvents(scope, [told.id])
     return toInvitation(row)
   }
   await requireOrgRole(scope, actor, { orgId, roles: ['owner'] })
@@ -133,8 +144,8 @@ export async function resendOrgInvitation(scope: Scope, actor: Actor, { orgId, i
   const [[known], [inviter]] = await Promise.all([invitationIn(scope.db, at), inviterFacts(scope.db, { ...at, now })])
   if (!known) throw new Problem('not-found')
   const locale = inviter?.locale ?? 'en'
-  const link = await drawLink('/app/invitation', locale)
-  const mail = await invitationMail(scope, { email: known.email, locale }, link)
+  const link = await drawLink(MAILED_PAGES['org-invitation'], locale)
+  const mail = await invitationMail(scope, { email: known.email, locale, app: known.app }, link)
   const [renewed] = (await commit(
     scope,
     [

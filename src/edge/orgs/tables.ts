@@ -36,4 +36,6 @@ export const orgInvitations = sqliteTable('org_invitations', {
   mailedAt: integer('mailed_at').notNull(),
   createdAt: integer('created_at').notNull(),
   expiresAt: integer('expires_at').notNull(),
+  /** The app that mailed links lead to; empty for the console. */
+  app: text('app'),
 })

@@ -56,6 +56,8 @@ const Vars = z.object({
   ENVIRONMENT: z.enum(['dev', 'production']).default('production'),
   PUBLIC_ORIGIN: z.string().refine((o) => URL.canParse(o) && new URL(o).origin === o, 'an origin, without a path'),
   CORS_ORIGINS: origins,
+  /** The app that ways back are mailed to lead to. Not for a caller to say: whoever took an account would lead its owner astray. */
+  RESTORE_APP: z.url().optional(),
   /** What passkeys are bound to: the host of PUBLIC_ORIGIN, or a domain it is under. */
   PASSKEY_RP_ID: z.hostname().optional(),
   SECRET_KEYS: rootSecrets,
@@ -127,6 +129,8 @@ export interface Config {
   readonly isDev: boolean
   readonly publicOrigin: string
   readonly corsOrigins: readonly string[]
+  /** Where the links lead that give an account back, if not to us. */
+  readonly restoreApp: string | undefined
   readonly passkeyRpId: string
   readonly keyring: Keyring
   readonly productName: string
@@ -195,6 +199,7 @@ function missingKeys(v: Parsed): string[] {
   return [
     ...missingMailKeys(v),
     ...(isOver(v.PASSKEY_RP_ID, new URL(v.PUBLIC_ORIGIN).hostname) ? [] : ['PASSKEY_RP_ID']),
+    ...(v.RESTORE_APP === undefined || v.CORS_ORIGINS.includes(v.RESTORE_APP) ? [] : ['RESTORE_APP']),
     ...missingRelayKeys(v),
   ]
 }
@@ -210,6 +215,7 @@ export function parseConfig(env: object): Config {
     isDev: v.ENVIRONMENT === 'dev',
     publicOrigin: v.PUBLIC_ORIGIN,
     corsOrigins: v.CORS_ORIGINS,
+    restoreApp: v.RESTORE_APP,
     passkeyRpId: v.PASSKEY_RP_ID ?? new URL(v.PUBLIC_ORIGIN).hostname,
     keyring: keyringOf(v.SECRET_KEYS),
     productName: v.PRODUCT_NAME,

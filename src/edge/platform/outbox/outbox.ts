@@ -150,6 +150,10 @@ export async function deliverEvents(scope: Scope, consumers: Consumers, ids: rea
   }
 }
 
+/** Leaves fresh events to the queue, for effects that must not be told by how busy this isolate is around its answer. */
+export const queueEvents = (scope: Scope, ids: readonly string[]): void =>
+  scope.waitUntil(scope.env.OUTBOX.sendBatch(ids.map((eventId) => ({ body: { eventId } }))))
+
 /** The queue's side: each message is one event id; what must wait is retried after its own delay, and nobody waits for a slow receiver. */
 export async function consumeBatch(scope: Scope, consumers: Consumers, batch: MessageBatch): Promise<void> {
   await Promise.all(
