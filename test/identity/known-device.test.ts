@@ -271,6 +271,23 @@ describe('what a device is known by', () => {
     expect((await noticesTo(email)).length - before).toBe(1)
   })
 
+  test.each(['', 'one user'])('is known no more where a rule that began later ends all that was begun before (%s)', async (whose) => {
+    const email = await register(edge, 'barred')
+    const { userId, deviceToken } = await signIn(email)
+    const used = Number(await count('SELECT last_used_at AS n FROM known_devices WHERE user_id = ?', userId))
+    const signInUnder = async (at: number) => {
+      await edge.db
+        .prepare('INSERT INTO not_befores VALUES (?, ?)')
+        .bind(whose && userId, at)
+        .run()
+      await edge.db.prepare('UPDATE known_devices SET last_used_at = ? WHERE user_id = ?').bind(used, userId).run()
+      await signIn(email, deviceToken)
+      await edge.db.prepare('DELETE FROM not_befores').run()
+      return (await noticesTo(email)).length
+    }
+    expect([await signInUnder(used - 1), await signInUnder(used)]).toEqual([0, 1])
+  })
+
   test('stays known where its own user changes the password, or signs out', async () => {
     const email = await register(edge, 'stays')
     const home = await signIn(email)

@@ -31,6 +31,21 @@ afterAll(() => edge.stop())
 const { askMagic, newest, useMagic } = mailsOf(() => edge)
 const { count, refresh, change, ask, reset, login } = accountsOf(() => edge)
 const { protect, wait, finish, totp, recovery, call } = factorsOf(() => edge)
+/** Sign-ins of one user that wait for their second factor at once, put in without the cost of a hash each. */
+async function waitOften(email: string, times: number): Promise<string[]> {
+  const first = await wait(email)
+  const ids = Array.from({ length: times }, (_, i) => first.slice(0, -2) + String(i).padStart(2, '0'))
+  const { results } = await edge.db.prepare('SELECT * FROM pending_sign_ins WHERE id = ?').bind(first).all<Record<string, unknown>>()
+  const columns = Object.keys(results[0] ?? {})
+  const others = columns.map((name) => (name === 'id' ? 'more.value' : `p.${name}`)).join(', ')
+  await edge.db
+    .prepare(
+      `INSERT INTO pending_sign_ins (${columns.join(', ')}) SELECT ${others} FROM pending_sign_ins AS p, json_each(?) AS more WHERE p.id = ?`,
+    )
+    .bind(JSON.stringify(ids.filter((id) => id !== first)), first)
+    .run()
+  return [...new Set([first, ...ids])]
+}
 const sessionsOf = (userId: string) => count('SELECT count(*) AS n FROM sessions WHERE user_id = ? AND ended_at IS NULL', userId)
 
 test('a registration that is repeated because its answer was lost makes one user, by whichever of its mails', async () => {
@@ -69,11 +84,11 @@ describe('of fifty who redeem at once one wins', () => {
 
   test('one code of an app, and one recovery code, at fifty sign-ins', async () => {
     const { email, secret, recoveryCodes, device } = await protect('app')
-    const waiting: string[] = []
-    for (let i = 0; i < FIFTY; i++) waiting.push(await wait(email))
+    const waiting = await waitOften(email, FIFTY)
+    const code = totp(codeOf(secret))
     const before = (await sessionsOf(device.userId)) ?? 0
-    const byApp = await Promise.all(waiting.map((pendingId) => finish(pendingId, totp(codeOf(secret)))))
-    expect([tally(byApp, 200), tally(byApp, 400)]).toEqual([1, FIFTY - 1])
+    const byApp = await Promise.all(waiting.map((pendingId) => finish(pendingId, code)))
+    expect([tally(byApp, 200), tally(byApp, 400)]).toEqual([1, waiting.length - 1])
     const left = waiting.filter((_, i) => byApp[i]?.status !== 200)
     const byCode = await Promise.all(left.map((pendingId) => finish(pendingId, recovery(recoveryCodes[0]!))))
     expect([tally(byCode, 200), tally(byCode, 400)]).toEqual([1, left.length - 1])

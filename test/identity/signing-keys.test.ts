@@ -77,6 +77,43 @@ describe('a signing key', () => {
   })
 })
 
+test('keys change while many refresh, are let in and read the published ones, and nobody notices', async () => {
+  const people = await Promise.all(Array.from({ length: 6 }, (_, i) => signInRaw(edge, `during-${i}`)))
+  await edge.db
+    .prepare('UPDATE signing_keys SET created_at = created_at - ? WHERE retired_at IS NULL')
+    .bind(31 * DAY_MS)
+    .run()
+  const refresh = async ({ refreshToken }: { readonly refreshToken: string }) => post(edge, '/v1/auth/refresh', { refreshToken })
+  const change = async () => {
+    await sweep()
+    const { meta } = await edge.db
+      .prepare(
+        'UPDATE signing_keys SET signs_from = iif(signs_from > ?1, 1, signs_from), retired_at = iif(retired_at > ?1, ?1, retired_at)',
+      )
+      .bind(Date.now())
+      .run()
+    await Promise.all([sweep(), sweep()])
+    return meta.changes
+  }
+  const during = async (who: (typeof people)[number]) => {
+    const kids: string[] = []
+    let at = who
+    for (let i = 0; i < 12; i++) {
+      const { status, body } = await refresh(at)
+      expect(status).toBe(200)
+      at = body as unknown as typeof who
+      kids.push(String(decodeProtectedHeader(at.accessToken).kid))
+      expect([await isLetIn(at.accessToken), await isLetIn(who.accessToken)]).toEqual([200, 200])
+      expect((await published()).keys.map(({ kid }) => kid)).toEqual(expect.arrayContaining(kids))
+    }
+    return at
+  }
+  const [changed, ...last] = await Promise.all([change(), ...people.map(during)])
+  expect(changed).toBeGreaterThan(0)
+  for (const who of last) expect(await isLetIn(who.accessToken)).toBe(200)
+  expect((await rows()).filter(({ retired_at }) => retired_at === null)).toHaveLength(1)
+})
+
 test('a thousand key ids that nobody knows cost one look at storage in ten seconds', async () => {
   let [looks, now] = [0, Date.now()]
   const { db, ...scope } = scopeOf(edge, () => now)

@@ -94,6 +94,27 @@ describe('a trusted device', () => {
     expect(await count('SELECT count(*) AS n FROM trusted_devices WHERE user_id = ?', user.device.userId)).toBe(0)
   })
 
+  test.each(['', 'one user'])('is trusted no more where a rule that began later ends all that was begun before (%s)', async (whose) => {
+    const user = await trust('barred')
+    const { userId } = user.device
+    const given = await count('SELECT created_at AS n FROM trusted_devices WHERE user_id = ?', userId)
+    const ruleAt = (at: number) =>
+      edge.db
+        .prepare('INSERT INTO not_befores VALUES (?, ?) ON CONFLICT DO UPDATE SET at = excluded.at')
+        .bind(whose && userId, at)
+        .run()
+    try {
+      // The row is still there: rules for everybody reach rows later, a user at a time.
+      await ruleAt(Number(given) - 1)
+      expect(await isTrusted(user)).toBe(true)
+      await ruleAt(Number(given))
+      expect(await isTrusted(user)).toBe(false)
+      expect(await count('SELECT count(*) AS n FROM trusted_devices WHERE user_id = ?', userId)).toBe(1)
+    } finally {
+      await edge.db.prepare('DELETE FROM not_befores').run()
+    }
+  })
+
   test('keeps its trust in a cookie that no script reads, over signing out', async () => {
     const { email, secret } = await protect('cookie')
     const headers = { origin: ORIGIN }
