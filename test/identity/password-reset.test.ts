@@ -104,7 +104,8 @@ describe('resetting a password', () => {
     }
     expect(await login(email)).toMatchObject({ status: 401, slug: 'credentials-invalid' })
     expect((await login(email, OTHER)).status).toBe(200)
-    expect((await edge.mailbox.mailTo(email, 3)).subject).toBe('Your Parvis password was reset')
+    await settle()
+    expect(mailsTo(email, /^Your Parvis password was reset$/)).toHaveLength(1)
     const [{ userId }] = devices as [Device]
     expect(await entries(userId, 'password.forget')).toEqual([{ cause: null, actor_id: 'anonymous' }])
     expect(await entries(userId, 'password.reset')).toEqual([{ cause: null, actor_id: userId }])
