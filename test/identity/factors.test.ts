@@ -339,7 +339,8 @@ test('a sign-in never takes over a session or a token that the browser was given
   const { email, secret } = await protect('fixation')
   const planted = (await login((await protect('planter')).email)).body
   const before = {
-    cookie: '__Host-parvis-access=a.b.c; __Host-parvis-refresh=prt_planted; __Host-parvis-trust=ptd_planted',
+    cookie:
+      '__Host-parvis-access=a.b.c; __Host-parvis-refresh=prt_planted; __Host-parvis-trust=ptd_planted; __Host-parvis-device=pdv_planted',
     origin: ORIGIN,
   }
   const waiting = await post(edge, '/v1/auth/login', { email, password: PASSWORD, mode: 'cookie' }, before)
@@ -349,6 +350,7 @@ test('a sign-in never takes over a session or a token that the browser was given
   const done = await post(edge, '/v1/auth/login/factor', { pendingId: ids[0], proof: totp(codeOf(secret)) }, before)
   const cookies = done.headers.getSetCookie().join()
   expect(cookies).toMatch(/__Host-parvis-refresh=prt_(?!planted)/)
+  expect(cookies).toMatch(/__Host-parvis-device=pdv_[\w-]{43};/)
   expect(cookies).not.toContain('__Host-parvis-trust')
 })
 

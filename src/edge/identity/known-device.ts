@@ -4,6 +4,7 @@ import { tokenHash } from './proof.ts'
 
 const PREFIX = 'pdv_'
 const SECRET_BYTES = 32
+const TOKEN = /^pdv_[A-Za-z0-9_-]{43}$/
 /** Accounts that one device is told from others for; each has a token of its own, so that nobody plants the one another is known by. */
 const ACCOUNTS_MAX = 5
 
@@ -17,7 +18,7 @@ export interface ShownDevice {
 export async function shownDevice(deviceToken: string | undefined): Promise<ShownDevice> {
   const tokens = (deviceToken ?? '')
     .split('.')
-    .filter((token) => token.startsWith(PREFIX))
+    .filter((token) => TOKEN.test(token))
     .slice(0, ACCOUNTS_MAX)
   return { tokens, hashes: await Promise.all(tokens.map(tokenHash)) }
 }
