@@ -168,7 +168,7 @@ describeWith('chromium', 'the console in a browser', (executablePath) => {
       const readable = await ada.page.evaluate(() => JSON.stringify([document.cookie, { ...localStorage }, { ...sessionStorage }]))
       expect(readable).not.toMatch(/eyJ|refreshToken|accessToken/)
       const cookies = await ada.context.cookies()
-      expect(cookies.map(({ name }) => name).toSorted()).toEqual(['__Host-parvis-access', '__Host-parvis-refresh'])
+      expect(cookies.map(({ name }) => name).toSorted()).toEqual(['__Host-parvis-access', '__Host-parvis-device', '__Host-parvis-refresh'])
       expect(cookies.every(({ httpOnly, secure }) => httpOnly && secure)).toBe(true)
     })
 
