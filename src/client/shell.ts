@@ -3,6 +3,7 @@ import { Problem } from '../contract/problem.ts'
 import type { ShellState } from '../contract/shell.ts'
 import {
   decodeViewChunk,
+  type EndingFrame,
   encodeViewChunk,
   type HelloFrame,
   type PresenceFrame,
@@ -63,6 +64,8 @@ export interface ShellEvents {
   readonly refused: 'input' | 'resize' | 'lock'
   /** Who looks, and whether what the opener types goes on; what waits is kept and goes on by itself. */
   readonly presence: Omit<PresenceFrame, 'type'>
+  /** It will end by itself: typing postpones `idle`, nothing `expired`; a cause of null says that it does not after all. */
+  readonly ending: Omit<EndingFrame, 'type'>
   /** It is over for this viewer, after the status `closed`; as a rule a `Problem`. */
   readonly problem: Error
 }
@@ -274,6 +277,8 @@ function obey(s: State, text: string): void {
       const { type: _, ...presence } = frame
       return s.events.emit('presence', presence)
     }
+    case 'ending':
+      return s.events.emit('ending', { cause: frame.cause, seconds: frame.seconds })
     case 'refused':
       if (frame.what === 'input') beWatcher(s)
       return s.events.emit('refused', frame.what)

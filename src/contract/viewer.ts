@@ -4,7 +4,7 @@
  *     viewer  attach{since, clientId}     shell  hello{role, offsets, size, state}     then gap? and output from `since` on
  *     viewer  input(binary) resize ack    shell  output(binary) accepted resend resized gap state exit refused
  *     viewer  answer                      shell  prompt
- *     viewer  lock                        shell  presence
+ *     viewer  lock                        shell  presence ending
  *
  * Binary messages, both ways: `u64 offset (big-endian) | bytes`. Output has one offset space for all viewers; input has one per `clientId`.
  *
@@ -21,6 +21,8 @@
  *
  * Login. While the state is `connecting` the host may ask its opener something: `prompt`, answered by `answer` with the same id. What was answered
  * goes sealed to the relay and is kept nowhere.
+ *
+ * Time. Where its host or an approval bounds it, a shell says `ending` a minute before: with `idle` it goes on when its opener types, and says so.
  *
  * `hello` may already name a final state; what is kept, `exit` and `state` still follow it.
  *
@@ -145,11 +147,23 @@ export const PromptFrame = z.object({
 /** The host asks its opener something. */
 export type PromptFrame = z.infer<typeof PromptFrame>
 
+/** The shell will end by itself: nobody types, or its time is over. Said a minute before, or half of its time where that is less; `null`: not after all. */
+export const EndingFrame = z.object({
+  type: z.literal('ending'),
+  /** `idle`: typing postpones it. `expired`: nothing does. */
+  cause: z.enum(['idle', 'expired']).nullable(),
+  /** Until then. */
+  seconds: z.int().min(0).nullable(),
+})
+/** The shell will end by itself. */
+export type EndingFrame = z.infer<typeof EndingFrame>
+
 /** Every text frame of a shell but `pong`. */
 export const ShellFrame = z.discriminatedUnion('type', [
   HelloFrame,
   PromptFrame,
   PresenceFrame,
+  EndingFrame,
   /** The shell changed its state; `reason` is for people. */
   z.object({ type: z.literal('state'), state: ShellState, reason: z.string().optional() }),
   /** How the remote program ended; all its output was sent before. */

@@ -4,7 +4,7 @@ import WebSocket from 'ws'
 import { decodeViewChunk, encodeViewChunk } from '../../src/contract/viewer.ts'
 import type { TestUser } from '../harness.ts'
 import { describeWith } from '../requires.ts'
-import { type Rig, startRig, until } from './rig.ts'
+import { type Rig, screenOf, startRig, until } from './rig.ts'
 
 describeWith('sshd', 'the door where frames say who comes and what they watch', () => {
   let rig: Rig
@@ -18,6 +18,8 @@ describeWith('sshd', 'the door where frames say who comes and what they watch', 
   async function connect(headers: Record<string, string> = {}) {
     const socket = new WebSocket(`${rig.edge.origin.replace('http', 'ws')}/v1/live/shells`, { headers })
     const frames: Record<string, unknown>[] = []
+    const typed = new Map<number, string>()
+    const send = (at: number, line: string) => socket.send(encodeViewChunk({ offset: at, bytes: new TextEncoder().encode(line) }))
     let text = ''
     let offset = 0
     let closed: { readonly code: number; readonly reason: string } | undefined
@@ -25,7 +27,13 @@ describeWith('sshd', 'the door where frames say who comes and what they watch', 
       closed = { code, reason: reason.toString() }
     })
     socket.on('message', (data: Buffer, isBinary: boolean) => {
-      if (!isBinary) return void frames.push(JSON.parse(data.toString()))
+      if (!isBinary) {
+        const frame = JSON.parse(data.toString())
+        frames.push(frame)
+        // What came before the role was read is asked for again.
+        if (frame.type === 'resend') for (const [at, line] of typed) if (at >= frame.inputOffset) send(at, line)
+        return
+      }
       const chunk = decodeViewChunk(new Uint8Array(data).buffer)
       if (!chunk) throw new Error('no chunk')
       expect(chunk.offset).toBe(offset)
@@ -36,7 +44,10 @@ describeWith('sshd', 'the door where frames say who comes and what they watch', 
     const say = (frame: object | string) => socket.send(typeof frame === 'string' ? frame : JSON.stringify(frame))
     return {
       say,
-      type: (at: number, line: string) => socket.send(encodeViewChunk({ offset: at, bytes: new TextEncoder().encode(line) })),
+      type(at: number, line: string) {
+        typed.set(at, line)
+        send(at, line)
+      },
       frame: (type: string, nth = 1) => until(() => frames.filter((frame) => frame['type'] === type)[nth - 1]),
       sees: (part: string) => until(() => text.includes(part)),
       closed: () => until(() => closed),
@@ -45,6 +56,44 @@ describeWith('sshd', 'the door where frames say who comes and what they watch', 
     }
   }
   const openShell = () => rig.owner.client.openShell({ body: { hostId: rig.host.id } })
+
+  test('a shell that will end by itself says so in time, here and to its viewers: typing postpones the end for want of that, and nothing the other', async () => {
+    const { client } = rig.owner
+    const limits = (idle: number | null, life: number | null) =>
+      rig.edge.db
+        .prepare('UPDATE hosts SET idle_timeout_seconds = ?, max_duration_seconds = ? WHERE id = ?')
+        .bind(idle, life, rig.host.id)
+        .run()
+    await limits(8, null)
+    const screen = screenOf()
+    const view = await client.shells.open({ body: { hostId: rig.host.id } }, { output: screen.output })
+    const told: object[] = []
+    view.on('ending', (ending) => told.push(ending))
+    await screen.until('$ ')
+    const door = await connect()
+    await door.authenticate(reader)
+    door.say({ type: 'subscribe_session', sessionId: view.id })
+    await until(() => told.length === 1)
+    expect(told[0]).toEqual({ cause: 'idle', seconds: expect.closeTo(4, -0.5) })
+    expect(await door.frame('ending')).toMatchObject({ cause: 'idle' })
+    view.write('echo st""ill\n')
+    expect(await door.frame('ending', 2)).toEqual({ type: 'ending', cause: null, seconds: null })
+    await until(() => told.length === 2)
+    expect(told[1]).toEqual({ cause: null, seconds: null })
+    await screen.until('still')
+    expect(await view.finished()).toMatchObject({ reason: expect.stringContaining('Nobody typed') })
+    expect(told.slice(2)).toEqual([{ cause: 'idle', seconds: expect.any(Number) }])
+    expect(await door.frame('ending', 3)).toMatchObject({ cause: 'idle' })
+    await limits(null, 6)
+    const mortal = await client.shells.open({ body: { hostId: rig.host.id } }, { output: () => undefined })
+    const last: object[] = []
+    mortal.on('ending', (ending) => last.push(ending))
+    const typing = setInterval(() => mortal.write('true\n'), 200)
+    expect(await mortal.finished()).toMatchObject({ reason: expect.stringContaining('It lived as long as its host') })
+    clearInterval(typing)
+    expect(last).toEqual([{ cause: 'expired', seconds: expect.closeTo(3, -0.5) }])
+    await limits(null, null)
+  }, 60_000)
 
   test('takes authenticate, subscribe_session and ping, all sent at once, and then carries the terminal both ways', async () => {
     const shell = await openShell()

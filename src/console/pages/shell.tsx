@@ -12,6 +12,7 @@ export const ShellPage: FC<{ readonly shellId: string }> = ({ shellId }) => (
         <span class="badge" id="shell-seat" hidden />
         <span class="badge" data-tone="live" id="shell-watchers" hidden />
         <span class="badge" data-tone="bad" id="shell-gate" role="status" hidden />
+        <span class="badge" data-tone="bad" id="shell-ending" role="status" hidden />
         <p class="status" id="shell-status" role="status" data-state="connecting">
           Connecting…
         </p>

@@ -15,6 +15,7 @@ import { describeError } from '../platform/log.ts'
 import { closeWith } from '../platform/socket.ts'
 import { sendTo, tell } from './hub.ts'
 import { changeRecord, isOver, type LiveShell, logOf } from './live.ts'
+import { giveNotice, noteTyping } from './notice.ts'
 import { planAlarm } from './schedule.ts'
 import { deliverTo, greet, roleOf, tellPrompt } from './viewing.ts'
 import { gateOf, noteRefusal, noteWatcher, noteWatching, setLock } from './watching.ts'
@@ -107,6 +108,7 @@ function takeAttach(live: LiveShell, socket: WebSocket, frame: Extract<ViewerFra
   greet(live, socket, frame)
   noteWatcher(live, live.hub.viewerOf(socket))
   noteWatching(live)
+  giveNotice(live)
   if (isOver(live)) return
   comeBack(live)
   planAlarm(live)
@@ -158,7 +160,10 @@ function takeBytes(live: LiveShell, socket: WebSocket, data: ArrayBuffer): Probl
   if (live.unchecked.has(socket)) return void live.unchecked.set(socket, true)
   const taken = live.typists.take(client, chunk)
   if (taken === 'ahead') return 'payload-too-large'
-  if (taken === 'taken') live.detector.typed(chunk.bytes)
+  if (taken === 'taken') {
+    live.detector.typed(chunk.bytes)
+    noteTyping(live)
+  }
   // Whoever repeats what is known has missed the word on it.
   if (taken === 'known') tell(socket, { type: 'accepted', inputOffset: live.ledger.acceptedOf(client) })
   if (taken === 'hole') tellHole(live, socket, live.ledger.acceptedOf(client))

@@ -8,6 +8,8 @@ const TYPISTS_MAX = 64
 export interface Ledger {
   /** Where this client's input stands with the relay for good. */
   acceptedOf(client: string): number
+  /** When the relay last took input, Unix milliseconds; 0 when it never did. */
+  usedAt(): number
   /** Whose bytes are sent now. */
   typist(): string | undefined
   /** From `relayFrom` on the bytes are this client's, the first of them at `clientFrom` of theirs. Must be durable before they are sent. */
@@ -52,6 +54,7 @@ export function openLedger(sql: SqlStorage): Ledger {
 
   return {
     acceptedOf,
+    usedAt: () => sql.exec<{ at: number | null }>('SELECT max(used_at) AS at FROM typists').one().at ?? 0,
     typist: () => segments.at(-1)?.client,
     begin(segment) {
       const { relayFrom, client, clientFrom } = segment

@@ -74,6 +74,9 @@ export interface LiveShell {
   readonly presenceTold: WeakMap<WebSocket, string>
   /** From where each typist was asked to send again. */
   readonly holesTold: WeakMap<WebSocket, number>
+  /** When somebody last typed, and which end each viewer was told of. */
+  typedAt: number
+  readonly noticeTold: WeakMap<WebSocket, 'idle' | 'expired' | undefined>
   /** Sockets whose role is being read again, and whether they have typed meanwhile. */
   readonly unchecked: Map<WebSocket, boolean>
 }
@@ -125,6 +128,8 @@ export function openLive(ctx: DurableObjectState, env: Env): LiveShell | undefin
     gate: 'open',
     presenceTold: new WeakMap(),
     holesTold: new WeakMap(),
+    typedAt: ledger.usedAt(),
+    noticeTold: new WeakMap(),
     unchecked: new Map(),
   }
   // A memory that begins has no link, whatever the one before it had.

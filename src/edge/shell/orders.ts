@@ -176,6 +176,7 @@ export function beginShell(ctx: DurableObjectState, env: LiveShell['env'], order
     userId,
     ...(order.provenSession === undefined ? {} : { provenSession: order.provenSession }),
     target: { address: target.address, port: target.port },
+    limits: { idleSeconds: target.idleSeconds, lifeSeconds: target.lifeSeconds },
     relayId: null,
     state: 'connecting',
     reason: null,

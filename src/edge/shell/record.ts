@@ -36,6 +36,9 @@ export interface ShellRecord {
   /** Since when nobody watches and the shell goes on alone, Unix milliseconds. */
   readonly leftAt?: number | null
   readonly endedAt: number | null
+  /** When the host let us in, and what the relay ends it after; absent in records of before that was kept. */
+  readonly openedAt?: number
+  readonly limits?: { readonly idleSeconds: number | null; readonly lifeSeconds: number | null }
   /** That the host has let us in was told. */
   readonly isConnectTold?: boolean
   /** Absent in records of before there were any. */

@@ -2,6 +2,7 @@ import { DETACH_SECONDS_DEFAULT } from '../../contract/krp.ts'
 import { VIEW_ATTACH_SECONDS, VIEW_PING_SECONDS } from '../../contract/viewer.ts'
 import { describeError } from '../platform/log.ts'
 import { isOver, type LiveShell, logOf } from './live.ts'
+import { noticeDues } from './notice.ts'
 import type { ShellRecord } from './record.ts'
 
 /** Pages are reloaded and networks change: this soon after the last viewer left, the object lets go of the relay and may hibernate. */
@@ -31,7 +32,7 @@ function nextDueAt(live: LiveShell, now: number): number {
   const keeperDue = live.keeper?.dueAt()
   const dues = [
     ...(record.reportedVersion < record.version && !live.reporting ? [live.reportAt] : []),
-    ...(sockets.length > 0 ? [now + WATCH_MS] : []),
+    ...(sockets.length > 0 ? [now + WATCH_MS, ...noticeDues(live, now)] : []),
     ...sockets.filter((s) => hub.viewerOf(s).client === '').map((s) => hub.viewerOf(s).joinedAt + ATTACH_MAX_MS),
     ...(keeperDue === undefined ? [] : [keeperDue]),
     ...(isOver(live) ? endedDues(live) : livingDues(live, now)),

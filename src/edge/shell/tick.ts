@@ -3,6 +3,7 @@ import { LEFT_ALONE, reportState } from './ending.ts'
 import { expel } from './exchange.ts'
 import { closeNormally } from './hub.ts'
 import { isOver, type LiveShell } from './live.ts'
+import { giveNotice } from './notice.ts'
 import { ATTACH_MAX_MS, EMPTY_GRACE_MS, FLUSH_ENDED_MS, KEEP_ENDED_MS, leftUntil, lookAt, planAlarm, SILENT_MAX_MS } from './schedule.ts'
 import { CHECK_MS, checkStanding, OPENER_LEFT } from './standing.ts'
 import { connectShell, detachShell, keepIfDue, leaveAlone } from './wiring.ts'
@@ -13,6 +14,7 @@ export async function tick(live: LiveShell): Promise<boolean> {
   live.alarmAt = undefined
   dropDeadViewers(live, now)
   keepIfDue(live)
+  giveNotice(live)
   if (live.record.reportedVersion < live.record.version && now >= live.reportAt) await reportState(live)
   if (isOver(live)) return tickEnded(live, now)
   if (live.hub.sockets().length > 0 && now - live.checkedAt >= CHECK_MS && !(await checkStanding(live))) await endLive(live, OPENER_LEFT)

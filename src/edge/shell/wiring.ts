@@ -192,7 +192,7 @@ function takeUp(live: LiveShell, wire: Wire, stream: RelayStream): void {
 /** The shell is somebody's: everybody hears that it is open. */
 function takeBack(live: LiveShell): void {
   if (live.record.state !== 'open') {
-    changeRecord(live, { state: 'open', leftAt: null })
+    changeRecord(live, { state: 'open', leftAt: null, openedAt: live.record.openedAt ?? Date.now() })
     tellState(live)
   }
   live.ctx.waitUntil(reportState(live))
