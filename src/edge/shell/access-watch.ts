@@ -4,7 +4,7 @@ import { openDb } from '../platform/db.ts'
 import { describeError } from '../platform/log.ts'
 import type { Scope } from '../platform/scope.ts'
 import { mayOperate } from './policy.ts'
-import { reachOf } from './policy-store.ts'
+import { useOf } from './policy-store.ts'
 import type { HostOrder } from './rpc.ts'
 import { standingOf } from './store.ts'
 
@@ -35,7 +35,7 @@ async function lostAccess(scope: Scope, { order, use }: Parameters<typeof watchA
   const [stands] = await standingOf(db, { orgId, now }, [{ userId, sessionId }])
   if (!stands?.isSessionLive) return 'session-ended'
   if (!mayOperate(stands.role)) return 'forbidden'
-  const [reach] = await reachOf(db, { hostId: target.hostId, userId, use, now })
+  const [reach] = await useOf(db, { hostId: target.hostId, userId, use, now })
   if (!reach) return undefined
   if (!reach.isUsed) return 'forbidden'
   return !reach.byRule && reach.grantedUntil === null ? 'access-required' : undefined

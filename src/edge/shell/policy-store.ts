@@ -51,15 +51,28 @@ export const putPolicy = (
 
 const toField = (name: string) => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
 
-/** Whether hosts may be used in this way at all, and how somebody reaches one: by a rule, for as long as that stands; else by an approval, until then. */
-export const reachOf = (db: Db, of: { readonly hostId: HostId; readonly userId: UserId; readonly use: HostUse; readonly now: number }) => {
-  const role = orgRoleSql(sql`hosts.org_id`, of.userId)
-  return db.all<{ readonly isUsed: number; readonly byRule: number; readonly grantedUntil: number | null }>(
-    sql`SELECT ${useSql(of.use)} AS isUsed, ${ruleSql(of.userId, role)} AS byRule,
-        (SELECT max(expires_at) FROM access_requests AS granted WHERE ${grantSql(of.userId, of.now)}) AS grantedUntil
-      FROM hosts WHERE hosts.id = ${of.hostId}`,
-  )
+interface Reach {
+  readonly byRule: number
+  readonly grantedUntil: number | null
 }
+
+interface Reacher {
+  readonly hostId: HostId
+  readonly userId: UserId
+  readonly now: number
+}
+
+const reachColumns = ({ userId, now }: Reacher): SQL => sql`${ruleSql(userId, orgRoleSql(sql`hosts.org_id`, userId))} AS byRule,
+  (SELECT max(expires_at) FROM access_requests AS granted WHERE ${grantSql(userId, now)}) AS grantedUntil`
+
+/** How somebody reaches a host: by a rule, for as long as that stands; else by an approval, until then. */
+export const reachOf = (db: Db, of: Reacher) => db.all<Reach>(sql`SELECT ${reachColumns(of)} FROM hosts WHERE hosts.id = ${of.hostId}`)
+
+/** As {@link reachOf}, and whether the policy lets hosts be used in this way at all. */
+export const useOf = (db: Db, of: Reacher & { readonly use: HostUse }) =>
+  db.all<Reach & { readonly isUsed: number }>(
+    sql`SELECT ${useSql(of.use)} AS isUsed, ${reachColumns(of)} FROM hosts WHERE hosts.id = ${of.hostId}`,
+  )
 
 /** Live shells of an organisation whose opener may not reach their host any more. A host that is gone is looked after elsewhere. */
 export const stranded = (

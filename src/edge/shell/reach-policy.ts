@@ -116,7 +116,7 @@ export function judgeCommand({ allow, deny }: Pick<Policy, 'allow' | 'deny'>, co
 /** Until when somebody reaches a host, if only by an approval: Unix milliseconds, or null for as long as the rules stand. @throws Problem `access-required` */
 export async function requireReach(scope: Scope, of: { readonly hostId: HostId; readonly userId: UserId }): Promise<number | null> {
   const { db } = openDb(scope.env.DB, undefined)
-  const [reach] = await reachOf(db, { ...of, use: 'shell', now: scope.now() })
+  const [reach] = await reachOf(db, { ...of, now: scope.now() })
   if (reach?.byRule) return null
   if (reach?.grantedUntil == null) throw new Problem('access-required')
   return reach.grantedUntil

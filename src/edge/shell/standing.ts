@@ -3,7 +3,7 @@ import { describeError } from '../platform/log.ts'
 import { applyRole, expel } from './exchange.ts'
 import { isOver, type LiveShell, logOf } from './live.ts'
 import { mayOperate } from './policy.ts'
-import { reachOf } from './policy-store.ts'
+import { useOf } from './policy-store.ts'
 import type { EndOrder } from './rpc.ts'
 import { standingOf, type Watcher } from './store.ts'
 
@@ -43,6 +43,6 @@ export async function checkStanding(live: LiveShell): Promise<boolean> {
 async function mayReach({ env, record, keeper }: LiveShell): Promise<boolean> {
   const hostId = keeper?.recorder.state().hostId
   if (!hostId) return true
-  const [reach] = await reachOf(openDb(env.DB, undefined).db, { hostId, userId: record.userId, use: 'shell', now: Date.now() })
+  const [reach] = await useOf(openDb(env.DB, undefined).db, { hostId, userId: record.userId, use: 'shell', now: Date.now() })
   return !reach || (Boolean(reach.isUsed) && (Boolean(reach.byRule) || reach.grantedUntil !== null))
 }
