@@ -34,11 +34,31 @@ export type PasswordReset = z.infer<typeof PasswordReset>
 
 /** What `resetPassword` takes: the new password with the request and its mailed code, or with the token of the mailed link alone. */
 export const ResetPassword = z
-  .strictObject({ resetId: ResetId.optional(), code: MailedCode.optional(), token: LinkToken.optional(), newPassword: NextPassword })
+  .strictObject({
+    resetId: ResetId.optional(),
+    code: MailedCode.optional(),
+    token: LinkToken.optional(),
+    newPassword: NextPassword,
+    endApiKeys: z
+      .boolean()
+      .default(false)
+      .meta({ description: 'Ends every API key too: whoever knew the old password may have made one.' }),
+  })
   .refine(({ resetId: id, code, token }) => isOneProof({ id, code, token }), ONE_PROOF)
   .meta({ id: 'ResetPassword' })
 /** What `resetPassword` takes. */
 export type ResetPassword = z.output<typeof ResetPassword>
+
+/** What opens the account besides the password once it is reset; who does not know it should look through it. */
+export const KeptAccess = z
+  .object({
+    apiKeys: z.int().meta({ description: 'API keys that go on working.' }),
+    passkeys: z.int(),
+    hasTotp: z.boolean().meta({ description: 'Whether an authenticator app is set up.' }),
+  })
+  .meta({ id: 'KeptAccess' })
+/** What opens the account besides the password once it is reset. */
+export type KeptAccess = z.infer<typeof KeptAccess>
 
 /** The operations on passwords. */
 export const passwordEndpoints = {
@@ -75,10 +95,11 @@ export const passwordEndpoints = {
     tag: 'identity',
     access: 'public',
     limit: 'code',
-    summary: 'Set a new password with the mailed code or link. Every device is signed out, this one stays so: sign in next.',
+    summary:
+      'Set a new password with the mailed code or link. Every device is signed out, this one stays so: sign in next. The answer and a mail name what else still opens the account.',
     body: ResetPassword,
-    success: 204,
-    response: z.undefined(),
+    success: 200,
+    response: KeptAccess,
     problems: ['code-invalid'],
   }),
 }

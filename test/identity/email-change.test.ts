@@ -224,7 +224,7 @@ describe('the way back', () => {
     for (const address of [email, next]) expect((await login(address)).status).toBe(401)
     const { resetId } = (await forgot(email)).body
     const { code } = await about(email, /^Reset your/)
-    expect((await post(edge, '/v1/auth/password/reset', { resetId, code, newPassword: OTHER })).status).toBe(204)
+    expect((await post(edge, '/v1/auth/password/reset', { resetId, code, newPassword: OTHER })).status).toBe(200)
     expect((await login(email, OTHER)).status).toBe(200)
     expect(await entries(device.userId, 'account.restore')).toHaveLength(1)
     await settle()
@@ -248,7 +248,7 @@ describe('the way back', () => {
     expect((await login(owner.email)).status).toBe(401)
     const { resetId } = (await forgot(owner.email)).body
     const mailed = await about(owner.email, /^Reset your/)
-    expect((await post(edge, '/v1/auth/password/reset', { resetId, code: mailed.code, newPassword: OTHER })).status).toBe(204)
+    expect((await post(edge, '/v1/auth/password/reset', { resetId, code: mailed.code, newPassword: OTHER })).status).toBe(200)
     expect((await login(owner.email, OTHER)).body).toHaveProperty('accessToken')
     expect(await entries(owner.device.userId, 'account.restore')).toHaveLength(1)
     await settle()

@@ -267,7 +267,7 @@ describe('a second factor at sign-in', () => {
     const stale = await wait(email)
     const { resetId, code } = await ask(email)
     const password = 'seven otters juggle lanterns'
-    expect((await reset(resetId, code, password)).status).toBe(204)
+    expect((await reset(resetId, code, password)).status).toBe(200)
     const answer = await post(edge, '/v1/auth/login', { email, password })
     expect(Object.keys(answer.body)).toEqual(['factorRequired'])
     expect(await finish(stale, totp(codeOf(secret)))).toMatchObject({ slug: 'sign-in-ended' })

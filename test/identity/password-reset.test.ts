@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { accountCharge } from '../../src/edge/identity/attempt.ts'
 import { sweepIdentity } from '../../src/edge/identity/sweep.ts'
-import { type Edge, PASSWORD, startEdge } from '../harness.ts'
+import { type Edge, ORIGIN, PASSWORD, startEdge } from '../harness.ts'
 import { accountsOf, type Device, shapeOf, tally, wrong } from './account.ts'
+import { factorsOf } from './authenticator.ts'
 import { post, register } from './raw.ts'
 import { scopeOf } from './scope.ts'
 
@@ -21,6 +22,7 @@ beforeAll(async () => {
 afterAll(() => edge.stop())
 
 const { ask, change, count, entries, forgot, login, look, mailsTo, refresh, reset, settle, signIn } = accountsOf(() => edge)
+const { call, protect } = factorsOf(() => edge)
 
 describe('asking for a reset', () => {
   test('is answered the same for a known, an unknown and a disabled address; only the first gets mail', async () => {
@@ -96,7 +98,7 @@ describe('resetting a password', () => {
     await Promise.all(devices.map(look))
     const { resetId, code } = await ask(email)
     const answer = await reset(resetId, code, OTHER)
-    expect(answer).toMatchObject({ status: 204, body: {} })
+    expect(answer).toMatchObject({ status: 200, body: { apiKeys: 0, passkeys: 0, hasTotp: false } })
     expect(answer.headers.getSetCookie()).toEqual([])
     for (const device of devices) {
       expect(await look(device)).toMatchObject({ slug: 'session-ended' })
@@ -115,7 +117,7 @@ describe('resetting a password', () => {
   test('works once, and makes every other code that was mailed useless', async () => {
     const email = await register(edge, 'once')
     const [first, second] = [await ask(email), await ask(email)]
-    expect((await reset(second.resetId, second.code, OTHER)).status).toBe(204)
+    expect((await reset(second.resetId, second.code, OTHER)).status).toBe(200)
     for (const { resetId, code } of [second, first])
       expect(await reset(resetId, code, 'a password of somebody else')).toMatchObject({ status: 400, slug: 'code-invalid' })
     expect((await login(email, OTHER)).status).toBe(200)
@@ -127,11 +129,11 @@ describe('resetting a password', () => {
     const { resetId, code } = await ask(email)
     const wishes = Array.from({ length: 30 }, (_, i) => `${OTHER} number ${i}`)
     const answers = await Promise.all(wishes.map((wish) => reset(resetId, code, wish)))
-    expect(tally(answers, 204)).toBe(1)
+    expect(tally(answers, 200)).toBe(1)
     expect(tally(answers, 400)).toBe(29)
     const works = await Promise.all(wishes.slice(0, 15).map((wish) => login(email, wish)))
     const alsoWorks = await Promise.all(wishes.slice(15).map((wish) => login(email, wish)))
-    const winner = answers.findIndex((a) => a.status === 204)
+    const winner = answers.findIndex((a) => a.status === 200)
     expect([...works, ...alsoWorks].flatMap((a, i) => (a.status === 200 ? [i] : []))).toEqual([winner])
     await settle()
     expect(mailsTo(email, /was reset/)).toHaveLength(1)
@@ -142,7 +144,7 @@ describe('resetting a password', () => {
     const { userId } = await signIn(email)
     const { resetId, code } = await ask(email)
     const [answer] = await Promise.all([reset(resetId, code, OTHER), ...Array.from({ length: 20 }, () => login(email))])
-    expect(answer.status).toBe(204)
+    expect(answer.status).toBe(200)
     expect(await count('SELECT count(*) AS n FROM sessions WHERE user_id = ? AND ended_at IS NULL', userId)).toBe(0)
   })
 
@@ -162,7 +164,7 @@ describe('resetting a password', () => {
   test('four wrong codes leave the fifth try', async () => {
     const { resetId, code } = await ask(await register(edge, 'four'))
     for (let i = 0; i < 4; i++) expect((await reset(resetId, wrong(code), OTHER)).slug).toBe('code-invalid')
-    expect((await reset(resetId, code, OTHER)).status).toBe(204)
+    expect((await reset(resetId, code, OTHER)).status).toBe(200)
   })
 
   test('a refused password costs no try and no code', async () => {
@@ -176,7 +178,7 @@ describe('resetting a password', () => {
       'aaaaaaaaaaaaaaaaaaa',
     ])
       expect(await reset(resetId, code, weak)).toMatchObject({ status: 400, body: { errors: [{ pointer: '#/body/newPassword' }] } })
-    expect((await reset(resetId, code, OTHER)).status).toBe(204)
+    expect((await reset(resetId, code, OTHER)).status).toBe(200)
   })
 
   test('a code of another request, of another person or for another purpose opens nothing', async () => {
@@ -226,8 +228,52 @@ describe('resetting a password', () => {
     const { resetId, code } = await ask(email)
     expect(await reset(resetId, wrong(code), OTHER)).toMatchObject({ slug: 'code-invalid' })
     expect(await count('SELECT count(*) AS n FROM limits WHERE key = ?', key)).toBe(1)
-    expect((await reset(resetId, code, OTHER)).status).toBe(204)
+    expect((await reset(resetId, code, OTHER)).status).toBe(200)
     expect(await count('SELECT count(*) AS n FROM limits WHERE key = ?', key)).toBe(0)
+  })
+})
+
+describe('what opens the account besides the password', () => {
+  /** Somebody with an app and two API keys, as a thief of their password may have made them. */
+  async function withKeys(name: string) {
+    const { email, device } = await protect(name)
+    const keys: string[] = []
+    for (const each of ['Backup', 'Report']) {
+      const made = await call(device, 'POST', '/v1/auth/keys', { name: each, scopes: ['account:read'] })
+      keys.push(String(made.body['token']))
+    }
+    const opens = () => Promise.all(keys.map(async (accessToken) => (await call({ accessToken }, 'GET', '/v1/me')).status))
+    expect(await opens()).toEqual([200, 200])
+    return { email, userId: device.userId, opens }
+  }
+  const noticeTo = async (email: string) => {
+    await settle()
+    return mailsTo(email, /was reset$/).at(-1)?.text ?? ''
+  }
+
+  test('stays where nothing else is asked for, and is named in the answer and the mail, with a link to it', async () => {
+    const { email, opens } = await withKeys('keeps')
+    const { resetId, code } = await ask(email)
+    expect(await reset(resetId, code, OTHER)).toMatchObject({ status: 200, body: { apiKeys: 2, passkeys: 0, hasTotp: true } })
+    expect(await opens()).toEqual([200, 200])
+    const text = await noticeTo(email)
+    for (const line of ['API keys: 2', 'Passkeys: 0', 'Authenticator app: yes', `${ORIGIN}/app/account#factors-title`])
+      expect(text).toContain(line)
+  })
+
+  test('goes as far as it is API keys, where that is asked for, and is on record', async () => {
+    const { email, userId, opens } = await withKeys('ends')
+    const { resetId, code } = await ask(email)
+    const wish = { resetId, newPassword: OTHER, endApiKeys: true }
+    expect(await post(edge, '/v1/auth/password/reset', { ...wish, code: wrong(code) })).toMatchObject({ slug: 'code-invalid' })
+    expect(await opens()).toEqual([200, 200])
+    expect(await post(edge, '/v1/auth/password/reset', { ...wish, code })).toMatchObject({
+      status: 200,
+      body: { apiKeys: 0, passkeys: 0, hasTotp: true },
+    })
+    expect(await opens()).toEqual([401, 401])
+    expect(await entries(userId, 'api-key.end-all')).toEqual([{ cause: 'password-reset', actor_id: userId }])
+    expect(await noticeTo(email)).toContain('API keys: 0')
   })
 })
 
@@ -253,7 +299,7 @@ test('neither the database nor the log holds a password or a code of a change or
   const mine = await signIn(email)
   expect((await change(mine, PASSWORD, changed)).status).toBe(204)
   const { resetId, code } = await ask(email)
-  expect((await reset(resetId, code, wished)).status).toBe(204)
+  expect((await reset(resetId, code, wished)).status).toBe(200)
   await settle()
   const { results: tables } = await edge.db
     .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE '\\_cf%' ESCAPE '\\'")

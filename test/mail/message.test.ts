@@ -16,6 +16,7 @@ const mailOf = (kind: MailKind, changes: Partial<Mail> = {}): Mail => ({
   minutes: 10,
   event: EVENT,
   factor: 'passkey',
+  kept: { apiKeys: 2, passkeys: 1, hasTotp: true },
   ...(needsCode(KINDS[kind]) && { code: '048213' }),
   ...(needsLink(KINDS[kind]) && { link: LINK }),
   ...changes,

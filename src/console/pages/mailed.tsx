@@ -116,17 +116,24 @@ export const MailLoginPage: FC<LangProps> = ({ lang }) => {
 /** Replaces a forgotten password: asks for a mail, takes its code, or uses its link. */
 export const ResetPage: FC<LangProps> = ({ lang }) => {
   const words = MAILED_WORDS[lang]
-  const passwordAt = (id: string) => <NewPasswordField id={id} label={words.newPassword} hint={words.passwordHint} />
+  const passwordAt = (form: string) => (
+    <>
+      <NewPasswordField id={`${form}-newPassword`} label={words.newPassword} hint={words.passwordHint} />
+      <label class="check">
+        <input type="checkbox" id={`${form}-endApiKeys`} /> {words.endApiKeys}
+      </label>
+    </>
+  )
   return (
     <MailedPage lang={lang} title={words.resetTitle} island="reset">
       <Steps
         words={words}
         ask={{ lead: words.resetLead, button: words.mailCode }}
-        code={{ beside: passwordAt('code-newPassword'), button: words.setPassword }}
+        code={{ beside: passwordAt('code'), button: words.setPassword }}
       >
         <p>{words.resetWarning}</p>
         <Form id="link">
-          {passwordAt('link-newPassword')}
+          {passwordAt('link')}
           <Submit>{words.setPassword}</Submit>
         </Form>
       </Steps>

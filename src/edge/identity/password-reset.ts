@@ -1,11 +1,12 @@
 import { sql } from 'drizzle-orm'
 import { MAILED_PAGES } from '../../contract/mailed-link.ts'
-import type { ForgotPassword, PasswordReset, ResetId, ResetPassword } from '../../contract/passwords.ts'
+import type { ForgotPassword, KeptAccess, PasswordReset, ResetId, ResetPassword } from '../../contract/passwords.ts'
 import { Problem } from '../../contract/problem.ts'
 import { auditIfChanged } from '../audit/service.ts'
 import { eventAt } from '../platform/mail/message.ts'
 import { mailEventIf } from '../platform/mail/outbox.ts'
 import type { Scope } from '../platform/scope.ts'
+import { endKeysIf, openKeysOf } from './api-key-store.ts'
 import { accountCharge } from './attempt.ts'
 import { hasSecond } from './factor-policy.ts'
 import { codeCharge } from './factor-proof.ts'
@@ -15,6 +16,7 @@ import { checkProof, mailProof, type PublicProof, type RightProof } from './mail
 import { admitPassword, demandLength } from './new-password.ts'
 import { hashPassword } from './password.ts'
 import { clearBudgetIf, isAdmissible, isFirstResetSince, type NewHash, resetPasswordIf } from './password-store.ts'
+import { pageLink } from './proof.ts'
 import { claimProof, deleteOpenProofsIf, hasClaim } from './proof-store.ts'
 import { sessionEnd } from './session-end.ts'
 import { endSessionsIf } from './session-store.ts'
@@ -40,19 +42,25 @@ export async function forgotPassword(scope: Scope, wish: ForgotPassword): Promis
 /**
  * Replaces a forgotten password: ends every session, starts none, so a second factor is asked for as ever, and opens password and codes
  * again where too many failures had closed them; codes once a day, or a mailbox would be a place to guess them at.
+ * Passkeys, the authenticator app and, unless told so, API keys stay: they are named, so that nobody is let in by what they never made.
  * The proof is tried before the password is looked at, so a refused password costs no try and a wrong code learns nothing.
  *
  * @throws Problem `code-invalid` when it is wrong, used up, used or expired; `invalid-request` when the policy refuses the password
  */
-export async function resetPassword(scope: Scope, { resetId: id, code, token, newPassword }: ResetPassword): Promise<void> {
+export async function resetPassword(
+  scope: Scope,
+  { resetId: id, code, token, newPassword, endApiKeys }: ResetPassword,
+): Promise<KeptAccess> {
   const right = await checkProof(scope, RESET, { id, code, token })
   const { user } = right
   const wish = { password: newPassword, email: user.email, pointer: '#/body/newPassword', subject: user.id } as const
-  const [enrolment] = await enrolmentOf(scope.db, user.id)
+  const [[enrolment], keys] = await scope.db.batch([enrolmentOf(scope.db, user.id), openKeysOf(scope.db, user.id, scope.now())])
   const isShort = demandLength(wish, enrolment !== undefined && hasSecond(enrolment))
   const unchecked = await admitPassword(scope, wish)
   const hash = await hashPassword(scope.config.keyring, newPassword)
-  await put(scope, { right, wanted: { hash, isShort }, unchecked })
+  const kept = { apiKeys: endApiKeys ? 0 : keys.length, passkeys: enrolment?.passkeys ?? 0, hasTotp: (enrolment?.hasTotp ?? 0) > 0 }
+  await put(scope, { right, wanted: { hash, isShort }, unchecked, endApiKeys, kept })
+  return kept
 }
 
 const DAY_MS = 86_400_000
@@ -61,10 +69,12 @@ interface Reset {
   readonly right: RightProof
   readonly wanted: NewHash
   readonly unchecked: Awaited<ReturnType<typeof admitPassword>>
+  readonly endApiKeys: boolean
+  readonly kept: KeptAccess
 }
 
 /** One statement lets one call win the proof; all that follows holds only for the winner. */
-async function put(scope: Scope, { right, wanted, unchecked }: Reset): Promise<void> {
+async function put(scope: Scope, { right, wanted, unchecked, endApiKeys, kept }: Reset): Promise<void> {
   const { db } = scope
   const { id, given, user } = right
   const { id: userId, email, locale } = user
@@ -72,14 +82,17 @@ async function put(scope: Scope, { right, wanted, unchecked }: Reset): Promise<v
   const claim = scope.newId('clm')
   const isWon = hasClaim(passwordResets, id, claim)
   const [account, codes] = await Promise.all([accountCharge(scope, email), codeCharge(scope, userId, 'anywhere')])
-  const notice = await mailEventIf(scope, { to: email, locale, kind: 'password-reset', event: eventAt(now) }, isWon)
+  const link = pageLink('/app/account', locale, 'factors-title')
+  const notice = await mailEventIf(scope, { to: email, locale, kind: 'password-reset', event: eventAt(now), link, kept }, isWon)
   const end = await sessionEnd(scope, { userId, now })
-  const [won, , , ended] = await db.batch([
+  const [won, , , ended, , keys] = await db.batch([
     claimProof(db, passwordResets, { given: { ...given, now }, claim, condition: isAdmissible(userId, wanted) }),
     auditIfChanged(scope, { action: 'password.reset', subject: userId, actorId: userId }),
     resetPasswordIf(db, userId, { ...wanted, condition: isWon }),
     endSessionsIf(db, { userId, now, cause: 'password-reset' }, isWon),
     auditIfChanged(scope, { action: 'session.end-all', subject: userId, cause: 'password-reset', actorId: userId }),
+    endKeysIf(db, { userId, now }, endApiKeys ? isWon : sql`false`),
+    auditIfChanged(scope, { action: 'api-key.end-all', subject: userId, cause: 'password-reset', actorId: userId }),
     ...deleteOpenProofsIf(db, userId, isWon),
     deleteTrustsIf(db, userId, isWon),
     forgetDevicesIf(db, { userId }, isWon),
@@ -90,6 +103,6 @@ async function put(scope: Scope, { right, wanted, unchecked }: Reset): Promise<v
     ...unchecked,
   ])
   if (won.meta.changes === 0) throw new Problem('code-invalid')
-  end.tell(ended)
+  end.tell([...ended, ...keys])
   scope.deliver([notice.id])
 }

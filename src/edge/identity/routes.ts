@@ -75,7 +75,7 @@ function mountSessions(app: EdgeApp): void {
 function mountPasswords(app: EdgeApp): void {
   implement(app, passwords.changePassword, ({ scope, actor, body }) => changePassword(scope, actor, body).then(() => undefined))
   implement(app, passwords.forgotPassword, ({ scope, body }) => forgotPassword(scope, body))
-  implement(app, passwords.resetPassword, ({ scope, body }) => resetPassword(scope, body).then(() => undefined))
+  implement(app, passwords.resetPassword, ({ scope, body }) => resetPassword(scope, body))
 }
 
 function mountMagic(app: EdgeApp): void {

@@ -2,7 +2,8 @@ import type { Locale } from '../../../contract/identity.ts'
 
 /**
  * One part of a mail's body: a paragraph, the code, the link as a button with this label, or facts in a list.
- * Texts may hold `{product}`, `{term}`, `{device}`, `{place}`, `{time}` and `{factor}`, which are filled in.
+ * Texts may hold `{product}`, `{term}`, `{device}`, `{place}`, `{time}`, `{factor}`, `{keys}`, `{passkeys}` and `{app}`, which are
+ * filled in.
  */
 export type Block =
   | string

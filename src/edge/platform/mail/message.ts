@@ -1,4 +1,5 @@
 import type { Locale } from '../../../contract/identity.ts'
+import type { KeptAccess } from '../../../contract/passwords.ts'
 import { CODE_KINDS } from './code-kinds.ts'
 import { type Block, type Kind, needsCode, needsLink } from './kind.ts'
 import { type Letter, type Part, renderHtml, renderText } from './letter.ts'
@@ -46,6 +47,8 @@ export interface Mail {
   /** What happened, where the mail tells of something. */
   readonly event?: MailedEvent | undefined
   readonly factor?: MailedFactor | undefined
+  /** What opens an account besides its password. */
+  readonly kept?: KeptAccess | undefined
 }
 
 /** Whom mails speak for: the product, and the origins that their links may lead to. */
@@ -71,7 +74,7 @@ export function checkMail({ kind, code, link }: Pick<Mail, 'kind' | 'code' | 'li
 
 /** The subject and both bodies of a mail, in the reader's language. */
 export function renderMail(mail: Mail, { productName, publicOrigin, corsOrigins }: House): Rendered {
-  const { locale, kind, code = '', link = '', app = publicOrigin, minutes = 0, event = eventAt(0), factor } = mail
+  const { locale, kind, code = '', link = '', app = publicOrigin, minutes = 0, event = eventAt(0), factor, kept } = mail
   checkMail(mail)
   const { subject, heading, body } = (KINDS[kind] as Kind)[locale]
   const values: Readonly<Record<string, string>> = {
@@ -81,6 +84,9 @@ export function renderMail(mail: Mail, { productName, publicOrigin, corsOrigins 
     place: formatPlace(locale, event),
     time: formatTime(locale, event.at),
     factor: factor === undefined ? UNKNOWN[locale] : FACTORS[locale][factor],
+    keys: String(kept?.apiKeys ?? UNKNOWN[locale]),
+    passkeys: String(kept?.passkeys ?? UNKNOWN[locale]),
+    app: kept === undefined ? UNKNOWN[locale] : YES_OR_NO[locale][kept.hasTotp ? 0 : 1],
   }
   // One pass, so that no value is read as a hole.
   const fill = (text: string) => text.replace(/\{([a-z]+)\}/g, (hole, name: string) => values[name] ?? hole)
@@ -95,6 +101,8 @@ export function renderMail(mail: Mail, { productName, publicOrigin, corsOrigins 
 }
 
 const UNKNOWN: Readonly<Record<Locale, string>> = { en: 'unknown', fr: 'inconnu' }
+
+const YES_OR_NO: Readonly<Record<Locale, readonly [yes: string, no: string]>> = { en: ['yes', 'no'], fr: ['oui', 'non'] }
 
 const FACTORS: Readonly<Record<Locale, Readonly<Record<MailedFactor, string>>>> = {
   en: { totp: 'an authenticator app', passkey: 'a passkey', 'recovery-codes': 'recovery codes' },

@@ -48,7 +48,16 @@ export const NOTICE_KINDS = {
       heading: 'Your password was reset',
       body: [
         'The password of your {product} account was replaced on {time}, with a code or link sent to this address. Every device was signed out.',
-        'If it was you, sign in with the new password; there is nothing else to do.',
+        'What opens your account besides the password goes on working:',
+        {
+          facts: [
+            ['API keys', '{keys}'],
+            ['Passkeys', '{passkeys}'],
+            ['Authenticator app', '{app}'],
+          ],
+        },
+        'If it was you, sign in with the new password. If you do not know all of the above, somebody who knew the old one may have added it: look through it and remove what is not yours. Resetting your password again can end all API keys.',
+        { link: 'Look through my account' },
         'If it was not you, somebody can read your mail: secure your mailbox first, then reset your password again.',
       ],
     },
@@ -57,7 +66,16 @@ export const NOTICE_KINDS = {
       heading: 'Votre mot de passe a été réinitialisé',
       body: [
         'Le mot de passe de votre compte {product} a été remplacé le {time}, avec un code ou un lien envoyé à cette adresse. Tous les appareils ont été déconnectés.',
-        'Si c’était vous, connectez-vous avec le nouveau mot de passe\u00a0: il n’y a rien d’autre à faire.',
+        'Ce qui ouvre votre compte en plus du mot de passe fonctionne toujours\u00a0:',
+        {
+          facts: [
+            ['Clés d’API', '{keys}'],
+            ['Clés d’accès', '{passkeys}'],
+            ['Application d’authentification', '{app}'],
+          ],
+        },
+        'Si c’était vous, connectez-vous avec le nouveau mot de passe. Si vous ne reconnaissez pas tout ce qui précède, quelqu’un qui connaissait l’ancien l’a peut-être ajouté\u00a0: vérifiez, et retirez ce qui n’est pas à vous. Une nouvelle réinitialisation peut mettre fin à toutes les clés d’API.',
+        { link: 'Vérifier mon compte' },
         'Si ce n’était pas vous, quelqu’un peut lire votre courrier\u00a0: sécurisez d’abord votre messagerie, puis réinitialisez de nouveau votre mot de passe.',
       ],
     },

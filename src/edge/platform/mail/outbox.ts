@@ -1,6 +1,7 @@
 import { type SQL, sql } from 'drizzle-orm'
 import * as z from 'zod'
 import { Email, Locale } from '../../../contract/identity.ts'
+import { KeptAccess } from '../../../contract/passwords.ts'
 import { type Consumer, DeadEventError, type OutboxEvent, outboxEventIf } from '../outbox/outbox.ts'
 import type { Scope } from '../scope.ts'
 import { deliverMail, isHopeless } from './delivery.ts'
@@ -24,6 +25,7 @@ const QueuedMail = z.strictObject({
   app: z.string().optional(),
   factor: z.enum(MAILED_FACTORS).optional(),
   minutes: z.int().optional(),
+  kept: KeptAccess.optional(),
   event: z
     .strictObject({
       at: z.int(),
