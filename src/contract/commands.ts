@@ -30,6 +30,8 @@ export const CommandRecord = z
     stderrBytes: z.int().nullable(),
     durationMs: z.int().nullable(),
     recordingMs: z.int().nullable().meta({ description: 'Where in the recording, in milliseconds since its beginning.' }),
+    fileBytes: z.int().nullable().meta({ description: 'Of a file that was read or written: how many of its bytes were carried.' }),
+    fileSha256: z.string().nullable().meta({ description: 'SHA-256 of those bytes, in lower-case hex.' }),
     startedAt: Moment,
     endedAt: Moment.optional(),
   })

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
@@ -8,6 +8,8 @@ import { FILE_BYTES_MAX } from '../../src/contract/files.ts'
 import type { TestUser } from '../harness.ts'
 import { describeWith } from '../requires.ts'
 import { problemOf, type Rig, startRig, until } from './rig.ts'
+
+const sha = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
 describeWith('sshd', 'files of a host', () => {
   let rig: Rig
@@ -73,6 +75,16 @@ describeWith('sshd', 'files of a host', () => {
       await until(async () => (await logged(`sftp read ${path}`))[0]?.['state'] === 'done' && (await logged(`sftp read ${path}`))),
     ).toMatchObject([{ user_id: operator.id }])
     expect(await logged(`sftp write ${path}`)).toMatchObject([{ state: 'done', user_id: rig.owner.id }])
+    const sha256 = sha(bytes)
+    const { items } = await rig.owner.client.listCommands({ params: { orgId: rig.org.id }, query: { text: path } })
+    expect(items.map(({ fileBytes, fileSha256, stdoutBytes }) => ({ fileBytes, fileSha256, stdoutBytes }))).toEqual([
+      { fileBytes: bytes.length, fileSha256: sha256, stdoutBytes: bytes.length },
+      { fileBytes: bytes.length, fileSha256: sha256, stdoutBytes: null },
+    ])
+    const file = await rig.owner.client.createCommandExport({ params: { orgId: rig.org.id }, body: { format: 'csv', text: path } })
+    const [header, ...lines] = (await (await rig.edge.request(file.path)).text()).trimEnd().split(/\r?\n/)
+    expect(header).toContain('"fileBytes","fileSha256"')
+    expect(lines.filter((line) => line.includes(sha256))).toHaveLength(2)
     const { results } = await rig.edge.db
       .prepare("SELECT action, cause FROM audit_entries WHERE action LIKE 'file.%' ORDER BY action")
       .all()
@@ -146,7 +158,33 @@ describeWith('sshd', 'files of a host', () => {
       return rows.length === before + 1 && rows.every(({ state }) => state !== 'running')
     })
     await until(() => rig.relay().events('shell-closed').length >= 2)
+    const { items } = await rig.owner.client.listCommands({ params: { orgId: rig.org.id }, query: { text: `sftp read ${path}` } })
+    const { fileBytes, fileSha256 } = items[0] ?? {}
+    expect(fileBytes).toBeGreaterThan(0)
+    expect(fileSha256).toBe(sha(readFileSync(path).subarray(0, fileBytes ?? 0)))
   })
+
+  test('a transfer ends with the access of whoever asked for it: a write that waits for its bytes, and a read that nobody takes from', async () => {
+    const guest = await rig.member('operator')
+    const path = join(root, 'in/half')
+    const headers = { authorization: `Bearer ${await guest.client.accessToken()}`, 'content-length': String(8 * 1024 * 1024) }
+    const half = request(new URL(at(path), rig.edge.origin), { method: 'PUT', headers })
+    const answered = new Promise<number | undefined>((resolve) => {
+      half.on('response', (response) => resolve(response.statusCode))
+      half.on('error', () => resolve(undefined))
+    })
+    half.write(randomBytes(1024 * 1024))
+    await until(() => readdirSync(join(root, 'in')).some((name) => name.startsWith('.half.')))
+    const reading = await get(join(root, 'in/large.bin'), guest)
+    await rig.owner.client.removeOrgMember({ params: { orgId: rig.org.id, userId: guest.id } })
+    await until(() => !readdirSync(join(root, 'in')).some((name) => name.startsWith('.')))
+    expect(existsSync(path)).toBe(false)
+    await until(async () => (await logged(`sftp write ${path}`))[0]?.['state'] === 'failed')
+    expect(await logged(`sftp write ${path}`)).toMatchObject([{ problem: 'forbidden' }])
+    expect([403, undefined]).toContain(await answered)
+    await expect(reading.arrayBuffer()).rejects.toThrow()
+    expect((await logged(`sftp read ${join(root, 'in/large.bin')}`)).map(({ state }) => state)).not.toContain('running')
+  }, 60_000)
 
   test('what the host refuses is told as what it is', async () => {
     expect(await slugOf(get(join(root, 'nowhere')))).toBe('file-not-found')

@@ -33,6 +33,8 @@ const CSV_COLUMNS = [
   'durationMs',
   'stdoutBytes',
   'stderrBytes',
+  'fileBytes',
+  'fileSha256',
   'problem',
   'shellId',
   'recordingMs',
@@ -55,6 +57,8 @@ const toRecord = (row: CommandRow): CommandRecord => ({
   stderrBytes: row.stderrBytes,
   durationMs: row.durationMs,
   recordingMs: row.recordingMs,
+  fileBytes: row.fileBytes,
+  fileSha256: row.fileSha256,
   startedAt: toMoment(row.startedAt),
   ...(row.endedAt === null ? {} : { endedAt: toMoment(row.endedAt) }),
 })

@@ -75,7 +75,7 @@ export const insertDetected = (db: Db, recordingId: ShellId, lines: readonly Det
         line.value ->> 'command' AS command, 'done' AS state, NULL AS problem, NULL AS exit_code, NULL AS signal, NULL AS killed,
         NULL AS stdout_bytes, NULL AS stderr_bytes, NULL AS duration_ms, 0 AS timeout_seconds,
         whole.started_at + (line.value ->> 'atMs') AS started_at, whole.started_at + (line.value ->> 'atMs') AS ended_at, 'pty' AS kind,
-        whole.id AS shell_id, line.value ->> 'atMs' AS recording_ms
+        whole.id AS shell_id, line.value ->> 'atMs' AS recording_ms, NULL AS file_bytes, NULL AS file_sha256
       FROM recordings AS whole, json_each(${JSON.stringify(lines)}) AS line
       WHERE whole.id = ${recordingId} AND NOT EXISTS (SELECT 1 FROM shell_commands AS held WHERE held.id = line.value ->> 'id')`,
   )

@@ -67,7 +67,7 @@ export const insertCommand = (db: Db, command: NewCommand) =>
     sql`SELECT ${command.id} AS id, hosts.org_id AS org_id, hosts.id AS host_id, ${command.userId} AS user_id, ${command.command} AS command,
         'running' AS state, NULL AS problem, NULL AS exit_code, NULL AS signal, NULL AS killed, NULL AS stdout_bytes, NULL AS stderr_bytes,
         NULL AS duration_ms, ${command.timeoutSeconds} AS timeout_seconds, ${command.now} AS started_at, NULL AS ended_at,
-        'exec' AS kind, NULL AS shell_id, NULL AS recording_ms
+        'exec' AS kind, NULL AS shell_id, NULL AS recording_ms, NULL AS file_bytes, NULL AS file_sha256
       FROM hosts WHERE hosts.id = ${command.hostId} AND ${mayStart(command)}`,
   )
 
@@ -94,6 +94,8 @@ export interface CommandEnd {
   readonly stdoutBytes?: number
   readonly stderrBytes?: number
   readonly durationMs?: number
+  readonly fileBytes?: number
+  readonly fileSha256?: string
   readonly endedAt: number
 }
 

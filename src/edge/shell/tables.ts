@@ -86,6 +86,9 @@ export const shellCommands = sqliteTable('shell_commands', {
   /** The terminal in which a line was detected, and where in its recording. */
   shellId: text('shell_id').$type<ShellId>(),
   recordingMs: integer('recording_ms'),
+  /** Of a file that was read or written, as far as that went. */
+  fileBytes: integer('file_bytes'),
+  fileSha256: text('file_sha256'),
 })
 
 export const shellOversight = sqliteTable('shell_oversight', {
