@@ -7,10 +7,9 @@ import { RECORDING_BYTES_MAX } from '../../src/contract/recordings.ts'
 import type { ShellId } from '../../src/contract/shell.ts'
 import { objectScope } from '../../src/edge/platform/object-scope.ts'
 import { createKeeper, type Keeper } from '../../src/edge/shell/keeper.ts'
-import { createTables } from '../../src/edge/shell/record.ts'
 import { createRecorder } from '../../src/edge/shell/recorder.ts'
 import { type Chunk, decodeChunk, keyOfChunk } from '../../src/edge/shell/recording-chunk.ts'
-import { openTape, type Tape } from '../../src/edge/shell/tape.ts'
+import { createTape, openTape, type Tape } from '../../src/edge/shell/tape.ts'
 import { TRACEPARENT } from './shell-peer.ts'
 
 const ORG = 'org_record' as OrgId
@@ -41,7 +40,7 @@ async function onBench(isStrict: boolean, work: (bench: Bench) => Promise<void>)
     .run()
   await runInDurableObject(env.SHELLS.getByName(shellId), async (_, ctx) => {
     const { sql } = ctx.storage
-    createTables(sql)
+    createTape(sql)
     const of = { shellId, orgId: ORG, hostId: 'hst_x' as HostId, kind: 'pty' as const, traceparent: TRACEPARENT }
     const recorder = createRecorder(sql, { ...of, startedAt: Date.now(), isStrict, recordsInput: false })
     const tape = openTape(sql, () => recorder.state().keptOffset)

@@ -4,10 +4,9 @@ import { objectScope } from '../platform/object-scope.ts'
 import type { Scope } from '../platform/scope.ts'
 import type { Kept } from './command.ts'
 import { createKeeper, type Keeper, type KeeperParts, NOT_RECORDED } from './keeper.ts'
-import { createTables } from './record.ts'
 import { createRecorder, openRecorder } from './recorder.ts'
 import type { ExecOrder } from './rpc.ts'
-import { openTape } from './tape.ts'
+import { createTape, openTape } from './tape.ts'
 
 /** Long after a command must have ended, its object looks whether a crash left a recording behind. */
 const LEFT_BEHIND_MS = 120_000
@@ -49,7 +48,7 @@ interface NewPlace extends Pick<KeeperParts, 'onRoom' | 'onFailed'> {
 function makePlace(scope: Scope, ctx: DurableObjectState, { order, ...room }: NewPlace): Place {
   const { shellId, orgId, target, isStrict, traceparent, timeoutSeconds } = order
   const { sql } = ctx.storage
-  createTables(sql)
+  createTape(sql)
   const startedAt = scope.now()
   const recorder = createRecorder(sql, {
     shellId,

@@ -4,6 +4,7 @@ import type { ShellId, ShellState } from '../../contract/shell.ts'
 import type { AlertRule } from '../../contract/shell-policy.ts'
 import type { Actor } from '../platform/scope.ts'
 import type { EndOrder } from './rpc.ts'
+import { createTape } from './tape.ts'
 
 /** What a shell's object must know after its memory is gone. */
 export interface ShellRecord {
@@ -48,7 +49,6 @@ export interface ShellRecord {
 
 const SCHEMA = `
 CREATE TABLE IF NOT EXISTS record (id INTEGER PRIMARY KEY CHECK (id = 1), json TEXT NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS chunks (first INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS typists (client TEXT PRIMARY KEY, accepted INTEGER NOT NULL, used_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS segments (relay_from INTEGER PRIMARY KEY, client TEXT NOT NULL, client_from INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS tickets (jti TEXT PRIMARY KEY, expires_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;`
@@ -60,12 +60,10 @@ export function loadRecord(sql: SqlStorage): ShellRecord | undefined {
   return row && (JSON.parse(row.json) as ShellRecord)
 }
 
-/** The tables of an object: of a shell, and of a command's output on its way into the recording. */
-export const createTables = (sql: SqlStorage): void => void sql.exec(SCHEMA)
-
 /** Begins the life of a shell. */
 export function createRecord(sql: SqlStorage, record: ShellRecord): void {
-  createTables(sql)
+  createTape(sql)
+  sql.exec(SCHEMA)
   saveRecord(sql, record)
 }
 

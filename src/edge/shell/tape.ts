@@ -23,6 +23,11 @@ interface Row extends Record<string, SqlStorageValue> {
   readonly bytes: ArrayBuffer
 }
 
+const SCHEMA = 'CREATE TABLE IF NOT EXISTS chunks (first INTEGER PRIMARY KEY, bytes BLOB NOT NULL) STRICT'
+
+/** The place of a tape: of a shell, or of a command's output on its way into the recording. */
+export const createTape = (sql: SqlStorage): void => void sql.exec(SCHEMA)
+
 /** Opens the tape over what outlived the memory. Output from `neededFrom` on stays, however much it is. */
 export function openTape(sql: SqlStorage, neededFrom: () => number = () => Number.POSITIVE_INFINITY): Tape {
   const sizes = sql
