@@ -8,8 +8,9 @@ import type { Keeper } from './keeper.ts'
 import { type Reach, reachRelay } from './reach.ts'
 import type { ExecOrder } from './rpc.ts'
 import { jumpsOf, keptForOf, type Secrets } from './secrets.ts'
-import { attachStream, OpenRefused, prepareStream, type RelayStream, type StreamEvents } from './stream.ts'
+import { attachStream, OpenRefused, type PreparedStream, prepareStream, type RelayStream, type StreamEvents } from './stream.ts'
 import type { Tape } from './tape.ts'
+import type { DialerIdentity } from './tokens.ts'
 
 /** How a command went. */
 export interface CommandRun {
@@ -37,7 +38,7 @@ export type SecretsFor = (relay: RelayConfig) => Promise<Secrets>
 export interface Kept {
   readonly tape: Tape
   readonly keeper: Keeper
-  /** From now on the command may have begun, unless it is refused. */
+  /** From now on the command may have begun, unless it is refused. Again is fine. */
   readonly asked: () => void
   readonly refused: () => void
   /** Resolves when what was written before is durable. */
@@ -155,23 +156,24 @@ interface Begun {
 async function open(run: Run, secretsFor: SecretsFor): Promise<Begun> {
   const ready = prepare(run, secretsFor)
   // What went wrong on the way is asked about later, if at all.
-  const link = ready.then((made) => made.link).catch(() => undefined)
+  const way = ready.catch(() => undefined)
   const { signal } = run
   let isAsked = false
   const { events, over } = listen(run)
   try {
     // Whether it may begin is the first question, and until it is answered there is no end to write down.
     await run.begin()
-    const { prepared } = await ready
+    const { link, prepared } = await ready
     requireWanted(signal)
-    const opening = prepared.open(events)
+    const opening = prepared.open(link, events)
     opening.catch(() => undefined)
     isAsked = true
-    // The relay is at work already, and what outlives this memory is written beside that: a frame that is sent after a write waits for it.
+    // What outlives this memory is written while the relay is at work: whatever is sent after a write waits until that is durable.
+    await link.flushed()
     run.kept.asked()
     run.stream = await opening
   } catch (error) {
-    void link.then((made) => made?.close('not-opened'))
+    void way.then((made) => made?.link.close('not-opened'))
     if (error === signal.reason) requireWanted(signal)
     if (error instanceof OpenRefused) run.kept.refused()
     // The answer was lost, not the command: it may have begun.
@@ -183,17 +185,26 @@ async function open(run: Run, secretsFor: SecretsFor): Promise<Begun> {
   return { over }
 }
 
-/** A link with a grant that is signed and sealed for it. */
+/** A link with a grant that is signed and sealed for it, which is done while the relay proves itself. */
 async function prepare(run: Run, secretsFor: SecretsFor) {
   const { order, signal } = run
-  requireWanted(signal)
-  const { relay, link, who } = await dial(run)
-  try {
+  const seal = async ({ relay, who, challenge }: Greeted): Promise<PreparedStream> => {
     requireWanted(signal)
     const secrets = await secretsFor(relay)
     const { traceparent } = order
     const grant = { relay, who, request: requestOf(run), secrets, creditBytes: CREDIT_EXEC_BYTES, traceparent, signal }
-    return { link, prepared: await prepareStream(link, grant) }
+    return prepareStream(challenge, grant)
+  }
+  let sealing: Promise<PreparedStream> | undefined
+  requireWanted(signal)
+  const { link } = await dial(run, (greeted) => {
+    sealing = seal(greeted)
+    sealing.catch(() => undefined)
+  })
+  try {
+    const prepared = await sealing
+    if (!prepared) throw new Error('whoever is linked was greeted')
+    return { link, prepared }
   } catch (error) {
     link.close('not-prepared')
     throw error
@@ -268,13 +279,20 @@ async function resume(run: Run): Promise<Begun> {
   }
 }
 
-async function dial(run: Run) {
+interface Greeted {
+  readonly relay: RelayConfig
+  readonly who: DialerIdentity
+  readonly challenge: ControlBody<'CHALLENGE'>
+}
+
+async function dial(run: Run, greeted?: (by: Greeted) => void) {
   run.epoch += 1
   const { shellId, orgId, target } = run.order
   const who = { shellId, orgId, epoch: run.epoch, targets: [...target.jumps, target] }
-  const reached = await reachRelay({ ...run.reach, who, relayId: run.relayId })
+  const told = greeted && ((relay: RelayConfig, challenge: Greeted['challenge']) => greeted({ relay, who, challenge }))
+  const reached = await reachRelay({ ...run.reach, who, relayId: run.relayId, ...(told ? { greeted: told } : {}) })
   run.relayId = reached.relay.id
-  return { ...reached, who }
+  return reached
 }
 
 type Attached = (body: ControlBody<'ATTACHED'>) => void
@@ -288,6 +306,7 @@ function listen(run: Run, attached: Attached = () => undefined): { readonly even
     attached,
     opened: () => {
       run.openedAt = Date.now()
+      run.kept.asked()
       run.sink.begun()
       run.onOpened()
     },

@@ -3,10 +3,17 @@ import { DETACH_SECONDS_DEFAULT } from '../../contract/krp.ts'
 import type { RelayConfig } from '../platform/relays.ts'
 import { relayUnavailable } from './policy.ts'
 
+/** A connection that takes bytes already: they leave as soon as it is open. */
+export interface Dialled {
+  readonly socket: Socket
+  /** @throws Problem `unavailable` */
+  readonly opened: Promise<void>
+}
+
 /** How bytes reach the relay; the same frames go over every transport. */
 export interface RelayDialer {
-  /** An open connection. @throws Problem `unavailable` */
-  readonly dial: (withinMs: number) => Promise<Socket>
+  /** @throws Problem `unavailable` */
+  readonly dial: (withinMs: number) => Promise<Dialled>
   /** The shell is over: what was started for it alone may stop. */
   readonly release: () => Promise<void>
 }
@@ -35,11 +42,12 @@ export function relayDialer(relay: RelayConfig, container: ContainerPort | undef
 
 /** TLS by the platform's trust, except to this very machine, where nobody listens in and no certificate exists. */
 const tcpDialer = ({ host, port }: { readonly host: string; readonly port: number }): RelayDialer => ({
-  dial: (withinMs) =>
-    opened(
-      () => connect({ hostname: host, port }, { secureTransport: LOOPBACK.test(host) ? 'off' : 'on', allowHalfOpen: false }),
-      withinMs,
-    ),
+  async dial(withinMs) {
+    const socket = start(() =>
+      connect({ hostname: host, port }, { secureTransport: LOOPBACK.test(host) ? 'off' : 'on', allowHalfOpen: false }),
+    )
+    return { socket, opened: opened(socket, withinMs) }
+  },
   release: async () => undefined,
 })
 
@@ -54,7 +62,9 @@ function containerDialer({ port, env }: ContainerTransport, container: Container
       const deadlineAt = Date.now() + (isFresh ? Math.max(withinMs, CONTAINER_READY_MS) : withinMs)
       for (;;) {
         try {
-          return await opened(() => container.getTcpPort(port).connect({ hostname: 'relay', port }), CONTAINER_TRY_MS)
+          const socket = start(() => container.getTcpPort(port).connect({ hostname: 'relay', port }))
+          await opened(socket, CONTAINER_TRY_MS)
+          return { socket, opened: Promise.resolve() }
         } catch (error) {
           if (Date.now() + CONTAINER_PAUSE_MS >= deadlineAt) throw error
           await pause(CONTAINER_PAUSE_MS)
@@ -69,22 +79,31 @@ function containerDialer({ port, env }: ContainerTransport, container: Container
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
+const unreachable = (cause: unknown) => relayUnavailable('The relay cannot be reached.', cause)
+
+function start(connecting: () => Socket): Socket {
+  try {
+    const socket = connecting()
+    // Both also reject when the socket fails later, which its reader reports.
+    socket.closed.catch(() => undefined)
+    socket.opened.catch(() => undefined)
+    return socket
+  } catch (cause) {
+    throw unreachable(cause)
+  }
+}
+
 /** A deadline of our own: TLS towards a peer that speaks none never settles. */
-async function opened(start: () => Socket, withinMs: number): Promise<Socket> {
-  let socket: Socket | undefined
+async function opened(socket: Socket, withinMs: number): Promise<void> {
   let timer: ReturnType<typeof setTimeout> | null = null
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(relayUnavailable('The relay did not answer in time.')), withinMs)
   })
   try {
-    socket = start()
-    // Both also reject when the socket fails later, which its reader reports.
-    socket.closed.catch(() => undefined)
     await Promise.race([socket.opened, late])
-    return socket
   } catch (cause) {
-    socket?.close().catch(() => undefined)
-    throw relayUnavailable('The relay cannot be reached.', cause)
+    socket.close().catch(() => undefined)
+    throw unreachable(cause)
   } finally {
     clearTimeout(timer)
   }

@@ -30,7 +30,10 @@ export function keepOutput(scope: Scope, ctx: DurableObjectState, order: ExecOrd
     get keeper() {
       return made().keeper
     },
-    asked: () => made().keeper.recorder.change({ isOpened: true }),
+    asked() {
+      const { recorder } = made().keeper
+      if (!recorder.state().isOpened) recorder.change({ isOpened: true })
+    },
     refused: () => made().keeper.recorder.change({ isOpened: false }),
     sync: () => ctx.storage.sync(),
     onRoom: () => undefined,

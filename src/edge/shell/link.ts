@@ -13,6 +13,7 @@ import {
 import { encodeBase64url, verifyRelayProof } from '../../contract/seal.ts'
 import type { Log } from '../platform/log.ts'
 import type { RelayConfig } from '../platform/relays.ts'
+import type { Dialled } from './dialer.ts'
 import { relayUnavailable } from './policy.ts'
 import { type DialerIdentity, signLinkToken } from './tokens.ts'
 
@@ -32,17 +33,20 @@ export interface RelayLink {
   /** Gives the frames to their user. Frames cannot come before the first OPEN or ATTACH, so none is missed. */
   use(user: LinkUser): void
   isOpen(): boolean
+  /** Resolves when what was sent has left us. */
+  flushed(): Promise<void>
   /** Leaves without a word: the relay keeps the shell for its detach time. */
   close(why: string): void
 }
 
 /** What one link needs. */
-export interface LinkParts {
-  readonly socket: Socket
+export interface LinkParts extends Dialled {
   readonly relay: RelayConfig
   readonly who: DialerIdentity
   readonly traceparent: string
   readonly log: Log
+  /** The relay is the one that was meant, though its proof is still to come. */
+  readonly greeted?: ((challenge: ControlBody<'CHALLENGE'>) => void) | undefined
 }
 
 /** As much as one read may bring, for each costs a transaction; a default reader would bring 4 KiB at a time. */
@@ -62,6 +66,7 @@ interface State extends Omit<LinkParts, 'who'> {
   lost: (why: string) => void
   closedWhy: string | undefined
   heardAt: number
+  written: Promise<void>
   timer: ReturnType<typeof setInterval> | null
 }
 
@@ -72,9 +77,9 @@ interface State extends Omit<LinkParts, 'who'> {
  */
 export async function openLink(parts: LinkParts): Promise<RelayLink> {
   const state = startReading(parts)
-  const deadline = setTimeout(() => shut(state, 'handshake-timeout'), HANDSHAKE_MS)
+  const stopWaiting = limitHandshake(state, HANDSHAKE_MS)
   try {
-    const challenge = await shakeHands(state, parts.who)
+    const challenge = await shakeHands(state, parts)
     state.decoder.setFrameBytesMax(FRAME_BYTES_MAX)
     const beatMs = challenge.heartbeatSeconds * 1000
     state.timer = setInterval(() => {
@@ -83,23 +88,40 @@ export async function openLink(parts: LinkParts): Promise<RelayLink> {
     return linkOf(state, challenge)
   } catch (cause) {
     shut(state, 'handshake-failed')
+    await parts.opened
     throw relayUnavailable('The relay could not be authenticated.', cause)
   } finally {
-    clearTimeout(deadline)
+    stopWaiting()
   }
 }
 
 /** HELLO, then CHALLENGE: that a relay of this name listens, and how it stands. @throws Problem `unavailable` */
 export async function greetRelay(parts: Omit<LinkParts, 'who'> & { readonly withinMs: number }): Promise<ControlBody<'CHALLENGE'>> {
   const state = startReading(parts)
-  const deadline = setTimeout(() => shut(state, 'handshake-timeout'), parts.withinMs)
+  const stopWaiting = limitHandshake(state, parts.withinMs)
   try {
     return (await greet(state)).challenge
   } catch (cause) {
     throw relayUnavailable('The relay did not greet.', cause)
   } finally {
-    clearTimeout(deadline)
+    stopWaiting()
     shut(state, 'greeted')
+  }
+}
+
+/** The handshake has its time from the open socket on, and none where that never opens. */
+function limitHandshake(state: State, ms: number): () => void {
+  let timer: ReturnType<typeof setTimeout> | null = null
+  let isOver = false
+  state.opened.then(
+    () => {
+      if (!isOver) timer = setTimeout(() => shut(state, 'handshake-timeout'), ms)
+    },
+    () => shut(state, 'not-opened'),
+  )
+  return () => {
+    isOver = true
+    clearTimeout(timer)
   }
 }
 
@@ -115,6 +137,7 @@ function linkOf(state: State, challenge: ControlBody<'CHALLENGE'>): RelayLink {
       if (state.closedWhy !== undefined) user.lost(state.closedWhy)
     },
     isOpen: () => state.closedWhy === undefined,
+    flushed: () => state.written,
     close: (why) => shut(state, why),
   }
 }
@@ -130,6 +153,7 @@ function startReading(parts: Omit<LinkParts, 'who'>): State {
     lost: () => undefined,
     closedWhy: undefined,
     heardAt: Date.now(),
+    written: Promise.resolve(),
     timer: null,
   }
   state.writer.closed.catch(() => shut(state, 'write-failed'))
@@ -192,11 +216,12 @@ async function greet(state: State) {
   return { nonce, hello, challenge, challengeFrame: encodeFrame('CHALLENGE', 0, payload) }
 }
 
-async function shakeHands(state: State, who: DialerIdentity): Promise<ControlBody<'CHALLENGE'>> {
+async function shakeHands(state: State, { who, greeted }: LinkParts): Promise<ControlBody<'CHALLENGE'>> {
   const { nonce, hello, challenge, challengeFrame } = await greet(state)
   const auth = encodeControl('AUTH', 0, { token: await signLinkToken(state.relay, who, challenge.nonce) })
   const answer = expectFrame(state, 'READY')
   write(state, auth)
+  greeted?.(challenge)
   const { proof } = decodeControl('READY', (await answer).payload)
   const handshake = { dialerNonce: nonce, hello, challenge: challengeFrame, auth }
   for (const { x = '' } of state.relay.verifyKeys) if (await verifyRelayProof(x, handshake, proof)) return challenge
@@ -205,7 +230,7 @@ async function shakeHands(state: State, who: DialerIdentity): Promise<ControlBod
 
 function write(state: State, bytes: Uint8Array): void {
   if (state.closedWhy !== undefined) return
-  state.writer.write(bytes).catch(() => shut(state, 'write-failed'))
+  state.written = state.writer.write(bytes).catch(() => shut(state, 'write-failed'))
 }
 
 function fail(state: State, error: unknown): void {

@@ -23,6 +23,8 @@ export interface Reach {
   readonly log: Log
   /** The relay that has the shell; absent: one is chosen. */
   readonly relayId?: string | undefined
+  /** What can be made ready for a relay that is still to prove itself; the last that was greeted is the one that is taken. */
+  readonly greeted?: (relay: RelayConfig, challenge: ControlBody<'CHALLENGE'>) => void
 }
 
 type Greeting = Omit<Reach, 'who'>
@@ -51,9 +53,9 @@ export async function reachRelay(reach: Reach): Promise<{ readonly relay: RelayC
   throw failure ?? relayUnavailable(config.relays.length === 0 ? 'No relay is configured.' : 'Every relay is being drained.')
 }
 
-async function dial(relay: RelayConfig, { ctx, who, traceparent, log }: Reach): Promise<RelayLink> {
-  const socket = await relayDialer(relay, ctx.container).dial(DIAL_MS)
-  return openLink({ socket, relay, who, traceparent, log })
+async function dial(relay: RelayConfig, { ctx, who, traceparent, log, greeted }: Reach): Promise<RelayLink> {
+  const dialled = await relayDialer(relay, ctx.container).dial(DIAL_MS)
+  return openLink({ ...dialled, relay, who, traceparent, log, greeted: (challenge) => greeted?.(relay, challenge) })
 }
 
 /** The least loaded first, then those that do not answer, then those that drain: a word on that is seconds old, and the link brings the new one. */
@@ -85,6 +87,6 @@ async function standingOf(relay: RelayConfig, greeting: Greeting): Promise<Stand
 
 /** What a relay says of itself. @throws Problem `unavailable` */
 export async function askStanding(relay: RelayConfig, { ctx, traceparent, log }: Omit<Greeting, 'config'>): Promise<Standing> {
-  const socket = await relayDialer(relay, ctx.container).dial(GREET_MS)
-  return greetRelay({ socket, relay, log, traceparent, withinMs: GREET_MS })
+  const dialled = await relayDialer(relay, ctx.container).dial(GREET_MS)
+  return greetRelay({ ...dialled, relay, log, traceparent, withinMs: GREET_MS })
 }

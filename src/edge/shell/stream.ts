@@ -103,26 +103,30 @@ type SealAnswer = (prompt: ControlBody<'PROMPT'>, answers: readonly string[]) =>
 
 /** A grant that is signed and sealed for its link; the relay has not heard of it. */
 export interface PreparedStream {
-  /** The relay is asked before this returns. @throws OpenRefused, LinkLost, or the reason of the signal when nothing was asked of the relay */
-  open(events: StreamEvents): Promise<RelayStream>
+  /** The relay is asked on its link before this returns. @throws OpenRefused, LinkLost, or the reason of the signal when nothing was asked of the relay */
+  open(link: RelayLink, events: StreamEvents): Promise<RelayStream>
 }
 
 /** Opens what the grant says. @throws as {@link PreparedStream} */
 export const openStream = async (link: RelayLink, grant: Grant, events: StreamEvents): Promise<RelayStream> =>
-  (await prepareStream(link, grant)).open(events)
+  (await prepareStream(link.challenge, grant)).open(link, events)
 
-/** Signs the grant, and seals its secrets to it. */
-export async function prepareStream(link: RelayLink, grant: Grant): Promise<PreparedStream> {
+type Challenge = RelayLink['challenge']
+
+/** Signs the grant, and seals its secrets to it, for the one link that has this challenge. */
+export async function prepareStream(challenge: Challenge, grant: Grant): Promise<PreparedStream> {
   const { request, creditBytes, traceparent, secrets, signal } = grant
   try {
-    const { token, jti } = await signGrantToken(grant.relay, grant.who, { nonce: link.challenge.nonce, request })
-    const sealed = await sealSecrets(link, grant, jti)
+    const { token, jti } = await signGrantToken(grant.relay, grant.who, { nonce: challenge.nonce, request })
+    const sealed = await sealSecrets(challenge, grant, jti)
     const sealAnswer: SealAnswer = async ({ id, jump = jumpsIn(request).length }, answers) => {
       const plain = new Uint8Array(utf8.encode(JSON.stringify(answers)))
-      return { id, answers: await sealFor(link, grant, { index: jump, jti: `${jti} prompt ${id}`, plain }) }
+      return { id, answers: await sealFor(challenge, grant, { index: jump, jti: `${jti} prompt ${id}`, plain }) }
     }
-    const send = () => link.send('OPEN', STREAM, { grant: token, creditBytes, traceparent, ...sealed })
-    return { open: (events) => askUnlessStopped({ link, events, sealAnswer }, send, signal) }
+    const asking = { grant: token, creditBytes, traceparent, ...sealed }
+    return {
+      open: (link, events) => askUnlessStopped({ link, events, sealAnswer }, () => link.send('OPEN', STREAM, asking), signal),
+    }
   } finally {
     for (const secret of [secrets.credential, ...(secrets.jumpCredentials ?? [])]) secret?.fill(0)
   }
@@ -162,20 +166,19 @@ export function attachStream(
 const utf8 = new TextEncoder()
 const jumpsIn = (request: GrantRequest): readonly Jump[] => request.jumps ?? []
 
-async function sealSecrets(link: RelayLink, grant: Grant, jti: string) {
+async function sealSecrets(challenge: Challenge, grant: Grant, jti: string) {
   const { credential, jumpCredentials = [] } = grant.secrets
-  const jumps = await Promise.all(jumpCredentials.map((plain, index) => sealFor(link, grant, { index, jti, plain })))
-  const target = credential && (await sealFor(link, grant, { index: jumpsIn(grant.request).length, jti, plain: credential }))
+  const jumps = await Promise.all(jumpCredentials.map((plain, index) => sealFor(challenge, grant, { index, jti, plain })))
+  const target = credential && (await sealFor(challenge, grant, { index: jumpsIn(grant.request).length, jti, plain: credential }))
   return { ...(target ? { credential: target } : {}), ...(jumps.length > 0 ? { jumpCredentials: jumps } : {}) }
 }
 
 /** Seals for the host at this place of the way; behind the jumps is the target. */
 async function sealFor(
-  link: RelayLink,
+  { sealingKey }: Challenge,
   { who, request }: Grant,
   to: { readonly index: number; readonly jti: string; readonly plain: Uint8Array<ArrayBuffer> },
 ) {
-  const { sealingKey } = link.challenge
   const jumps = jumpsIn(request)
   const at = jumps[to.index] ?? { ...request, pins: 'pins' in request ? request.pins : [] }
   const binding = { shell: who.shellId, host: at.host, port: at.port, pins: at.pins, via: viaOf(jumps, to.index) }
