@@ -142,6 +142,10 @@ describeWith('chromium', 'the account page', (path) => {
     await page.locator('#recovery-codes', { hasText: '-' }).waitFor()
     await close(page)
     await signOut(page)
+    // The authenticator would else pick below the address before anybody presses a button.
+    await page.addInitScript(() => {
+      PublicKeyCredential.isConditionalMediationAvailable = async () => false
+    })
     await page.goto('/login?next=/app/account')
     await page.getByRole('button', { name: 'Use a passkey' }).click()
     await page.locator('#passkeys-list').getByText('Laptop').waitFor()
@@ -156,6 +160,19 @@ describeWith('chromium', 'the account page', (path) => {
       .getByRole('button', { name: /Really/ })
       .click()
     await page.getByText('It is the last way to sign in.').waitFor()
+  })
+
+  test('a passkey that is picked below the address signs in as well', async () => {
+    const email = await register(edge, 'picked')
+    const { page } = await open(email)
+    await withAuthenticator(page)
+    await addPasskey(page, 'Laptop')
+    await page.locator('#recovery-codes', { hasText: '-' }).waitFor()
+    await close(page)
+    await signOut(page)
+    // The authenticator picks for its user as soon as it is asked.
+    await page.goto('/login?next=/app/account')
+    await page.locator('#passkeys-list').getByText('Laptop').waitFor()
   })
 
   test('names a device and signs another out', async () => {

@@ -44,7 +44,8 @@ describeWith('chromium', 'passkeys', (path) => {
     doors.foreign.leadTo(edge.origin)
     browser = await openBrowser(path)
     page = await browser.newPage()
-    await page.goto(`${doors.own.origin}/login`)
+    // A page of ours that asks for no passkey by itself.
+    await page.goto(`${doors.own.origin}/register`)
     authenticator = await page.context().newCDPSession(page)
     await authenticator.send('WebAuthn.enable')
     authenticatorId = (await authenticator.send('WebAuthn.addVirtualAuthenticator', { options: AUTHENTICATOR })).authenticatorId
@@ -214,9 +215,9 @@ describeWith('chromium', 'passkeys', (path) => {
     test('from a page of another origin is refused, and so is a passkey nobody has', async () => {
       await withPasskey('origin')
       const options = await startLogin()
-      await page.goto(`${doors.foreign.origin}/login`)
+      await page.goto(`${doors.foreign.origin}/register`)
       const foreign = await sign(options)
-      await page.goto(`${doors.own.origin}/login`)
+      await page.goto(`${doors.own.origin}/register`)
       expect(await enter(foreign)).toMatchObject({ slug: 'passkey-invalid' })
       await edge.db.prepare("UPDATE passkeys SET credential_id = 'gone' || id").run()
       expect(await enter(await sign(await startLogin()))).toMatchObject({ slug: 'passkey-invalid' })

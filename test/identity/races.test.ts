@@ -1,7 +1,7 @@
 import { timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
 import { request } from 'node:http'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { authenticate } from '../../src/edge/identity/access-token.ts'
 import { refresh as refreshAt } from '../../src/edge/identity/refresh.ts'
 import { sweepIdentity } from '../../src/edge/identity/sweep.ts'
@@ -15,6 +15,9 @@ import { codeOf, factorsOf } from './authenticator.ts'
 import { mailsOf } from './mailed.ts'
 import { type Answer, post, register, signInRaw } from './raw.ts'
 import { scopeOf } from './scope.ts'
+
+/** Fifty of everything, and a runtime of its own to kill: a busy machine needs its time. Nothing here waits for a time. */
+vi.setConfig({ testTimeout: 180_000, hookTimeout: 180_000 })
 
 const FIFTY = 50
 const HALF_MINUTE_MS = 30_000

@@ -5,6 +5,7 @@ import { bindForm } from '../browser/form.ts'
 import { nextPage } from '../browser/next-page.ts'
 import { takeConfirmed } from '../browser/registration.ts'
 import { enter } from '../browser/second-factor.ts'
+import { tellTrouble } from '../browser/trouble.ts'
 import { said } from '../browser/words.ts'
 
 const next = nextPage(location.search)
@@ -26,4 +27,8 @@ bindButton(passkey, byId('passkey-alert'), async () => {
   await client.passkeys.login()
   enter(undefined, next)
 })
+client.passkeys
+  .autofill()
+  .then((tokens) => tokens && enter(undefined, next))
+  .catch((error: unknown) => tellTrouble(byId('passkey-alert'), error))
 byId(confirmed ? 'login-password' : 'login-email').focus()

@@ -8,9 +8,9 @@ interface InputProps {
   readonly label: string
 }
 
-/** A mail address; `username` where it is what one signs in with. */
+/** A mail address; where it is what one signs in with, browsers offer passkeys with it. */
 export const EmailField: FC<InputProps & { readonly isLogin?: boolean }> = ({ id, label, isLogin = false }) => (
-  <Field id={id} label={label} type="email" autocomplete={isLogin ? 'username' : 'email'} maxlength={EMAIL_CHARS_MAX} required />
+  <Field id={id} label={label} type="email" autocomplete={isLogin ? 'username webauthn' : 'email'} maxlength={EMAIL_CHARS_MAX} required />
 )
 
 /** A code that was mailed. */
