@@ -116,6 +116,7 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
     noteAnswer(socket)
     const read = typeof data === 'string' ? readReport(data) : undefined
     if (read !== undefined) noteRead(socket, read)
+    else if (unreadOf(socket) > UNREAD_CHARS_MAX) return this.#close(socket, 'rate-limited')
     this.#say({ kind: 'frame', id, data }, WORD_BYTES + 2 * lengthOf(data), socket)
   }
 
@@ -202,9 +203,7 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
 
   #pass(socket: WebSocket, { id, data, isLast }: Extract<Order, { readonly kind: 'frame' }>): void {
     if (typeof data === 'string') {
-      sendText(socket, data)
-      if (unreadOf(socket) > UNREAD_CHARS_MAX) this.#close(socket, 'rate-limited')
-      return
+      return sendText(socket, data)
     }
     const parts = this.#parts.get(id) ?? []
     if (isLast && parts.length === 0) return send(socket, data)

@@ -97,10 +97,11 @@ export function hear(p: Parlour, socket: Peer, data: ArrayBuffer | string): void
     take(socket, 'frames')
     take(socket, 'chars', data.length)
     frame = readFrame(data, isNobody(place))
+    // What it asks for itself may be more than that: it has had no time to read it.
+    if (frame.type !== 'received' && unreadOf(socket) > UNREAD_CHARS_MAX) return endOverfed(room, socket)
     const whole = { ...place, live, isGone, expiresAt }
     obey(p, { socket, place: whole, frame })
     forgive(socket)
-    if (unreadOf(socket) > UNREAD_CHARS_MAX) endOverfed(room, socket)
   } catch (error) {
     refuse(p, socket, { error, frame })
   }
