@@ -89,6 +89,7 @@ describeWith('sshd', 'after people have used everything', () => {
     mark('an access token', body['accessToken'])
     mark('the signature of an access token', String(body['accessToken']).split('.')[2])
     mark('a refresh token', body['refreshToken'])
+    if (body['deviceToken'] !== undefined) mark('what tells a device from others', body['deviceToken'])
     return body as unknown as Device
   }
 

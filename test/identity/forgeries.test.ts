@@ -132,6 +132,15 @@ describe('an algorithm is the key’s, whatever the token says', () => {
   })
 })
 
+test('a token that is encrypted and packed (JWE, zip) is none', async () => {
+  for (const alg of ['dir', 'A256KW', 'ECDH-ES', 'RSA-OAEP-256']) {
+    const header = encode({ alg, enc: 'A256GCM', zip: 'DEF', typ: 'at+jwt', kid: signer.kid })
+    const packed = 'A'.repeat(40_000)
+    for (const key of ['', 'AAAA'])
+      expect((await session(`${header}.${key}.AAAAAAAAAAAAAAAA.${packed}.AAAAAAAAAAAAAAAAAAAAAA`)).slug).toBe('unauthenticated')
+  }
+})
+
 describe('what was made for another purpose', () => {
   test('is no access token', async () => {
     const authorization = `Bearer ${mine.accessToken}`
@@ -145,6 +154,7 @@ describe('what was made for another purpose', () => {
       'a ticket of a room': await ticket(`/v1/rooms/${room['id']}/tickets`),
       'a ticket of the inbox': await ticket('/v1/inbox/tickets'),
       'a refresh token': mine.refreshToken,
+      'what tells a device': mine.deviceToken,
       'the token of a link': mailed.token,
       'a mailed code': mailed.code,
       'a sign-in that waits': await wait(guarded.email),
