@@ -277,6 +277,8 @@ function obey(s: State, text: string): void {
       const { type: _, ...presence } = frame
       return s.events.emit('presence', presence)
     }
+    case 'probe':
+      return void tellShell(s, { type: 'here' })
     case 'ending':
       return s.events.emit('ending', { cause: frame.cause, seconds: frame.seconds })
     case 'refused':

@@ -5,6 +5,7 @@
  *     viewer  input(binary) resize ack    shell  output(binary) accepted resend resized gap state exit refused
  *     viewer  answer                      shell  prompt
  *     viewer  lock                        shell  presence ending
+ *     viewer  here                        shell  probe
  *
  * Binary messages, both ways: `u64 offset (big-endian) | bytes`. Output has one offset space for all viewers; input has one per `clientId`.
  *
@@ -17,7 +18,8 @@
  * The shell drops bytes it already took, so no keystroke is lost or doubled.
  *
  * Watching. `presence` tells everybody who looks and whether what the opener types goes on. While it waits (`locked` by an owner, `unwatched` where
- * the organisation asks for a watcher) the shell drops input, the viewer keeps it, and `resend` asks for it when it may go on.
+ * the organisation asks for a watcher) the shell drops input, the viewer keeps it, and `resend` asks for it when it may go on. There a watcher counts
+ * for `VIEW_WATCH_SECONDS` after it was last heard of: whoever is asked by `probe` says `here` at once, from a page in the background too.
  *
  * Login. While the state is `connecting` the host may ask its opener something: `prompt`, answered by `answer` with the same id. What was answered
  * goes sealed to the relay and is kept nowhere.
@@ -51,6 +53,8 @@ export const VIEW_FRAME_CHARS_MAX = 16_384
 export const VIEW_ATTACH_SECONDS = 10
 /** A viewer pings at least this often. */
 export const VIEW_PING_SECONDS = 30
+/** Where a shell needs a watcher, one counts for so long after it was last heard of. */
+export const VIEW_WATCH_SECONDS = 30
 /** What a viewer sends to show it lives. */
 export const VIEW_PING = 'ping'
 /** What comes back. */
@@ -93,6 +97,8 @@ export const ViewerFrame = z.discriminatedUnion('type', [
   AnswerFrame,
   /** An owner stops what the opener of a shell types, or lets it go on. */
   z.strictObject({ type: z.literal('lock'), isLocked: z.boolean() }),
+  /** The answer to `probe`. */
+  z.strictObject({ type: z.literal('here') }),
 ])
 /** Every text frame of a viewer but `ping`. */
 export type ViewerFrame = z.infer<typeof ViewerFrame>
@@ -164,6 +170,8 @@ export const ShellFrame = z.discriminatedUnion('type', [
   PromptFrame,
   PresenceFrame,
   EndingFrame,
+  /** Is anybody there? A timer of a page in the background may come a minute late, an answer does not. */
+  z.object({ type: z.literal('probe') }),
   /** The shell changed its state; `reason` is for people. */
   z.object({ type: z.literal('state'), state: ShellState, reason: z.string().optional() }),
   /** How the remote program ended; all its output was sent before. */

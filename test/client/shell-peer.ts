@@ -103,7 +103,7 @@ export function startShell(service: Service) {
       return pump(viewer)
     }
     if (frame.type === 'answer') return void breaches.push(`answer ${frame.id}`)
-    if (frame.type === 'lock') return void breaches.push('lock')
+    if (frame.type === 'lock' || frame.type === 'here') return void breaches.push(frame.type)
     Object.assign(state, { columns: frame.columns, rows: frame.rows })
     say(viewer, { type: 'resized', columns: frame.columns, rows: frame.rows })
   }

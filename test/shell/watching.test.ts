@@ -4,6 +4,7 @@ import type { ShellView } from '../../src/client/client.ts'
 import type { PresenceFrame } from '../../src/contract/viewer.ts'
 import type { TestUser } from '../harness.ts'
 import { describeWith } from '../requires.ts'
+import { bearer, openRawViewer } from './raw-viewer.ts'
 import { problemOf, type Rig, screenOf, startRig, until } from './rig.ts'
 
 describeWith('sshd', 'watching a shell', () => {
@@ -140,6 +141,48 @@ describeWith('sshd', 'watching a shell', () => {
     await end(view)
     await rig.owner.client.putOversight({ params: { orgId: rig.org.id }, body: oversight })
   }, 60_000)
+
+  test('counts a watcher whose network was cut for half a minute at most, and one who only answers when asked all the while', async () => {
+    const oversight = await rig.owner.client.getOversight({ params: { orgId: rig.org.id } })
+    await rig.owner.client.putOversight({ params: { orgId: rig.org.id }, body: { ...oversight, needsWatcher: true } })
+    const watchSilently = async (id: string) => {
+      const raw = await openRawViewer(rig.edge.origin, id, await bearer(reader.client))
+      raw.tell({ type: 'attach' })
+      await raw.frame('hello')
+      return { raw, since: Date.now() }
+    }
+    const [cut, asleep] = [await open(), await open()]
+    const dead = await watchSilently(cut.view.id)
+    // A page in the background: its timers hardly run, and what comes is answered.
+    const sleepy = await watchSilently(asleep.view.id)
+    let answered = 0
+    const answering = setInterval(() => {
+      const asked = sleepy.raw.frames.filter(({ type }) => type === 'probe').length
+      for (; answered < asked; answered++) sleepy.raw.tell({ type: 'here' })
+    }, 50)
+    await Promise.all([cut, asleep].map(({ presence }) => presence.until(({ input }) => input === 'open')))
+    const gates: string[] = []
+    asleep.view.on('presence', ({ input }) => gates.push(input))
+    const typing = setInterval(() => {
+      cut.view.write('x')
+      asleep.view.write('x')
+    }, 500)
+    await until(() => cut.presence.now()?.input === 'unwatched', 45_000)
+    const lastedMs = Date.now() - dead.since
+    expect(lastedMs).toBeGreaterThan(20_000)
+    expect(lastedMs).toBeLessThan(32_000)
+    await until(() => Date.now() - sleepy.since > 36_000, 20_000)
+    clearInterval(typing)
+    expect(gates).not.toContain('unwatched')
+    expect(answered).toBeGreaterThan(1)
+    dead.raw.tell({ type: 'here' })
+    await cut.presence.until(({ input }) => input === 'open')
+    await cut.view.delivered()
+    clearInterval(answering)
+    for (const { view } of [cut, asleep]) await end(view)
+    for (const { raw } of [dead, sleepy]) raw.close()
+    await rig.owner.client.putOversight({ params: { orgId: rig.org.id }, body: oversight })
+  }, 90_000)
 
   test('stops input also when the watcher loses their place', async () => {
     const oversight = await rig.owner.client.getOversight({ params: { orgId: rig.org.id } })

@@ -18,7 +18,7 @@ import { changeRecord, isOver, type LiveShell, logOf } from './live.ts'
 import { giveNotice, noteTyping } from './notice.ts'
 import { planAlarm } from './schedule.ts'
 import { deliverTo, greet, roleOf, tellPrompt } from './viewing.ts'
-import { gateOf, noteRefusal, noteWatcher, noteWatching, setLock } from './watching.ts'
+import { gateOf, noteRefusal, noteWatcher, noteWatching, probeWatchers, setLock } from './watching.ts'
 import { comeBack, connectShell, settleOutput } from './wiring.ts'
 
 /** Messages of one viewer: a paste comes in slices, and 10 MB/s of output are acknowledged 160 times a second. */
@@ -92,6 +92,7 @@ function takeFrame(live: LiveShell, socket: WebSocket, text: string): ProblemSlu
   else if (frame.type === 'ack') return takeAck(live, socket, frame.offset)
   else if (frame.type === 'answer') takeAnswer(live, socket, frame)
   else if (frame.type === 'lock') takeLock(live, socket, frame.isLocked)
+  else if (frame.type === 'here') noteWatching(live)
   else takeResize(live, socket, frame)
   return undefined
 }
@@ -156,7 +157,9 @@ function takeBytes(live: LiveShell, socket: WebSocket, data: ArrayBuffer): Probl
   if (chunk.bytes.length > VIEW_INPUT_BYTES_MAX) return 'payload-too-large'
   if (refuseWatcher(live, socket, 'input') || isOver(live)) return undefined
   // It is asked for again when the gate opens, or when the role is read.
-  if (gateOf(live) !== 'open') return undefined
+  probeWatchers(live)
+  if (gateOf(live) !== live.gate) noteWatching(live)
+  if (live.gate !== 'open') return undefined
   if (live.unchecked.has(socket)) return void live.unchecked.set(socket, true)
   const taken = live.typists.take(client, chunk)
   if (taken === 'ahead') return 'payload-too-large'

@@ -32,6 +32,8 @@ export interface Hub {
   /** When the viewer last gave a sign of life, a ping answered by the runtime included. */
   readonly heardAt: (socket: WebSocket) => number
   readonly hear: (socket: WebSocket) => void
+  /** As `heardAt`, but a memory that begins takes nobody's word for granted. */
+  readonly seenAt: (socket: WebSocket) => number
 }
 
 /** Opens the hub over the sockets that outlived the object's memory. */
@@ -56,6 +58,7 @@ export function openHub(ctx: DurableObjectState): Hub {
     return viewer
   }
 
+  const pingedAt = (socket: WebSocket) => ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0
   const sockets = () => ctx.getWebSockets().filter((socket) => socket.readyState === WebSocket.OPEN)
 
   return {
@@ -67,7 +70,8 @@ export function openHub(ctx: DurableObjectState): Hub {
     change: (socket, change) => keep(socket, { ...viewerOf(socket), ...change }),
     sockets,
     attached: () => sockets().filter((socket) => viewerOf(socket).client !== ''),
-    heardAt: (socket) => Math.max(heard.get(socket) ?? wokeAt, ctx.getWebSocketAutoResponseTimestamp(socket)?.getTime() ?? 0),
+    heardAt: (socket) => Math.max(heard.get(socket) ?? wokeAt, pingedAt(socket)),
+    seenAt: (socket) => Math.max(heard.get(socket) ?? viewerOf(socket).joinedAt, pingedAt(socket)),
     hear: (socket) => void heard.set(socket, Date.now()),
   }
 }

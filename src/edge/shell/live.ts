@@ -72,6 +72,8 @@ export interface LiveShell {
   /** Whether input went on when somebody last came or left, and what each viewer was told of that. */
   gate: InputGate
   readonly presenceTold: WeakMap<WebSocket, string>
+  /** When each watcher was last asked whether it is there. */
+  readonly probedAt: WeakMap<WebSocket, number>
   /** From where each typist was asked to send again. */
   readonly holesTold: WeakMap<WebSocket, number>
   /** When somebody last typed, and which end each viewer was told of. */
@@ -127,6 +129,7 @@ export function openLive(ctx: DurableObjectState, env: Env): LiveShell | undefin
     traffic: new Map(),
     gate: 'open',
     presenceTold: new WeakMap(),
+    probedAt: new WeakMap(),
     holesTold: new WeakMap(),
     typedAt: ledger.usedAt(),
     noticeTold: new WeakMap(),

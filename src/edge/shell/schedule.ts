@@ -9,6 +9,8 @@ import type { ShellRecord } from './record.ts'
 export const EMPTY_GRACE_MS = 3_000
 /** While somebody watches, the object looks after itself this often, which also keeps the platform from evicting it with its link. */
 const WATCH_MS = 30_000
+/** Where a watcher is needed it is asked this often whether it is there. */
+const PROBE_MS = 15_000
 /** How long the last output of a shell that is over can still be looked at. */
 export const KEEP_ENDED_MS = 3_600_000
 /** Slow viewers get this long to draw the last bytes. */
@@ -32,7 +34,7 @@ function nextDueAt(live: LiveShell, now: number): number {
   const keeperDue = live.keeper?.dueAt()
   const dues = [
     ...(record.reportedVersion < record.version && !live.reporting ? [live.reportAt] : []),
-    ...(sockets.length > 0 ? [now + WATCH_MS, ...noticeDues(live, now)] : []),
+    ...(sockets.length > 0 ? [now + (record.needsWatcher ? PROBE_MS : WATCH_MS), ...noticeDues(live, now)] : []),
     ...sockets.filter((s) => hub.viewerOf(s).client === '').map((s) => hub.viewerOf(s).joinedAt + ATTACH_MAX_MS),
     ...(keeperDue === undefined ? [] : [keeperDue]),
     ...(isOver(live) ? endedDues(live) : livingDues(live, now)),

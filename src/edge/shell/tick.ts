@@ -6,6 +6,7 @@ import { isOver, type LiveShell } from './live.ts'
 import { giveNotice } from './notice.ts'
 import { ATTACH_MAX_MS, EMPTY_GRACE_MS, FLUSH_ENDED_MS, KEEP_ENDED_MS, leftUntil, lookAt, planAlarm, SILENT_MAX_MS } from './schedule.ts'
 import { CHECK_MS, checkStanding, OPENER_LEFT } from './standing.ts'
+import { noteWatching, probeWatchers } from './watching.ts'
 import { connectShell, detachShell, keepIfDue, leaveAlone } from './wiring.ts'
 
 /** Does what is due. Answers whether the shell is to be forgotten. */
@@ -15,6 +16,8 @@ export async function tick(live: LiveShell): Promise<boolean> {
   dropDeadViewers(live, now)
   keepIfDue(live)
   giveNotice(live)
+  probeWatchers(live)
+  noteWatching(live)
   if (live.record.reportedVersion < live.record.version && now >= live.reportAt) await reportState(live)
   if (isOver(live)) return tickEnded(live, now)
   if (live.hub.sockets().length > 0 && now - live.checkedAt >= CHECK_MS && !(await checkStanding(live))) await endLive(live, OPENER_LEFT)

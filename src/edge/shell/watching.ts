@@ -1,5 +1,5 @@
 import type { UserId } from '../../contract/identity.ts'
-import type { InputGate, ShellFrame } from '../../contract/viewer.ts'
+import { type InputGate, type ShellFrame, VIEW_WATCH_SECONDS } from '../../contract/viewer.ts'
 import { auditEntry } from '../audit/service.ts'
 import { describeError } from '../platform/log.ts'
 import { objectScope } from '../platform/object-scope.ts'
@@ -7,17 +7,32 @@ import { tell, type Viewer } from './hub.ts'
 import { changeRecord, isOver, type LiveShell, logOf } from './live.ts'
 import { roleOf } from './viewing.ts'
 
+/** A watcher that was not heard of for so long is asked whether it is there, and not again before it had time to answer. */
+const PROBE_AFTER_MS = 10_000
+const PROBE_PAUSE_MS = 3_000
+
 /** Whoever watches for the organisation: a member who has attached, and is not the one who is watched. */
-const watchersOf = (live: LiveShell): Viewer[] =>
-  live.hub
-    .attached()
-    .map(live.hub.viewerOf)
-    .filter(({ userId }) => userId !== live.record.userId)
+const watchersOf = (live: LiveShell): WebSocket[] =>
+  live.hub.attached().filter((socket) => live.hub.viewerOf(socket).userId !== live.record.userId)
+
+/** A network that was cut says nothing of it, so a watcher counts for a while after its last word. */
+const isThere = (live: LiveShell, socket: WebSocket): boolean => Date.now() - live.hub.seenAt(socket) < VIEW_WATCH_SECONDS * 1000
+
+/** Asks watchers who were silent for a while, where it matters whether they are there. */
+export function probeWatchers(live: LiveShell): void {
+  if (!live.record.needsWatcher) return
+  const now = Date.now()
+  for (const socket of watchersOf(live)) {
+    if (now - live.hub.seenAt(socket) < PROBE_AFTER_MS || now - (live.probedAt.get(socket) ?? 0) < PROBE_PAUSE_MS) continue
+    live.probedAt.set(socket, now)
+    tell(socket, { type: 'probe' })
+  }
+}
 
 /** Whether what is typed goes on now. It is asked for every message, so a watcher who has left counts no longer, told or not. */
 export function gateOf(live: LiveShell): InputGate {
   if (live.record.lockedBy) return 'locked'
-  return live.record.needsWatcher && watchersOf(live).length === 0 ? 'unwatched' : 'open'
+  return live.record.needsWatcher && !watchersOf(live).some((socket) => isThere(live, socket)) ? 'unwatched' : 'open'
 }
 
 /** Owners look after the shells of others; nobody lifts a lock from their own. */
@@ -68,7 +83,7 @@ export function setLock(live: LiveShell, viewer: Viewer, isLocked: boolean): boo
 
 /** A member begins to watch somebody else's shell: once, however many windows they have. */
 export function noteWatcher(live: LiveShell, viewer: Viewer): void {
-  const windows = watchersOf(live).filter(({ userId }) => userId === viewer.userId)
+  const windows = watchersOf(live).filter((socket) => live.hub.viewerOf(socket).userId === viewer.userId)
   if (viewer.userId !== live.record.userId && windows.length === 1) putOnRecord(live, { action: 'shell.watch', actorId: viewer.userId })
 }
 
