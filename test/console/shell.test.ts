@@ -88,6 +88,45 @@ describeWith('chromium', 'a shell in a browser', (executablePath) => {
       expect(await page.locator('#result-stderr').textContent()).toBe('err\n')
     })
 
+    test('a host is registered that trusts the organisation’s authority, and one that asks its questions live', async () => {
+      const { page } = owner
+      await page.keyboard.press('Escape')
+      const org = page.locator('details', { hasText: 'Quay' })
+      const dialog = page.getByRole('dialog', { name: 'Add a host' })
+      const { items } = await rig.owner.client.listOrgs({})
+      const params = { orgId: items.find(({ name }) => name === 'Quay')!.id }
+      const add = async (name: string, credential: string, look: () => Promise<void>) => {
+        await org.getByRole('button', { name: 'Add a host' }).click()
+        await dialog.getByRole('textbox', { name: 'Address' }).fill(rig.sshd.host)
+        await dialog.getByRole('spinbutton', { name: 'Port' }).fill(String(rig.sshd.port))
+        await dialog.getByRole('button', { name: 'Ask for its key' }).click()
+        for (const { fingerprint } of rig.sshd.hostKeys) await dialog.getByText(fingerprint).click()
+        await dialog.getByRole('button', { name: 'Accept the chosen keys' }).click()
+        await dialog.getByRole('textbox', { name: 'Name' }).fill(name)
+        await dialog.getByLabel('User').fill(rig.sshd.user)
+        await dialog.getByLabel('Credential').selectOption(credential)
+        await look()
+        await dialog.getByRole('button', { name: 'Add host' }).click()
+        await dialog.waitFor({ state: 'hidden' })
+      }
+      await add('berth 2', 'Certificate of the organisation’s authority', async () => {
+        await dialog.getByRole('button', { name: 'Make the authority’s key' }).click()
+        await dialog.locator('#authority-keys').getByText('ssh-ed25519').waitFor()
+        const { keys } = await rig.owner.client.getSshCa({ params })
+        expect(await dialog.locator('#authority-keys').textContent()).toBe(keys[0]?.publicKey)
+        const folder = process.env['SCREENSHOTS']
+        if (folder) await page.screenshot({ path: `${folder}/host-certificate.png` })
+      })
+      await add('berth 3', 'Questions, answered live', () => dialog.getByText('answers what the host asks').waitFor())
+      const { items: hosts } = await rig.owner.client.listHosts({ params })
+      expect(hosts.map(({ name, credentialKind }) => [name, credentialKind])).toEqual(
+        expect.arrayContaining([
+          ['berth 2', 'certificate'],
+          ['berth 3', 'keyboard-interactive'],
+        ]),
+      )
+    })
+
     test('the opener types, and the remote side follows the size of the window', async () => {
       const { page } = owner
       await page.setViewportSize({ width: 1000, height: 600 })

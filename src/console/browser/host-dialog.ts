@@ -2,6 +2,7 @@ import { Credential, HostId, type HostKey } from '../../contract/hosts.ts'
 import type { Org } from '../../contract/orgs.ts'
 import { Problem } from '../../contract/problem.ts'
 import { client } from './account.ts'
+import { bindButton } from './button.ts'
 import { byId, filled, openDialog, show } from './dom.ts'
 import { bindForm, type Entries } from './form.ts'
 import { hostsOf } from './hosts.ts'
@@ -29,8 +30,18 @@ function showKind(): void {
   for (const part of byId('create-host').querySelectorAll<HTMLElement>('[data-kind]')) show(part, part.dataset['kind'] === value)
 }
 
-const credentialOf = ({ kind, password, privateKey, passphrase }: Entries): Credential =>
-  Credential.parse(kind === 'password' ? { kind, password } : { kind, privateKey, ...(passphrase && { passphrase }) })
+function credentialOf({ kind, password, privateKey, passphrase }: Entries): Credential {
+  if (kind === 'password') return Credential.parse({ kind, password })
+  return Credential.parse(kind === 'private-key' ? { kind, privateKey, ...(passphrase && { passphrase }) } : { kind })
+}
+
+/** The lines by which hosts trust the organisation's authority, or the way to make the first. */
+async function showAuthority(params: { readonly orgId: Org['id'] }): Promise<void> {
+  const { keys } = await client.getSshCa({ params })
+  byId('authority-keys').textContent = keys.map(({ publicKey }) => publicKey).join('\n')
+  show(byId('authority-keys'), keys.length > 0)
+  show(byId('authority-make'), keys.length === 0)
+}
 
 interface Offer {
   readonly key: HostKey
@@ -95,7 +106,17 @@ export function openHost(org: Org, changed: () => Promise<void>): void {
     bindTelnet(org, () => done()),
   ]
   byId('accept-back').onclick = () => enterStep('scan')
-  byId('create-host-kind').onchange = showKind
+  const authority = async () => {
+    if (byId('create-host-kind', HTMLSelectElement).value === 'certificate') await showAuthority(params)
+  }
+  byId('create-host-kind').onchange = () => {
+    showKind()
+    authority().catch((error: unknown) => tellTrouble(byId('create-host-alert'), error))
+  }
+  bindButton(byId('authority-make', HTMLButtonElement), byId('create-host-alert'), async () => {
+    await client.createSshCaKey({ params })
+    await showAuthority(params)
+  })
   const kind = byId('host-kind', HTMLSelectElement)
   kind.value = 'ssh'
   kind.onchange = () => {

@@ -169,6 +169,8 @@ export const HostDialog: FC = () => (
         options={[
           ['password', 'Password'],
           ['private-key', 'Private key'],
+          ['certificate', 'Certificate of the organisation’s authority'],
+          ['keyboard-interactive', 'Questions, answered live'],
         ]}
       />
       <div data-kind="password">
@@ -193,6 +195,21 @@ export const HostDialog: FC = () => (
           required
         />
         <Field id="create-host-passphrase" label="Passphrase, if it has one" type="password" autocomplete="off" maxlength={1024} />
+      </div>
+      <div data-kind="certificate" hidden>
+        <p class="hint">
+          The organisation’s SSH authority signs a new key for each connection, for minutes. The host must trust it: its line goes into the
+          file that <code>TrustedUserCAKeys</code> of sshd names.
+        </p>
+        <pre id="authority-keys" tabindex={0} hidden />
+        <button type="button" class="quiet small" id="authority-make" hidden>
+          Make the authority’s key
+        </button>
+      </div>
+      <div data-kind="keyboard-interactive" hidden>
+        <p class="hint">
+          Whoever opens a shell answers what the host asks, and nothing of it is kept. Commands and files need another credential.
+        </p>
       </div>
       <button type="submit" class="button">
         Add host
