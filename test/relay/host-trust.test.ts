@@ -110,9 +110,9 @@ test('a check of the host’s key that breaks lets nobody in, and no secret is s
 })
 
 /** Makes a server offer one cipher and know nothing of strict key exchange, as servers before 2024 did. */
-function withoutStrictExchange(cipher: string): (client: Connection) => void {
+function withoutStrictExchange(cipher: string, mac = 'hmac-sha2-256-etm@openssh.com'): (client: Connection) => void {
   const { KexInit } = createRequire(import.meta.url)('ssh2/lib/protocol/kex.js') as { KexInit: new (lists: object) => object }
-  const way = { cipher: [cipher], mac: ['hmac-sha2-256-etm@openssh.com'], compress: ['none'], lang: [] }
+  const way = { cipher: [cipher], mac: [mac], compress: ['none'], lang: [] }
   return (client) => {
     const protocol = Reflect.get(client, '_protocol') as { _offer: object; _strictMode: boolean }
     protocol._offer = new KexInit({ kex: ['curve25519-sha256'], serverHostKey: ['ssh-ed25519'], cs: way, sc: way })
@@ -127,6 +127,19 @@ test('a server without strict key exchange gets no ChaCha20, whose first packets
   expect(prone.tried).toEqual([])
   const sound = await startFake({ onConnection: withoutStrictExchange('aes256-gcm@openssh.com') })
   const other = await (await (await relayTo(sound)).link()).open(execRequest(sound.target, 'true'), password)
+  await other.opened()
+  await other.exit()
+  expect(other.stdout()).toBe('ran')
+})
+
+test('a server without strict key exchange gets no CBC under a MAC of the ciphertext either, on a legacy host too, and no secret; under one of the text it gets it', async () => {
+  const legacy = { algorithms: 'legacy' as const }
+  const prone = await startFake({ onConnection: withoutStrictExchange('aes128-cbc') })
+  const stream = await (await (await relayTo(prone)).link()).open(execRequest(prone.target, 'true', legacy), password)
+  expect(await stream.failed()).toBe('no-common-algorithm')
+  expect(prone.tried).toEqual([])
+  const sound = await startFake({ onConnection: withoutStrictExchange('aes128-cbc', 'hmac-sha2-256') })
+  const other = await (await (await relayTo(sound)).link()).open(execRequest(sound.target, 'true', legacy), password)
   await other.opened()
   await other.exit()
   expect(other.stdout()).toBe('ran')

@@ -90,6 +90,22 @@ describe('targets that mean harm', () => {
     expect(everything).not.toContain('canary-banner')
   })
 
+  test('what answers in place of an SSH server is told by nothing in how long that takes', async () => {
+    const banners = ['HTTP/1.1 400 Bad Request\r\n\r\n', '-ERR unknown command\r\n', `${'220 mail\r\n'.repeat(40)}`, '\0\0\0\0', '']
+    const medians: number[] = []
+    for (const banner of banners) {
+      const { link, target } = await against((socket) => socket.end(banner))
+      const took: number[] = []
+      for (let n = 0; n < 9; n++) {
+        const startedAt = performance.now()
+        expect(await failure(link, target)).toBe('target-not-ssh')
+        took.push(performance.now() - startedAt)
+      }
+      medians.push(took.sort((a, b) => a - b)[4] ?? 0)
+    }
+    expect(Math.max(...medians)).toBeLessThan(Math.min(...medians) * 3 + 50)
+  })
+
   test.each([
     ['0xFFFFFFF0', 0xfffffff0],
     ['256 KiB', 256 * 1024],

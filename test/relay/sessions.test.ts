@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { type AddressInfo, createServer } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { GrantRequest } from '../../src/contract/krp.ts'
 import { describeWith } from '../requires.ts'
-import { execRequest, keyOf, shellRequest, startTestRelay, type TestRelay } from './harness.ts'
+import { execRequest, keyOf, shellRequest, startTestRelay, type Target, type TestRelay } from './harness.ts'
 import type { TestLink } from './krp-client.ts'
 import { type Sshd, startSshd } from './sshd.ts'
 
@@ -116,6 +117,54 @@ e"`)
     await stream.untilOutput('key-stroke\r\n')
     stream.send('exit\n')
     await stream.exit()
+  })
+
+  test('a keystroke is echoed as soon while targets flood what comes before their identification', async () => {
+    const flood = createServer((socket) => {
+      const line = Buffer.alloc(64 * 1024, 'welcome to the tar pit\n')
+      socket.on('error', () => undefined)
+      socket.on('drain', () => socket.write(line))
+      socket.write(line)
+    })
+    await new Promise<void>((resolve) => flood.listen(0, '127.0.0.1', resolve))
+    const { port } = flood.address() as AddressInfo
+    const near = await startTestRelay([sshd.port, port])
+    const typist = await (await near.link()).open(shellRequest(sshd), keyOf(sshd))
+    await typist.opened()
+    typist.send("echo rea''dy; cat > /dev/null\n")
+    await typist.untilOutput('ready\r\n')
+    let count = 0
+    const slowest = async () => {
+      const took: number[] = []
+      for (let n = 0; n < 40; n++) {
+        const startedAt = performance.now()
+        count += 1
+        typist.send(`k${count}.`)
+        await typist.untilOutput(`k${count}.`)
+        took.push(performance.now() - startedAt)
+      }
+      typist.send('\n')
+      return took.sort((a, b) => a - b)[37] ?? 0
+    }
+    const alone = await slowest()
+    let isOver = false
+    let cut = 0
+    const target: Target = { host: '127.0.0.1', port, user: 'u', privateKey: '', hostKeys: sshd.hostKeys }
+    const crowd = Array.from({ length: 4 }, async (_, n) => {
+      const other = await near.link({ tenant: `org_flood${n}` })
+      for (; !isOver; cut++) {
+        const stream = await other.open(execRequest(target, 'true'), { kind: 'password', password: 'x' })
+        expect(await stream.failed()).toBe('target-not-ssh')
+      }
+    })
+    const beside = await slowest()
+    isOver = true
+    await Promise.all(crowd)
+    expect(cut).toBeGreaterThan(3)
+    // Twenty milliseconds on a machine that has nothing else to do; where typing alone is slow, that much slower.
+    expect(beside).toBeLessThan(Math.max(20, alone * 4))
+    await near.relay.close()
+    flood.close()
   })
 
   test('interrupt by keystroke and by signal both end a program', async () => {

@@ -164,6 +164,24 @@ describeWith('sshd', 'files of a host', () => {
     expect(fileSha256).toBe(sha(readFileSync(path).subarray(0, fileBytes ?? 0)))
   })
 
+  test('a transfer that cannot open, as its host’s secret cannot be read, leaves no link to the relay behind', async () => {
+    const open = () => rig.relay().events('link-opened').length - rig.relay().events('link-closed').length
+    await until(() => open() === 0)
+    const before = rig.relay().events('link-opened').length
+    const row = await rig.edge.db.prepare('SELECT credential FROM hosts WHERE id = ?').bind(rig.host.id).first<{ credential: string }>()
+    const put = (credential: string | undefined) =>
+      rig.edge.db
+        .prepare('UPDATE hosts SET credential = ? WHERE id = ?')
+        .bind(credential ?? '', rig.host.id)
+        .run()
+    await put(row?.credential.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A')))
+    expect((await get(join(root, 'in/large.bin'))).status).toBeGreaterThanOrEqual(400)
+    await put(row?.credential)
+    expect(rig.relay().events('link-opened').length).toBeGreaterThan(before)
+    await until(() => open() === 0)
+    expect((await logged(`sftp read ${join(root, 'in/large.bin')}`)).map(({ state }) => state)).not.toContain('running')
+  })
+
   test('a transfer ends with the access of whoever asked for it: a write that waits for its bytes, and a read that nobody takes from', async () => {
     const guest = await rig.member('operator')
     const path = join(root, 'in/half')
