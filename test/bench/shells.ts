@@ -96,12 +96,16 @@ async function echo(start: () => Promise<ShellStack>): Promise<Figures> {
   }
 }
 
+/** What follows an answer, as a recording that is brought home, is over by then, and not in the time of whoever comes next. */
+const SETTLE_MS = 100
+
 /** Medians of several works that take turns, so that whatever else the machine does meets them alike. */
 async function inTurns<N extends string>(works: Readonly<Record<N, (turn: number) => Promise<unknown>>>, times: number) {
   const names = Object.keys(works) as N[]
   const taken = Object.fromEntries(names.map((name) => [name, [] as number[]])) as Record<N, number[]>
   for (let turn = 0; turn < times + 3; turn++)
     for (const name of names) {
+      await wait(SETTLE_MS)
       const startedAt = performance.now()
       await works[name](turn)
       if (turn >= 3) taken[name].push(performance.now() - startedAt)
