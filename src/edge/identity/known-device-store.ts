@@ -21,31 +21,28 @@ export const knownHash = (userId: SQL, hashes: readonly string[], now: number): 
 export const knownDevice = (db: Db, userId: UserId, at: { readonly hashes: readonly string[]; readonly now: number }) =>
   db.all<{ readonly hash: string | null }>(sql`SELECT ${knownHash(sql`${userId}`, at.hashes, at.now)} AS hash`)
 
-/** Makes the device of a session that this very batch has started known to its user, in place of the longest unused one too many. */
-export const noteDevice = (db: Db, s: Pick<NewSession, 'id' | 'userId' | 'createdAt'>, tokenHash: string) =>
-  [
-    db
-      .insert(knownDevices)
-      .select(
-        sql`SELECT user_id, ${tokenHash} AS token_hash, id AS session_id, created_at, created_at AS last_used_at,
-          ${knownUntil(s.createdAt)} AS expires_at FROM sessions WHERE id = ${s.id}`,
-      )
-      .onConflictDoUpdate({
-        target: [knownDevices.userId, knownDevices.tokenHash],
-        set: {
-          sessionId: sql`excluded.session_id`,
-          lastUsedAt: sql`excluded.last_used_at`,
-          expiresAt: sql`excluded.expires_at`,
-        },
-      }),
-    db.delete(knownDevices).where(
-      and(
-        eq(knownDevices.userId, s.userId),
-        sql`${knownDevices.tokenHash} IN (SELECT token_hash FROM known_devices WHERE user_id = ${s.userId}
-          ORDER BY last_used_at DESC, token_hash LIMIT -1 OFFSET ${DEVICES_MAX})`,
-      ),
+/** Makes the device of a session that this very batch has started known to its user. */
+export const noteDevice = (db: Db, s: Pick<NewSession, 'id' | 'createdAt'>, tokenHash: string) =>
+  db
+    .insert(knownDevices)
+    .select(
+      sql`SELECT user_id, ${tokenHash} AS token_hash, id AS session_id, created_at, created_at AS last_used_at,
+        ${knownUntil(s.createdAt)} AS expires_at FROM sessions WHERE id = ${s.id}`,
+    )
+    .onConflictDoUpdate({
+      target: [knownDevices.userId, knownDevices.tokenHash],
+      set: { sessionId: sql`excluded.session_id`, lastUsedAt: sql`excluded.last_used_at`, expiresAt: sql`excluded.expires_at` },
+    })
+
+/** Forgets the longest unused devices, where a new one is one too many. */
+export const forgetExcessDevices = (db: Db, userId: UserId) =>
+  db.delete(knownDevices).where(
+    and(
+      eq(knownDevices.userId, userId),
+      sql`${knownDevices.tokenHash} IN (SELECT token_hash FROM known_devices WHERE user_id = ${userId}
+        ORDER BY last_used_at DESC, token_hash LIMIT -1 OFFSET ${DEVICES_MAX})`,
     ),
-  ] as const
+  )
 
 /** Whether a new device is mailed about: a day has room for so many. */
 export const isMailDue = (userId: UserId, now: number): SQL =>

@@ -37,7 +37,7 @@ export async function markDevice({ tokens, hashes }: ShownDevice, knownHash: str
   const own = known ?? PREFIX + toBase64Url(crypto.getRandomValues(new Uint8Array(SECRET_BYTES)))
   const others = tokens.filter((token) => token !== known)
   return {
-    hash: await tokenHash(own),
+    hash: hashes[at] ?? (await tokenHash(own)),
     isKnown: known !== undefined,
     deviceToken: [own, ...others].slice(0, ACCOUNTS_MAX).join('.'),
   }

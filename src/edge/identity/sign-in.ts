@@ -14,7 +14,7 @@ import type { Device } from './device.ts'
 import { factorMethodsOf } from './factor-policy.ts'
 import { enrolmentOf, hasSecondFactor } from './factor-store.ts'
 import { type DeviceMark, markDevice, type ShownDevice } from './known-device.ts'
-import { isMailDue, knownDevice, noteDevice } from './known-device-store.ts'
+import { forgetExcessDevices, isMailDue, knownDevice, noteDevice } from './known-device-store.ts'
 import { insertPending } from './pending-store.ts'
 import { noteSignIn, resetFailures } from './place-store.ts'
 import { sessionEndIfChanged } from './session-end.ts'
@@ -141,7 +141,8 @@ export async function startSession(
     insertSession(db, session, { passwordVersion: user.passwordVersion, condition }),
     auditIfChanged(scope, { action: 'session.start', subject: id, actorId: user.id }),
     ...(notice?.statements ?? []),
-    ...noteDevice(db, session, mark.hash),
+    noteDevice(db, session, mark.hash),
+    ...(mark.isKnown ? [] : [forgetExcessDevices(db, user.id)]),
     ...(seen?.hasFailures === false ? [] : [resetFailures(db, (await accountCharge(scope, user.email)).key, id)]),
     ...(place === null ? [] : [noteSignIn(db, id, place)]),
     ...along,
