@@ -120,6 +120,20 @@ describe.each(Object.keys(FRAMINGS) as (keyof typeof FRAMINGS)[])('a socket of f
     expect(await ada.closed).toEqual({ code: LIMITED[framing], reason: 'rate-limited' })
   })
 
+  test('that takes six megabytes of the document without a word is closed with a code it comes back from', {
+    timeout: 120_000,
+  }, async () => {
+    const room = newRoom()
+    const silent = await open(room, 'sam')
+    const writer = await rawIn(room, seatOf('ada'))
+    for (let i = 0; i < 10; i++) {
+      writer.send(change(String(i).repeat(900_000)))
+      await writer.settled()
+    }
+    expect(await silent.closed).toEqual({ code: LIMITED[framing], reason: 'rate-limited' })
+    writer.close()
+  })
+
   test.each([
     ['an endless number', [0, 2, ...Array(12).fill(255)]],
     ['a length beyond the end', [0, 2, 200, 1, 2]],

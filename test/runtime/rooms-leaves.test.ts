@@ -19,6 +19,7 @@ import {
   rawIn,
   sameAs,
   seatOf,
+  talliedIn,
   until,
   userId,
 } from './rooms-peer.ts'
@@ -349,6 +350,7 @@ test('a room sends newcomers to leaves from its threshold on, until half as many
   const placement = async () => leavesOf(await room.fetch(upgradeFor(seatOf('late', 'viewer'), TRACEPARENT)))
   const crowd = await Promise.all(Array.from({ length: 220 }, (_, i) => rawIn(room, seatOf(`user${i % 5}`, 'viewer'))))
   expect(await placement()).toBe(3)
+  expect(await talliedIn(room, 'promotions')).toBe(1)
   const far = await liveIn(leafOf(room, 2), 'far')
   for (const peer of crowd.slice(0, 100)) peer.close()
   const sockets = () => room.stats().then((stats) => stats.sockets)

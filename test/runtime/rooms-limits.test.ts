@@ -5,7 +5,7 @@ import { PRESENCE_MEMBERS_MAX, PRESENCE_SAMPLE } from '../../src/contract/room-l
 import { MESSAGES_BYTES_MAX } from '../../src/contract/room-messages.ts'
 import { updateFrame } from '../../src/edge/rooms/framing.ts'
 import { liveIn, newCid } from './live-peer.ts'
-import { editorIn, newRoom, type Room, rawIn, seatOf, until, userId } from './rooms-peer.ts'
+import { editorIn, newRoom, type Room, rawIn, seatOf, talliedIn, until, userId } from './rooms-peer.ts'
 
 const revive = (room: Room) => evictDurableObject(room, { webSockets: 'close' })
 const author = (name: string) => ({ userId: userId(name), role: 'editor' as const })
@@ -106,6 +106,7 @@ test('a third-party client that only reads is asked for a word and stays; one th
     await Promise.all([writer.settled(), until([reader], () => read.length === i + 1)])
   }
   expect(await silent.closed).toEqual({ code: 4503, reason: 'rate-limited' })
+  expect(await talliedIn(room, 'slow', 'closed')).toBe(1)
   expect(silent.frames.filter((frame) => frame.byteLength === 1 && frame[0] === 3)).toHaveLength(1)
   expect(closes).toBe(0)
   expect((await room.stats()).sockets).toBe(2)

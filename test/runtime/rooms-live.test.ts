@@ -4,7 +4,7 @@ import { expect, test } from 'vitest'
 import { LIVE_EPHEMERAL_CHARS_MAX } from '../../src/contract/room-live.ts'
 import { PRESENCE_BYTES_MAX, type RoomId } from '../../src/contract/rooms.ts'
 import { liveIn, newCid } from './live-peer.ts'
-import { editorIn, leafOf, newRoom, rawIn, seatOf, until, userId } from './rooms-peer.ts'
+import { editorIn, leafOf, newRoom, rawIn, seatOf, talliedIn, until, userId } from './rooms-peer.ts'
 
 const SECONDS_MS = 1_000
 
@@ -213,6 +213,7 @@ test('a client that reads nothing gets no more messages, and reads on from its c
   const text = 'x'.repeat(4_000)
   for (let i = 0; i < 300; i++) await room.publishMessage({ author, publication: { cid: newCid(), action: { kind: 'post', text } } })
   const { seq } = await slow.frame('behind')
+  expect(await talliedIn(room, 'slow', 'behind')).toBe(1)
   slow.send({ type: 'subscribe', stream: 'messages', since: { epoch: epoch!, seq } })
   expect(await slow.frame('error')).toMatchObject({ code: 'rate-limited', about: 'subscribe' })
   slow.send({ type: 'received', chars: slow.texts.reduce((sum, { length }) => sum + length, 0) })

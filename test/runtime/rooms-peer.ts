@@ -33,6 +33,16 @@ export async function eventually(holds: () => Promise<boolean>): Promise<void> {
   while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 20))
 }
 
+/** How often a room has counted something since it last told. */
+export async function talliedIn(room: Room, measure: string, label = ''): Promise<number> {
+  // Writes what memory has counted.
+  await room.stats()
+  return runInDurableObject(room, (_, { storage }) => {
+    const rows = storage.sql.exec<{ n: number }>('SELECT counted AS n FROM room_tally WHERE measure = ? AND label = ?', measure, label)
+    return rows.toArray()[0]?.n ?? 0
+  })
+}
+
 /** A leaf of a room. */
 export const leafOf = (room: Room, leaf: number) => env.LEAVES.getByName(leafName(room.name ?? '', leaf))
 
