@@ -9,7 +9,7 @@ import { named, readNamedFrame } from '../../src/edge/rooms/hocuspocus-framing.t
 import type { Place } from '../../src/edge/rooms/place.ts'
 import { TRAFFIC } from '../../src/edge/rooms/policy.ts'
 import { liveIn, newCid } from './live-peer.ts'
-import { editorIn, eventually, kill, leafOf, newRoom, type Room, rawIn, sameAs, seatOf, until, userId } from './rooms-peer.ts'
+import { editorIn, eventually, kill, leafOf, newRoom, type Room, rawIn, sameAs, seatOf, talliedIn, until, userId } from './rooms-peer.ts'
 
 /** A socket of some framing in one room, to be used by hand. */
 interface Hand {
@@ -204,6 +204,8 @@ test('who leaves four times as much unread as ends a stream is closed at their n
     if (!isHonest) expect(await reader.closed).toEqual({ code: 4429, reason: 'rate-limited' })
     else await reader.post('I have read it')
   }
+  // Also those that a leaf closes by itself.
+  await eventually(async () => (await talliedIn(room, 'closes', 'rate-limited')) === 2)
 })
 
 test('a room that is killed mid-window has all it acknowledged, and what it had not comes again, once', { timeout: 120_000 }, async () => {

@@ -217,16 +217,16 @@ export class LeafObject extends DurableObject<Env> implements LeafRpc {
   #close(socket: WebSocket, slug: ProblemSlug): void {
     const code = closeCodeIn(this.#hub.placeOf(socket).framing, slug)
     closeWith(socket, slug, code)
-    this.#left(socket, code)
+    this.#left(socket, code, slug)
   }
 
-  #left(socket: WebSocket, code: number): void {
+  #left(socket: WebSocket, code: number, slug?: ProblemSlug): void {
     const id = this.#idOf(socket)
     if (!this.#sockets.delete(id)) return
     this.#parts.delete(id)
     this.#behind.delete(id)
     this.#hub.change(socket, { isGone: true })
-    this.#say({ kind: 'left', id, code })
+    this.#say({ kind: 'left', id, code, ...(slug && { slug }) })
   }
 
   #say(word: Word, bytes = 1_024, socket = this.#sockets.get(word.id)): void {

@@ -44,7 +44,8 @@ export type Word =
   | { readonly kind: 'frame'; readonly id: string; readonly data: ArrayBuffer | string }
   /** A frame that is too large to be passed on. */
   | { readonly kind: 'unread'; readonly id: string; readonly bytes: number }
-  | { readonly kind: 'left'; readonly id: string; readonly code: number }
+  /** A socket is gone; with the reason where the leaf has closed it. */
+  | { readonly kind: 'left'; readonly id: string; readonly code: number; readonly slug?: ProblemSlug }
   /** The client has left so much unread that it gets no more of a stream. */
   | { readonly kind: 'behind'; readonly id: string; readonly stream: LiveStream }
 

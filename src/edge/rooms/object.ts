@@ -288,7 +288,10 @@ export class RoomObject extends DurableObject<Env> implements RoomRpc {
       if (word.kind === 'frame') link.give({ kind: 'close', id: word.id, code: closeCodeOf('unavailable'), reason: 'unavailable' })
       return
     }
-    if (word.kind === 'left') return this.#lost(link, peer, word.code)
+    if (word.kind === 'left') {
+      if (word.slug) this.#room.tally.count('closes', word.slug)
+      return this.#lost(link, peer, word.code)
+    }
     if (word.kind === 'unread') return receiveUnread(this.#room, peer, word.bytes)
     if (word.kind === 'behind') {
       this.#room.tally.count('slow', 'behind')
