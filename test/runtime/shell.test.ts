@@ -2,11 +2,14 @@ import { applyD1Migrations, evictDurableObject, runDurableObjectAlarm, runInDura
 import { env } from 'cloudflare:workers'
 import { beforeAll, expect, test } from 'vitest'
 import type { SessionId, UserId } from '../../src/contract/identity.ts'
-import { VIEW_WINDOW_BYTES } from '../../src/contract/viewer.ts'
+import { encodeViewChunk, VIEW_WINDOW_BYTES } from '../../src/contract/viewer.ts'
 import { objectScope } from '../../src/edge/platform/object-scope.ts'
+import { applyRole, receive } from '../../src/edge/shell/exchange.ts'
+import { openLive } from '../../src/edge/shell/live.ts'
 import { createRecord, loadRecord, type ShellRecord } from '../../src/edge/shell/record.ts'
 import { eraseShellsOf, exportShells } from '../../src/edge/shell/service.ts'
 import { openTape } from '../../src/edge/shell/tape.ts'
+import { askAgain } from '../../src/edge/shell/watching.ts'
 import { OPENER, recordOf, TRACEPARENT, viewerOf } from './shell-peer.ts'
 
 beforeAll(async () => {
@@ -99,6 +102,49 @@ test('whoever is no member or has no live session is gone after the first look, 
   await expect.poll(() => stranger.closed()).toEqual({ code: 4403, reason: 'forbidden' })
   await expect.poll(() => ended.closed()).toEqual({ code: 4401, reason: 'session-ended' })
   expect(member.closed()).toBeUndefined()
+})
+
+test('what is typed before a role was read goes nowhere: it is asked for once the role is read, and refused where that is another', async () => {
+  const shell = await shellWith({ state: 'open' })
+  const viewer = await attached(shell)
+  await runInDurableObject(shell, async (_, ctx) => {
+    const live = openLive(ctx, env)
+    const [socket] = ctx.getWebSockets()
+    if (!live || !socket) throw new Error('nobody is there')
+    const typed: string[] = []
+    const nothing = () => undefined
+    const input = ({ bytes }: { readonly bytes: Uint8Array }) => void typed.push(new TextDecoder().decode(bytes))
+    const rest = {
+      ack: nothing,
+      giveCredit: nothing,
+      resize: nothing,
+      endInput: nothing,
+      close: nothing,
+      isOpen: () => true,
+      leave: nothing,
+    }
+    live.wire = { stream: { ...rest, input }, grantedOffset: 0, ackedOffset: 0, isSettling: false }
+    live.typists.linkUp({ inOffset: 0, creditBytes: 1_000 })
+    const type = () => receive(live, socket, encodeViewChunk({ offset: 0, bytes: new TextEncoder().encode('rm') }).buffer)
+    live.unchecked.set(socket, false)
+    type()
+    await ctx.storage.sync()
+    expect([live.ledger.typist(), live.unchecked.get(socket), typed]).toEqual([undefined, true, []])
+    live.unchecked.delete(socket)
+    askAgain(live)
+    type()
+    await expect.poll(() => typed).toEqual(['rm'])
+    live.unchecked.set(socket, false)
+    applyRole(live, OPENER, 'reader')
+    type()
+    expect(live.unchecked.get(socket)).toBe(false)
+  })
+  await expect
+    .poll(() => viewer.frames.filter(({ type }) => type === 'resend' || type === 'refused'))
+    .toEqual([
+      { type: 'resend', inputOffset: 0 },
+      { type: 'refused', what: 'input' },
+    ])
 })
 
 test('a ticket works once, in every memory of the object', async () => {

@@ -1,4 +1,7 @@
+import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ShellView } from '../../src/client/client.ts'
 import { describeWith } from '../requires.ts'
@@ -169,6 +172,38 @@ describeWith('sshd', 'a shell whose way is cut', () => {
     expect(results).toEqual([{ state: 'unknown', problem: 'host-unreachable', ended_at: expect.any(Number) }])
     expect((await exec('cat ran')).stdout).toBe('x\n')
   })
+
+  test('while a command is being opened leaves a recording that says what its record says, for it may have run', async () => {
+    const guest = await rig.member('operator')
+    const listener = Number(readFileSync(join(rig.sshd.directory, 'pid'), 'utf8'))
+    // Connections to the host, as the kernel has them: it takes them although nobody answers.
+    const knocks = () =>
+      execFileSync('ss', ['-Htn', 'state', 'established', `dport = :${rig.sshd.port}`], { encoding: 'utf8' }).split('\n').length
+    const before = knocks()
+    process.kill(listener, 'SIGSTOP')
+    try {
+      const running = problemOf(guest.client.execCommand({ params: { hostId: rig.host.id }, body: { command: 'echo half' } }))
+      await until(() => knocks() > before)
+      // The relay was asked, and nobody will ever say whether it began.
+      await rig.relay().kill()
+      await rig.restartRelay()
+      const problem = await running
+      const { items } = await guest.client.listCommands({ params: { orgId: rig.org.id }, query: { userId: guest.id } })
+      const kept = await until(async () => {
+        const page = await guest.client.listRecordings({ params: { orgId: rig.org.id }, query: { userId: guest.id } })
+        return page.items.every(({ endedAt }) => endedAt) && page.items
+      })
+      expect(problem).toMatchObject({ slug: 'host-unreachable', detail: expect.stringContaining('not known') })
+      expect(items).toMatchObject([{ command: 'echo half', state: 'unknown', exitCode: null }])
+      expect(kept).toMatchObject([{ shellId: items[0]?.id, bytes: 0, gaps: 0, signed: expect.any(String) }])
+      expect(await rig.owner.client.verifyRecording({ params: { shellId: items[0]?.id ?? '' } })).toMatchObject({
+        status: 'intact',
+        isSigned: true,
+      })
+    } finally {
+      process.kill(listener, 'SIGCONT')
+    }
+  }, 60_000)
 
   test('while the relay cannot be reached: calls say so and when to come back, and the shell goes on afterwards', async () => {
     const { view, screen } = await open()
