@@ -11,7 +11,7 @@ import { createCastReader } from '../../src/edge/shell/recording-cast.ts'
 import { encodeChunk, hashOfChunk, keyOfChunk, type Mark, prefixOf, sealLink } from '../../src/edge/shell/recording-chunk.ts'
 import { beginPlaying, keepKeyframe } from '../../src/edge/shell/recording-keyframe.ts'
 import { readChunks } from '../../src/edge/shell/recording-reader.ts'
-import { SEEK_BUDGET, seek } from '../../src/edge/shell/recording-seek.ts'
+import { makeKeyframes, SEEK_BUDGET, seek } from '../../src/edge/shell/recording-seek.ts'
 import { deleteRecording, keepChunkRow, type RecordingRow } from '../../src/edge/shell/recording-store.ts'
 import { createScreen, resize } from '../../src/edge/shell/screen.ts'
 import { paint } from '../../src/edge/shell/screen-paint.ts'
@@ -44,7 +44,7 @@ interface Made {
 
 let count = 0
 async function onRecording(work: (made: Made) => Promise<void>, show: (i: number) => readonly [string, string] = pieces): Promise<void> {
-  const id = `shl_seek${++count}` as ShellId
+  const id = `shl_01jd${String(++count).padStart(22, '0')}` as ShellId
   await env.DB.prepare(
     "INSERT INTO recordings (id, org_id, host_id, kind, columns, rows, started_at) VALUES (?, ?, 'hst_x', 'pty', 80, 24, 0)",
   )
@@ -158,6 +158,17 @@ test('one call does a bounded work: it begins earlier, says where, and the next 
       isReached = found.isReached
     }
     expect(begins).toEqual([9500, 17_500, 25_500, 33_500, 39_700])
+  }))
+
+test('what a call could not do is done behind it: an order makes the keyframes, and one for a recording that is gone makes none', () =>
+  onRecording(async ({ scope, recording }) => {
+    const order = { id: 'evt_keyframes', payload: { shellId: recording.id, ms: 39_700, after: 9 } }
+    await makeKeyframes(scope, order)
+    expect((await keyframes(recording.id)).map((key) => Number(key.slice(-8)))).toEqual([7, 15, 23, 31])
+    await scope.db.batch([...deleteRecording(scope.db, recording.id)])
+    await env.RECORDINGS.delete(await keyframes(recording.id))
+    await makeKeyframes(scope, order)
+    expect(await keyframes(recording.id)).toEqual([])
   }))
 
 test('output that costs much is played until its work is done, and the file goes on from there with nothing lost', () =>
