@@ -7,6 +7,7 @@ import * as Y from 'yjs'
 import { type Client, createClient } from '../../src/client/client.ts'
 import type { RoomId } from '../../src/contract/rooms.ts'
 import { type Edge, PASSWORD, type TestUser } from '../harness.ts'
+import { until } from '../until.ts'
 import { QuietSocket } from './person.ts'
 
 /** Somebody who edits, whatever their provider is. */
@@ -80,7 +81,11 @@ const hocuspocus =
       isSaved: () => !provider.hasUnsyncedChanges,
       kill: () => end(websocketProvider.webSocket),
       goOffline: () => websocketProvider.disconnect(),
-      comeBack: async () => void websocketProvider.connect(),
+      async comeBack() {
+        // Asked while its old socket still closes, it would stay away for good.
+        await until(async () => websocketProvider.status === 'disconnected')
+        void websocketProvider.connect()
+      },
       stop() {
         provider.destroy()
         websocketProvider.destroy()
