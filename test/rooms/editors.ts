@@ -82,9 +82,9 @@ const hocuspocus =
       kill: () => end(websocketProvider.webSocket),
       goOffline: () => websocketProvider.disconnect(),
       async comeBack() {
-        // Asked while its old socket still closes, it would stay away for good.
-        await until(async () => websocketProvider.status === 'disconnected')
-        void websocketProvider.connect()
+        // Asked while its old socket still closes, it would stay away for good; one that was already on its way back came by itself.
+        await until(async () => websocketProvider.shouldConnect || websocketProvider.status === 'disconnected')
+        if (!websocketProvider.shouldConnect) void websocketProvider.connect()
       },
       stop() {
         provider.destroy()
