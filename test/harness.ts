@@ -14,6 +14,8 @@ export const PASSWORD = 'correct horse battery staple'
 
 /** Every test user is of one address; tests of the limits themselves set their own, or none for those that ship. */
 const ROOMY = 'register=100000/60 mail=100000/60 code=100000/60 login-place=100000/60'
+/** {@link ROOMY} for tests that sign in and write without end. */
+export const ROOMY_LIMITS = `${ROOMY} login=100000/60 login-account=100000/60 write=100000/60`
 
 /** One `SECRET_KEYS` entry of a version. */
 export const rootSecret = (version = 1) => `${version}:${randomBytes(32).toString('base64url')}`

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ManagedUserDetail } from '../../src/contract/admin.ts'
 import type { PlatformRole } from '../../src/contract/permission.ts'
-import { type Edge, PASSWORD, startEdge } from '../harness.ts'
+import { type Edge, PASSWORD, ROOMY_LIMITS, startEdge } from '../harness.ts'
 import { accountsOf, tally } from './account.ts'
 import { codeOf, factorsOf } from './authenticator.ts'
 import { type Answer, post, read, signInRaw } from './raw.ts'
@@ -10,8 +10,7 @@ let edge: Edge
 beforeAll(async () => {
   edge = await startEdge({
     vars: {
-      LIMITS:
-        'register=100000/60 mail=100000/60 code=100000/60 login-place=100000/60 login=100000/60 login-account=100000/60 write=100000/60',
+      LIMITS: ROOMY_LIMITS,
     },
   })
 })

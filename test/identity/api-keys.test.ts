@@ -10,7 +10,7 @@ import { authenticate } from '../../src/edge/identity/access-token.ts'
 import { drawApiKey } from '../../src/edge/identity/api-key.ts'
 import { eraseIdentity, exportIdentity } from '../../src/edge/identity/service.ts'
 import { sweepIdentity } from '../../src/edge/identity/sweep.ts'
-import { type Edge, startEdge } from '../harness.ts'
+import { type Edge, ROOMY_LIMITS, startEdge } from '../harness.ts'
 import { closeFrameOf } from '../inbox/close-frame.ts'
 import { knock } from '../rooms/person.ts'
 import { until } from '../until.ts'
@@ -22,8 +22,7 @@ let edge: Edge
 beforeAll(async () => {
   edge = await startEdge({
     vars: {
-      LIMITS:
-        'register=100000/60 mail=100000/60 code=100000/60 login-place=100000/60 login=100000/60 login-account=100000/60 write=100000/60',
+      LIMITS: ROOMY_LIMITS,
     },
   })
 })

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { isProblem } from '../../src/contract/problem.ts'
 import { endpoints, sockets } from '../../src/contract/registry.ts'
-import { type Edge, ORIGIN, PASSWORD, startEdge } from '../harness.ts'
+import { type Edge, ORIGIN, PASSWORD, ROOMY_LIMITS, startEdge } from '../harness.ts'
 import { closeOf, knock } from '../rooms/person.ts'
 import { accountsOf, type Device, tally } from './account.ts'
 import { codeOf, factorsOf, wrongCodes } from './authenticator.ts'
@@ -11,8 +11,7 @@ let edge: Edge
 beforeAll(async () => {
   edge = await startEdge({
     vars: {
-      LIMITS:
-        'register=100000/60 mail=100000/60 code=100000/60 login-place=100000/60 login=100000/60 login-account=100000/60 write=100000/60',
+      LIMITS: ROOMY_LIMITS,
     },
   })
 })

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { UserId } from '../../src/contract/identity.ts'
 import { eraseIdentity, exportIdentity } from '../../src/edge/identity/service.ts'
 import { sweepIdentity } from '../../src/edge/identity/sweep.ts'
-import { type Edge, ORIGIN, PASSWORD, startEdge } from '../harness.ts'
+import { type Edge, ORIGIN, PASSWORD, ROOMY_LIMITS, startEdge } from '../harness.ts'
 import { until } from '../until.ts'
 import { accountsOf } from './account.ts'
 import { codeOf, factorsOf } from './authenticator.ts'
@@ -19,8 +19,7 @@ beforeAll(async () => {
   edge = await startEdge({
     vars: {
       SESSIONS_PER_USER: '100',
-      LIMITS:
-        'register=100000/60 mail=100000/60 code=100000/60 login-place=100000/60 login=100000/60 login-account=100000/60 write=100000/60',
+      LIMITS: ROOMY_LIMITS,
     },
   })
 })

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { accountCharge } from '../../src/edge/identity/attempt.ts'
 import { sweepIdentity } from '../../src/edge/identity/sweep.ts'
-import { type Edge, ORIGIN, PASSWORD, startEdge } from '../harness.ts'
+import { type Edge, ORIGIN, PASSWORD, ROOMY_LIMITS, startEdge } from '../harness.ts'
 import { accountsOf, type Device, shapeOf, tally, wrong } from './account.ts'
 import { factorsOf } from './authenticator.ts'
 import { post, register } from './raw.ts'
@@ -14,8 +14,7 @@ beforeAll(async () => {
   edge = await startEdge({
     vars: {
       SESSIONS_PER_USER: '100',
-      LIMITS:
-        'register=100000/60 mail=100000/60 code=100000/60 login-place=100000/60 login=100000/60 login-account=100000/60 write=100000/60',
+      LIMITS: ROOMY_LIMITS,
     },
   })
 })

@@ -3,7 +3,7 @@ import type { UserId } from '../../src/contract/identity.ts'
 import { REVOCATION_SECONDS_MAX, Session } from '../../src/contract/sessions.ts'
 import { authenticate } from '../../src/edge/identity/access-token.ts'
 import { eraseIdentity, exportIdentity } from '../../src/edge/identity/service.ts'
-import { type Edge, ORIGIN, PASSWORD, startEdge } from '../harness.ts'
+import { type Edge, ORIGIN, PASSWORD, ROOMY_LIMITS, startEdge } from '../harness.ts'
 import { type Answer, post, read, register } from './raw.ts'
 import { scopeOf } from './scope.ts'
 
@@ -17,8 +17,7 @@ beforeAll(async () => {
   edge = await startEdge({
     vars: {
       SESSIONS_PER_USER: String(LIMIT),
-      LIMITS:
-        'register=100000/60 mail=100000/60 code=100000/60 login-place=100000/60 login=100000/60 login-account=100000/60 write=100000/60',
+      LIMITS: ROOMY_LIMITS,
     },
   })
 })

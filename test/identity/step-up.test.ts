@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Edge, PASSWORD, startEdge } from '../harness.ts'
+import { type Edge, PASSWORD, ROOMY_LIMITS, startEdge } from '../harness.ts'
 import { accountsOf, type Device } from './account.ts'
 import { codeOf, factorsOf } from './authenticator.ts'
 import { post, signInRaw } from './raw.ts'
@@ -8,8 +8,7 @@ let edge: Edge
 beforeAll(async () => {
   edge = await startEdge({
     vars: {
-      LIMITS:
-        'register=100000/60 mail=100000/60 code=100000/60 login-place=100000/60 login=100000/60 login-account=100000/60 write=100000/60',
+      LIMITS: ROOMY_LIMITS,
     },
   })
 })

@@ -1,6 +1,7 @@
 import { AUDIT_GENESIS, auditLinkText, PLATFORM_CHAIN } from '../../contract/audit.ts'
 import type { OrgId } from '../../contract/orgs.ts'
 import { toBase64Url } from '../platform/base64.ts'
+import { toHex } from '../platform/hex.ts'
 import type { Keyring } from '../platform/keyring.ts'
 import type { auditEntries, auditLinks } from './tables.ts'
 
@@ -32,7 +33,7 @@ export const chainOf = (entry: Pick<Entry, 'orgId'>): string => entry.orgId ?? P
 export async function hashOf(place: Pick<Link, 'chain' | 'seq' | 'prevHash'>, entry: Entry): Promise<string> {
   const { chain, seq, prevHash } = place
   const digest = await crypto.subtle.digest('SHA-256', text.encode(auditLinkText({ ...entry, chain, seq, prevHash })))
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return toHex(new Uint8Array(digest))
 }
 
 /** The link that hangs an entry to the end of its chain. */

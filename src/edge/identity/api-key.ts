@@ -1,5 +1,6 @@
 import { API_KEY_PREFIX } from '../../contract/api-keys.ts'
 import { ID_ALPHABET } from '../../contract/id.ts'
+import { toHex } from '../platform/hex.ts'
 
 /** Five bits each: 260 bits in all. */
 const SECRET_CHARS = 52
@@ -20,8 +21,6 @@ const toChars = (bytes: Uint8Array): string => Array.from(bytes, (byte) => ID_AL
 
 /** Tells a key from a typing error; it proves nothing. */
 const checksumOf = async (head: string): Promise<string> => toChars((await digest(`checksum ${head}`)).subarray(0, CHECK_CHARS))
-
-const toHex = (bytes: Uint8Array): string => Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 
 /** A fresh key, what is stored of it and what is shown of it later. A fast hash will do for so many random bits. */
 export async function drawApiKey(): Promise<{ readonly token: string; readonly tokenHash: string; readonly hint: string }> {

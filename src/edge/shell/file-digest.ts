@@ -1,3 +1,5 @@
+import { toHex } from '../platform/hex.ts'
+
 /** What a transfer carried. */
 export interface Carried {
   readonly fileBytes: number
@@ -12,6 +14,7 @@ export interface FileDigest {
   readonly end: () => Promise<Carried>
 }
 
+/** Begins a digest of what a transfer carries. */
 export function createFileDigest(): FileDigest {
   const stream = new crypto.DigestStream('SHA-256')
   const writer = stream.getWriter()
@@ -19,8 +22,7 @@ export function createFileDigest(): FileDigest {
   let ended: Promise<Carried> | undefined
   const finish = async (): Promise<Carried> => {
     await writer.close()
-    const hex = Array.from(new Uint8Array(await stream.digest), (byte) => byte.toString(16).padStart(2, '0'))
-    return { fileBytes, fileSha256: hex.join('') }
+    return { fileBytes, fileSha256: toHex(new Uint8Array(await stream.digest)) }
   }
   return {
     async take(bytes) {

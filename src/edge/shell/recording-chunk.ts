@@ -1,6 +1,7 @@
 import type { OrgId } from '../../contract/orgs.ts'
 import type { ShellId } from '../../contract/shell.ts'
 import { toBase64Url } from '../platform/base64.ts'
+import { toHex } from '../platform/hex.ts'
 import type { Keyring } from '../platform/keyring.ts'
 import { joined } from './capture.ts'
 
@@ -69,7 +70,7 @@ export function decodeChunk(object: ArrayBuffer): Chunk {
 /** SHA-256 in lower-case hex. */
 export async function hashOfChunk(object: ArrayBuffer | Uint8Array<ArrayBuffer>): Promise<string> {
   const digest = await crypto.subtle.digest('SHA-256', object)
-  return Array.from(new Uint8Array(digest), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return toHex(new Uint8Array(digest))
 }
 
 /** A chunk's place in the chain. */

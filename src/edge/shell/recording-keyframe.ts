@@ -128,5 +128,5 @@ async function isSealed({ config }: Scope, seal: string, json: string): Promise<
   return expected !== undefined && toBase64Url(expected) === encoded
 }
 
-/** Where keyframes of a recording would be after this one. */
+/** Whether the screen is kept after this chunk. */
 export const isKeyframe = (seq: number): boolean => (seq + 1) % KEYFRAME_CHUNKS === 0

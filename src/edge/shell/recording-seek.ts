@@ -18,6 +18,7 @@ export interface SeekBudget {
   readonly work: number
 }
 
+/** What one call of a Worker can play in its thirty seconds of processor, with room to spare. */
 export const SEEK_BUDGET: SeekBudget = { chunks: 256, bytes: 16 * 1024 * 1024, work: 256 * 1024 * 1024 }
 /** Text between two looks at the budget. */
 const SLICE_CHARS = 256

@@ -170,6 +170,7 @@ function toRow(s: Screen, row: number): void {
   s.row = row
 }
 
+/** Moves the cursor to a column. */
 export function toColumn(s: Screen, column: number): void {
   s.column = clamp(column, 0, s.columns - 1)
 }
@@ -180,15 +181,18 @@ export function toOriginRow(s: Screen, row: number): void {
   toRow(s, clamp(least + row, least, s.isOrigin ? s.bottom : s.height - 1))
 }
 
+/** Moves the cursor to the first place that margins allow. */
 export function home(s: Screen): void {
   s.column = 0
   toRow(s, s.isOrigin ? s.top : 0)
 }
 
+/** Moves the cursor up, to the margin at most. */
 export function up(s: Screen, count: number): void {
   toRow(s, Math.max(s.row < s.top ? 0 : s.top, s.row - count))
 }
 
+/** Moves the cursor down, to the margin at most. */
 export function down(s: Screen, count: number): void {
   toRow(s, Math.min(s.row > s.bottom ? s.height - 1 : s.bottom, s.row + count))
 }
@@ -198,38 +202,45 @@ export function left(s: Screen, count: number): void {
   toColumn(s, s.column - count - (s.column === s.columns ? 1 : 0))
 }
 
+/** Moves the cursor down a line; at the margin the lines move up. */
 export function lineFeed(s: Screen): void {
   if (s.row === s.bottom) scrollRegion(s, 1)
   else if (s.row < s.height - 1) toRow(s, s.row + 1)
   if (s.isNewLine) s.column = 0
 }
 
+/** Moves the cursor up a line; at the margin the lines move down. */
 export function reverseIndex(s: Screen): void {
   if (s.row === s.top) scrollRegion(s, -1)
   else if (s.row > 0) toOriginRow(s, s.row - 1)
 }
 
+/** Moves the cursor over tab stops. */
 export function tab(s: Screen, count: number): void {
   s.work += s.tabs.length
   toColumn(s, s.tabs.filter((at) => at > s.column)[count - 1] ?? s.columns - 1)
 }
 
+/** Moves the cursor back over tab stops. */
 export function tabBack(s: Screen, count: number): void {
   s.work += s.tabs.length
   toColumn(s, s.tabs.filter((at) => at < s.column).at(-count) ?? 0)
 }
 
+/** Makes the column a tab stop. */
 export function setTab(s: Screen): void {
   const { column } = s
   s.work += s.tabs.length
   if (column > 0 && column < s.columns && !s.tabs.includes(column)) s.tabs = [...s.tabs, column].sort((a, b) => a - b)
 }
 
+/** Makes the column no tab stop. */
 export function clearTab(s: Screen): void {
   s.work += s.tabs.length
   s.tabs = s.tabs.filter((at) => at !== s.column)
 }
 
+/** Moves what stands from the cursor on to the right. */
 export function insertSpaces(s: Screen, wanted: number): void {
   s.column = Math.min(s.column, s.columns - 1)
   const count = Math.min(wanted, s.columns - s.column)
@@ -237,6 +248,7 @@ export function insertSpaces(s: Screen, wanted: number): void {
   for (let at = 0; at < count; at++) printAt(atRow(s), s.column + at, { code: SPACE, ...s.pen })
 }
 
+/** Takes characters out from the cursor on. */
 export function deleteChars(s: Screen, count: number): void {
   s.column = Math.min(s.column, s.columns - 1)
   s.work += s.columns
@@ -244,6 +256,7 @@ export function deleteChars(s: Screen, count: number): void {
   atRow(s).isWrapped = false
 }
 
+/** Blanks characters from the cursor on. */
 export function eraseChars(s: Screen, count: number): void {
   const to = Math.min(s.columns, s.column + count)
   s.work += to - s.column
@@ -288,6 +301,7 @@ export function fillWithE(s: Screen): void {
     for (let column = 0; column < s.columns; column++) printAt(rowAt(s.buffer, row), column, { code: 0x45, ...PLAIN })
 }
 
+/** Says between which lines the text moves. */
 export function setMargins(s: Screen, top: number, bottom: number): void {
   if (top < bottom && bottom < s.height) {
     s.top = top
@@ -296,11 +310,13 @@ export function setMargins(s: Screen, top: number, bottom: number): void {
   home(s)
 }
 
+/** Remembers where and how is written. */
 export function saveCursor(s: Screen): void {
   const { column, row, pen, isOrigin, isWrapping } = s
   s.saved = { column, row, pen, isOrigin, isWrapping }
 }
 
+/** Writes on where and how was remembered. */
 export function restoreCursor(s: Screen): void {
   Object.assign(s, s.saved)
 }
